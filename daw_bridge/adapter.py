@@ -1,0 +1,94 @@
+"""The contract between the core and a DAW: what an adapter is, what it can express, what it reports back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from daw_bridge.model import SessionPlan
+
+
+class Feature(StrEnum):
+    """The rows of the table in docs/adapters.md."""
+
+    CLIPS = "clips"
+    BUSES = "buses"
+    GAIN_PAN_MUTE_SOLO = "gain, pan, mute, solo"
+    SENDS = "sends"
+    RETURNS = "returns"
+    MIX_BUS = "mix bus"
+    REFERENCE = "muted reference track"
+    EQUALIZER = "equalizer"
+    COMPRESSOR = "compressor"
+    SIDECHAIN = "side-chain"
+    GATE = "gate"
+    LIMITER = "limiter"
+    GAIN = "gain insert"
+    REVERB = "reverb"
+    DELAY = "delay"
+    PLUGIN = "plug-in pass-through"
+    COLOURS = "colours"
+    GROUPS = "groups"
+    MARKERS = "markers"
+    TEMPO = "tempo"
+
+
+class Support(StrEnum):
+    EXACT = "exact"
+    APPROXIMATED = "approximated"
+    NOT_POSSIBLE = "not possible"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """One thing that the session lost or bent on its way into a DAW. `where` names the bus or track."""
+
+    feature: Feature
+    support: Support
+    where: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteReport:
+    """What an adapter made. `session_path` is what a person opens, `how_to_open` the sentence that says how."""
+
+    adapter: str
+    session_path: Path
+    files: tuple[Path, ...]
+    how_to_open: str
+    limits: tuple[Limit, ...] = ()
+
+
+@runtime_checkable
+class SessionAdapter(Protocol):
+    """Writes a plan as a session of one DAW. Stateless; found by name through `daw_bridge.registry`."""
+
+    @property
+    def name(self) -> str:
+        """The name for `--daw`."""
+        ...
+
+    @property
+    def title(self) -> str:
+        """What a person calls it."""
+        ...
+
+    @property
+    def features(self) -> Mapping[Feature, Support]:
+        """How well each feature is expressed; a feature that is left out is not possible."""
+        ...
+
+    def session_path(self, folder: Path, name: str) -> Path:
+        """Where `write` would put the session: a file or a folder. The caller picks a `name` that is free."""
+        ...
+
+    def write(self, plan: SessionPlan, folder: Path, name: str) -> WriteReport:
+        """Write the session into `folder` (media are referenced relative to it where they lie below it).
+
+        Whole or not at all. Raises OutputError when `session_path(folder, name)` exists.
+        """
+        ...

@@ -1,0 +1,76 @@
+"""The parser's root, the table of command groups, and the one place where errors become exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+from daw_bridge import __version__
+from daw_bridge.errors import DawBridgeError
+
+COMMAND_MODULES: tuple[str, ...] = ()
+"""Modules of this package with `register(subparsers)`, in the order of `--help`."""
+
+EXIT_CODES = """\
+exit codes:
+  0 done   1 unexpected   2 usage   3 input   4 output   5 template   6 model or weights
+  7 refused by a rule of the field   8 device or memory   9 DAW   10 busy   130 cancelled
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole parser; cheap, for `--help` and completion."""
+    parser = argparse.ArgumentParser(
+        prog="daw-bridge",
+        description="From a finished mix to a ready DAW session: stems that null against the mix, each on its own bus.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"daw-bridge {__version__}")
+    add_output_options(parser)
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name in COMMAND_MODULES:
+        importlib.import_module(f"daw_bridge.cli.{name}").register(subparsers)
+    return parser
+
+
+def add_output_options(parser: argparse.ArgumentParser, *, default: object = None) -> None:
+    """-v, -q, --json: on the root and on each command, so that they work in both places.
+
+    Subcommands pass `default=argparse.SUPPRESS`, so that they do not reset what stood before the command.
+    """
+    options = parser.add_argument_group("output")
+    options.add_argument("-v", "--verbose", action="store_true", default=default or False, help="say more")
+    options.add_argument("-q", "--quiet", action="store_true", default=default or False, help="only errors")
+    options.add_argument(
+        "--json",
+        action="store_true",
+        default=default or False,
+        help="one JSON object on stdout, for machines",
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code."""
+    args = build_parser().parse_args(argv)
+    logging.basicConfig(
+        level=logging.DEBUG if args.verbose else logging.WARNING,
+        format="daw-bridge: %(message)s",
+        stream=sys.stderr,
+    )
+    try:
+        return int(args.func(args) or 0)
+    except DawBridgeError as exc:
+        print(f"daw-bridge: {exc}", file=sys.stderr)
+        return exc.exit_code
+    except KeyboardInterrupt:
+        print("daw-bridge: cancelled", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader of our output went away (`daw-bridge ... | head`); leave without a word, as other tools do.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0

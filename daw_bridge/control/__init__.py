@@ -1,0 +1,1 @@
+"""The daemon: job queue, OSC in, MIDI in. Transports hold no logic."""

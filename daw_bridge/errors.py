@@ -1,0 +1,112 @@
+"""The one exception tree. A message says what is wrong, where, and what to do, in one line.
+
+DawBridgeError            1   anything that fits nowhere below
+  UsageError              2   options that contradict each other or are out of range
+  InputError              3   the audio (or a project) that was given cannot be used
+  OutputError             4   the place to write to cannot be used (exists, read-only, full)
+  TemplateError           5   a bus template, profile or mapping is wrong: file:line:column
+  ModelError              6   unknown model
+    WeightsMissing        6   weights are neither here nor reachable
+    WeightsCorrupt        6   weights do not match their sha256 or their network
+  GuardRefused            7   a rule of the field refused the run (already separated, overlap, precision)
+  DeviceError             8   the GPU or its memory does not suffice
+  DawError                9   a DAW or its project refused
+    DawUnreachable        9   no DAW answers
+    AdapterMissing        9   unknown adapter, or an extra is not installed
+  Busy                   10   another run holds this folder or port
+  Cancelled             130   Ctrl-C or a cancel command
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class DawBridgeError(Exception):
+    """Base of every error that daw-bridge raises on purpose."""
+
+    exit_code = 1
+
+
+class UsageError(DawBridgeError):
+    exit_code = 2
+
+
+class InputError(DawBridgeError):
+    exit_code = 3
+
+
+class OutputError(DawBridgeError):
+    exit_code = 4
+
+
+class TemplateError(DawBridgeError):
+    """A YAML file of the user is wrong; `line` and `column` count from 1."""
+
+    exit_code = 5
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        path: Path | str | None = None,
+        line: int | None = None,
+        column: int | None = None,
+    ) -> None:
+        where = ":".join(str(part) for part in (path, line, column) if part is not None)
+        super().__init__(f"{where}: {message}" if where else message)
+        self.path, self.line, self.column = path, line, column
+
+
+class ModelError(DawBridgeError):
+    exit_code = 6
+
+
+class WeightsMissing(ModelError):
+    pass
+
+
+class WeightsCorrupt(ModelError):
+    pass
+
+
+class GuardRefused(DawBridgeError):
+    exit_code = 7
+
+
+class DeviceError(DawBridgeError):
+    exit_code = 8
+
+
+class DawError(DawBridgeError):
+    exit_code = 9
+
+
+class DawUnreachable(DawError):
+    pass
+
+
+class AdapterMissing(DawError):
+    pass
+
+
+class Busy(DawBridgeError):
+    exit_code = 10
+
+
+class Cancelled(DawBridgeError):
+    exit_code = 130
+
+    def __init__(self, message: str = "cancelled; run the same command again to continue") -> None:
+        super().__init__(message)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """` (did you mean X?)` for the nearest known name, or the empty string."""
+    close = get_close_matches(name, list(known), n=1)
+    return f" (did you mean {close[0]}?)" if close else ""

@@ -1,0 +1,86 @@
+"""How files come into being: whole or not at all.
+
+A file is written beside its place under a temporary name, flushed to the disk, then renamed. A killed run leaves
+at most a `*.part` file, which the next run of the same folder removes.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import re
+import secrets
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from daw_bridge.errors import OutputError
+
+PART_SUFFIX = ".part"
+
+
+@contextmanager
+def output_errors(path: Path) -> Iterator[None]:
+    """OSErrors while writing `path`, as `OutputError` with what to do."""
+    try:
+        yield
+    except OSError as exc:
+        if exc.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise OutputError(f"{path}: the disk is full; free some space or give another folder with -o") from exc
+        if exc.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise OutputError(f"{path}: not allowed to write here; give another folder with -o") from exc
+        if exc.errno == errno.ENAMETOOLONG:
+            raise OutputError(f"{path}: the name is too long for this disk; give a shorter one with -o") from exc
+        raise OutputError(f"{path}: cannot write ({exc.strerror or exc})") from exc
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` that becomes `path` when the block ends well, and vanishes when it does not."""
+    part = path.with_name(f"{path.name[:80]}.{secrets.token_hex(4)}{PART_SUFFIX}")
+    with output_errors(path):
+        try:
+            yield part
+            _flush_to_disk(part)
+            if path.exists():
+                part.chmod(path.stat().st_mode & 0o7777)
+            part.replace(path)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+
+
+def write_atomic(path: Path, data: bytes | str) -> None:
+    """Write a small file whole or not at all; text as UTF-8 with its newlines as they are."""
+    with atomic_path(path) as part:
+        part.write_bytes(data.encode("utf-8") if isinstance(data, str) else data)
+
+
+def _flush_to_disk(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sha256_of_file(path: Path) -> str:
+    """Hex sha256 of a file's bytes, read in blocks."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def safe_name(text: str, *, fallback: str = "song", limit: int = 80) -> str:
+    """`text` as a file name that every system and DAW takes: no path, no control characters, no reserved marks.
+
+    Letters of any script and emoji stay; at most `limit` characters and 200 bytes of UTF-8.
+    """
+    normal = unicodedata.normalize("NFC", text)
+    printable = "".join(" " if unicodedata.category(mark)[0] == "C" else mark for mark in normal)
+    cleaned = re.sub(r'[/\\:*?"<>|`\'#;%$&]+', " ", printable)
+    cleaned = re.sub(r"\s+", " ", cleaned).strip(" .")[:limit].strip(" .")
+    while len(cleaned.encode("utf-8")) > 200:
+        cleaned = cleaned[:-1]
+    return cleaned or fallback

@@ -1,0 +1,255 @@
+"""What a session is made of: frozen values in the field's terms and units, no I/O, no DAW.
+
+`SessionPlan` is the hinge of the program. The separation and the bus template make one; every adapter takes one.
+Signal flow: tracks -> buses -> mix bus -> master; sends go from buses to returns, returns go to the mix bus; the
+reference track goes to the master around the mix bus and is muted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Literal
+
+StemRole = Literal["stem", "residual", "reference"]
+MIX_BUS = "mix"
+"""The `output` of a bus that feeds the mix bus."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stem:
+    """One audio file that is aligned to the source: same rate, same length, starting at `offset_samples`."""
+
+    name: str
+    path: Path
+    sample_rate_hz: int
+    channels: int
+    length_samples: int
+    offset_samples: int = 0
+    role: StemRole = "stem"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StemSet:
+    """All stems of one mix, in session order; `reference` is the decoded mix that they null against."""
+
+    stems: tuple[Stem, ...]
+    reference: Stem
+
+    def __post_init__(self) -> None:
+        for stem in self.stems:
+            if stem.sample_rate_hz != self.reference.sample_rate_hz:
+                raise ValueError(f"{stem.name}: {stem.sample_rate_hz} Hz, the mix has {self.reference.sample_rate_hz}")
+            if stem.length_samples != self.reference.length_samples:
+                raise ValueError(f"{stem.name}: {stem.length_samples} samples, mix {self.reference.length_samples}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Colour:
+    """sRGB, 0..255 each."""
+
+    red: int
+    green: int
+    blue: int
+
+    @classmethod
+    def from_hex(cls, text: str) -> Colour:
+        """From `#rrggbb`; ValueError otherwise."""
+        if len(text) != 7 or text[0] != "#":
+            raise ValueError(f"{text!r} is not a colour; write it as #rrggbb")
+        value = int(text[1:], 16)
+        return cls(red=value >> 16, green=value >> 8 & 0xFF, blue=value & 0xFF)
+
+    def hex(self) -> str:
+        return f"#{self.red:02x}{self.green:02x}{self.blue:02x}"
+
+
+class BandKind(StrEnum):
+    HIGHPASS = "highpass"
+    LOWPASS = "lowpass"
+    LOWSHELF = "lowshelf"
+    HIGHSHELF = "highshelf"
+    BELL = "bell"
+    NOTCH = "notch"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EqBand:
+    """One biquad, 12 dB/octave for the pass filters (RBJ Audio EQ Cookbook); `q` 0.707 is Butterworth."""
+
+    kind: BandKind
+    frequency_hz: float
+    gain_db: float = 0.0
+    q: float = 0.7071
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Equalizer:
+    bands: tuple[EqBand, ...]
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compressor:
+    """Feed-forward; `ratio` is R of R:1. `sidechain_bus` names the bus whose signal drives the detector."""
+
+    threshold_db: float
+    ratio: float
+    attack_ms: float = 10.0
+    release_ms: float = 120.0
+    knee_db: float = 0.0
+    makeup_db: float = 0.0
+    sidechain_bus: str | None = None
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    threshold_db: float
+    attack_ms: float = 1.0
+    hold_ms: float = 50.0
+    release_ms: float = 100.0
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limiter:
+    """Brick wall: nothing leaves above `ceiling_db`; `threshold_db` is where gain reduction begins."""
+
+    ceiling_db: float = -1.0
+    threshold_db: float = -1.0
+    release_ms: float = 100.0
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gain:
+    gain_db: float
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reverb:
+    """Fully wet: it belongs on a return. `room_size`, `damping`, `width` run from 0 to 1."""
+
+    room_size: float = 0.5
+    damping: float = 0.5
+    width: float = 1.0
+    predelay_ms: float = 0.0
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delay:
+    """Fully wet: it belongs on a return. `feedback` runs from 0 to below 1."""
+
+    time_ms: float
+    feedback: float = 0.25
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PluginRef:
+    """A named plug-in for one DAW, passed through with its state untouched; other DAWs report it as not possible."""
+
+    daw: str
+    name: str
+    parameters: tuple[tuple[str, float], ...] = ()
+    state: str = ""
+    enabled: bool = True
+
+
+Effect = Equalizer | Compressor | Gate | Limiter | Gain | Reverb | Delay | PluginRef
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clip:
+    """A whole audio file on a track, without fades or stretch."""
+
+    path: Path
+    name: str
+    sample_rate_hz: int
+    channels: int
+    length_samples: int
+    position_samples: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Track:
+    """Carries clips and feeds the bus named `output`."""
+
+    name: str
+    output: str
+    clips: tuple[Clip, ...] = ()
+    colour: Colour | None = None
+    gain_db: float = 0.0
+    pan: float = 0.0
+    mute: bool = False
+    solo: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Send:
+    """From a bus to the return named `to`; `pre_fader` taps behind the inserts and before the fader."""
+
+    to: str
+    gain_db: float = 0.0
+    pre_fader: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bus:
+    """A submix: inserts in order, then fader, pan, mute. `pan` -1 left .. 1 right; `group` joins buses for editing."""
+
+    name: str
+    label: str
+    colour: Colour | None = None
+    gain_db: float = 0.0
+    pan: float = 0.0
+    mute: bool = False
+    solo: bool = False
+    effects: tuple[Effect, ...] = ()
+    sends: tuple[Send, ...] = ()
+    group: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marker:
+    """A point, or a region when `length_samples` is above 0."""
+
+    name: str
+    position_samples: int
+    length_samples: int = 0
+    colour: Colour | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionPlan:
+    """A whole session as plain data. `returns` are buses that take sends and feed the mix bus.
+
+    `mix_bus` takes all buses and returns and feeds the master; its `name` is always `MIX_BUS`. `reference` is a muted
+    track that feeds the master directly (its `output` is "master").
+    """
+
+    name: str
+    sample_rate_hz: int
+    length_samples: int
+    tracks: tuple[Track, ...]
+    buses: tuple[Bus, ...]
+    mix_bus: Bus
+    returns: tuple[Bus, ...] = ()
+    reference: Track | None = None
+    markers: tuple[Marker, ...] = ()
+    tempo_bpm: float = 120.0
+    time_signature: tuple[int, int] = (4, 4)
+    template: str = ""
+    notes: tuple[str, ...] = field(default=())
+
+    def bus(self, name: str) -> Bus:
+        """The bus, return or mix bus of that name; KeyError otherwise."""
+        for bus in (*self.buses, *self.returns, self.mix_bus):
+            if bus.name == name:
+                return bus
+        raise KeyError(name)

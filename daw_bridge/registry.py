@@ -1,0 +1,42 @@
+"""Name -> adapter. Built-ins are a table of strings, so nothing loads early; third parties use entry points."""
+
+from __future__ import annotations
+
+import importlib
+from importlib.metadata import entry_points
+from typing import cast
+
+from daw_bridge.adapter import SessionAdapter
+from daw_bridge.errors import AdapterMissing, did_you_mean
+
+ENTRY_POINT_GROUP = "daw_bridge.adapters"
+
+BUILT_IN = {
+    "reaper": "daw_bridge_reaper.adapter:ADAPTER",
+}
+"""Adapter name -> `module:attribute`, where the attribute is a SessionAdapter."""
+
+
+def adapter_names() -> list[str]:
+    """All names that `load_adapter` takes, built-ins first."""
+    third_party = sorted(point.name for point in entry_points(group=ENTRY_POINT_GROUP))
+    return [*BUILT_IN, *(name for name in third_party if name not in BUILT_IN)]
+
+
+def load_adapter(name: str) -> SessionAdapter:
+    """The adapter of that name; AdapterMissing when it is unknown or an extra that it needs is not installed."""
+    target = BUILT_IN.get(name)
+    if target is None:
+        found = [point for point in entry_points(group=ENTRY_POINT_GROUP) if point.name == name]
+        if not found:
+            known = adapter_names()
+            hint = did_you_mean(name, known)
+            raise AdapterMissing(f"no adapter called {name!r}{hint}; known: {', '.join(known)}")
+        target = found[0].value
+    module, _, attribute = target.partition(":")
+    try:
+        return cast("SessionAdapter", getattr(importlib.import_module(module), attribute))
+    except ImportError as exc:
+        raise AdapterMissing(
+            f"adapter {name!r} needs the package {exc.name!r}; install it with: pip install 'daw-bridge[{name}]'"
+        ) from exc

@@ -1,0 +1,1 @@
+"""The separation core: catalog, weights, the overlap-add engine, the networks, the residual, the field's rules."""
