@@ -92,3 +92,23 @@ class SessionAdapter(Protocol):
         Whole or not at all. Raises OutputError when `session_path(folder, name)` exists.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One line of `daw-bridge doctor`. `fix` says how to get what is missing; `optional` parts may be missing."""
+
+    name: str
+    ok: bool
+    detail: str
+    fix: str = ""
+    optional: bool = True
+
+
+@runtime_checkable
+class Diagnosable(Protocol):
+    """An adapter that can say whether its DAW is here and set up."""
+
+    def doctor(self) -> list[Check]:
+        """Each link of the chain, in the order in which a person would mend it."""
+        ...

@@ -11,12 +11,13 @@ import hashlib
 import os
 import re
 import secrets
+import shutil
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from daw_bridge.errors import OutputError
+from daw_bridge.errors import InputError, OutputError
 
 PART_SUFFIX = ".part"
 
@@ -84,3 +85,23 @@ def safe_name(text: str, *, fallback: str = "song", limit: int = 80) -> str:
     while len(cleaned.encode("utf-8")) > 200:
         cleaned = cleaned[:-1]
     return cleaned or fallback
+
+
+def confined(folder: Path, relative: str) -> Path:
+    """`folder / relative`, resolved; InputError when that lies outside `folder` (by `..`, an absolute path, a link)."""
+    root = folder.resolve()
+    path = (root / relative).resolve()
+    if not path.is_relative_to(root):
+        raise InputError(f"{relative!r} leads out of {folder}; only files inside that folder may be named here")
+    return path
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Make `target` the same bytes as `source` without using disk twice where the disk allows it."""
+    with output_errors(target):
+        target.unlink(missing_ok=True)
+        try:
+            target.hardlink_to(source)
+        except OSError:
+            with atomic_path(target) as part:
+                shutil.copyfile(source, part)

@@ -1,0 +1,116 @@
+"""Stems by content: the same samples, model, weights and settings are never separated twice.
+
+An entry is a folder `stems/<key>/` with the stem files and `entry.json`. Song folders share the files by hard link
+where the disk allows it; the files are read-only, so that no program edits a shared one in place. The oldest entries
+go first when the cache grows past its limit.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from daw_bridge.files import link_or_copy, output_errors, write_atomic
+from daw_bridge.paths import user_cache_dir
+
+DEFAULT_LIMIT_BYTES = 20_000_000_000
+ENTRY_NAME = "entry.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheEntry:
+    """One cached separation. `record` is what its owner stored with it; `size_bytes` counts the audio."""
+
+    key: str
+    folder: Path
+    files: dict[str, int]
+    record: dict[str, Any]
+    used_at_s: float
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(self.files.values())
+
+
+class StemCache:
+    """The cache below `root` (default: the user's cache folder)."""
+
+    def __init__(self, root: Path | None = None, *, limit_bytes: int = DEFAULT_LIMIT_BYTES) -> None:
+        self.root = (root or user_cache_dir()) / "stems"
+        self.limit_bytes = limit_bytes
+
+    def entries(self) -> list[CacheEntry]:
+        """All whole entries, the most recently used first."""
+        if not self.root.is_dir():
+            return []
+        found = [entry for path in self.root.iterdir() if (entry := self._read(path)) is not None]
+        return sorted(found, key=lambda entry: -entry.used_at_s)
+
+    def find(self, key: str) -> CacheEntry | None:
+        """The entry of that key if every file of it is there at its size; a damaged one is dropped."""
+        folder = self.root / key
+        entry = self._read(folder)
+        if entry is None:
+            return None
+        for name, size in entry.files.items():
+            path = folder / name
+            if not path.is_file() or path.stat().st_size != size:
+                shutil.rmtree(folder, ignore_errors=True)
+                return None
+        os.utime(folder / ENTRY_NAME)
+        return entry
+
+    def fetch(self, entry: CacheEntry, name: str, target: Path) -> None:
+        """Put one file of an entry at `target`."""
+        link_or_copy(entry.folder / name, target)
+
+    def store(self, key: str, files: dict[str, Path], record: dict[str, Any]) -> None:
+        """Keep `files` (name in the entry -> file) under `key`. An unwritable cache is no error: it only saves time."""
+        folder = self.root / key
+        try:
+            with output_errors(folder):
+                folder.mkdir(parents=True, exist_ok=True)
+            sizes = {}
+            for name, source in files.items():
+                source.chmod(0o444)
+                link_or_copy(source, folder / name)
+                sizes[name] = source.stat().st_size
+            body = json.dumps({"files": sizes, "record": record}, indent=1)
+            write_atomic(folder / ENTRY_NAME, body)
+        except OSError:
+            shutil.rmtree(folder, ignore_errors=True)
+        self.trim(self.limit_bytes)
+
+    def trim(self, limit_bytes: int) -> int:
+        """Drop the least recently used entries until at most `limit_bytes` remain; how many bytes went."""
+        total, dropped = 0, 0
+        for entry in self.entries():
+            total += entry.size_bytes
+            if total > limit_bytes:
+                shutil.rmtree(entry.folder, ignore_errors=True)
+                dropped += entry.size_bytes
+        return dropped
+
+    def clear(self) -> int:
+        """Drop everything, damaged entries too; how many bytes of whole entries went."""
+        size = sum(entry.size_bytes for entry in self.entries())
+        shutil.rmtree(self.root, ignore_errors=True)
+        return size
+
+    def _read(self, folder: Path) -> CacheEntry | None:
+        path = folder / ENTRY_NAME
+        try:
+            data = json.loads(path.read_text("utf-8"))
+            return CacheEntry(
+                key=folder.name,
+                folder=folder,
+                files={str(Path(name).name): int(size) for name, size in data["files"].items()},
+                record=dict(data["record"]),
+                used_at_s=path.stat().st_mtime,
+            )
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return None

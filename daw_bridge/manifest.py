@@ -1,0 +1,178 @@
+"""manifest.json: how a song folder was made, complete enough to rebuild it and to check every file in it.
+
+Paths are relative to the song folder and never leave it. Unknown keys are kept out, a newer format is refused.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from daw_bridge.errors import InputError
+from daw_bridge.files import confined, write_atomic
+from daw_bridge.model import Stem, StemRole, StemSet
+
+MANIFEST_NAME = "manifest.json"
+FORMAT_VERSION = 1
+
+State = Literal["building", "complete"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OriginalFile:
+    """The untouched mix; `source_path` is where it came from, for people."""
+
+    file: str
+    sha256: str
+    size_bytes: int
+    codec: str
+    source_path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReferenceFile:
+    """The decoded mix that everything is aligned to. `audio_sha256` is over samples, rate and channels."""
+
+    file: str
+    audio_sha256: str
+    sample_rate_hz: int
+    channels: int
+    length_samples: int
+    channel_choice: str
+    silent: bool
+    integrated_lufs: float | None
+    true_peak_dbtp: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StemFile:
+    name: str
+    role: StemRole
+    file: str
+    sha256: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeparationRecord:
+    """`settings` holds everything that influences the samples; `null_depth_db` None stands for a perfect null."""
+
+    model: str
+    weights_sha256: str
+    settings: dict[str, Any]
+    versions: dict[str, str]
+    null_depth_db: float | None
+    residual_rms_db: float | None
+    elapsed_s: float
+    from_cache: bool
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionRecord:
+    """One DAW session. `sha256` is that of the session file as we wrote it ("" for folders): a changed file is the
+    user's own and is never replaced. `plan` is the SessionPlan as JSON."""
+
+    adapter: str
+    file: str
+    files: tuple[str, ...]
+    sha256: str
+    template: str
+    template_sha256: str
+    plan: dict[str, Any]
+    limits: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """State "building" marks a run that was cut off; the same command continues it."""
+
+    name: str
+    daw_bridge: str
+    state: State
+    request: dict[str, Any]
+    original: OriginalFile | None = None
+    reference: ReferenceFile | None = None
+    stems: tuple[StemFile, ...] = ()
+    separation: SeparationRecord | None = None
+    sessions: tuple[SessionRecord, ...] = ()
+
+    def to_json(self) -> str:
+        body = {"format": "daw-bridge manifest", "version": FORMAT_VERSION, **asdict(self)}
+        return json.dumps(body, indent=2, ensure_ascii=False) + "\n"
+
+    def stem_set(self, folder: Path) -> StemSet:
+        """The stems and the reference as files of `folder`; InputError when one is missing."""
+        if self.reference is None or not self.stems:
+            raise InputError(f"{folder}: its manifest lists no stems; build it again")
+        ref = self.reference
+
+        def stem(name: str, file: str, role: StemRole) -> Stem:
+            path = confined(folder, file)
+            if not path.is_file():
+                raise InputError(f"{path}: missing from the song folder; build the mix again with --force")
+            return Stem(
+                name=name,
+                path=path,
+                sample_rate_hz=ref.sample_rate_hz,
+                channels=ref.channels,
+                length_samples=ref.length_samples,
+                role=role,
+            )
+
+        return StemSet(
+            stems=tuple(stem(entry.name, entry.file, entry.role) for entry in self.stems),
+            reference=stem("reference", ref.file, "reference"),
+        )
+
+    def own_files(self) -> list[str]:
+        """Every file that we wrote, but sessions (those may have become the user's)."""
+        named = [entry.file for entry in self.stems]
+        named += [part.file for part in (self.original, self.reference) if part is not None]
+        return named
+
+
+def read_manifest(folder: Path) -> Manifest | None:
+    """The manifest of a song folder, None where there is none; InputError for a damaged or newer one."""
+    path = folder / MANIFEST_NAME
+    try:
+        data = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as exc:
+        raise InputError(f"{path}: cannot be read as a manifest ({exc})") from exc
+    if not isinstance(data, dict) or data.get("format") != "daw-bridge manifest":
+        raise InputError(f"{path}: is not a daw-bridge manifest; move it away or choose another folder with -o")
+    if data.get("version") != FORMAT_VERSION:
+        raise InputError(f"{path}: was written by another version of daw-bridge (format {data.get('version')})")
+    try:
+        return _manifest_from(data)
+    except (TypeError, KeyError, ValueError) as exc:
+        raise InputError(f"{path}: is damaged ({exc}); build the mix again into another folder") from exc
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    write_atomic(folder / MANIFEST_NAME, manifest.to_json())
+
+
+def _manifest_from(data: dict[str, Any]) -> Manifest:
+    known = {field.name for field in fields(Manifest)}
+    plain = Manifest(**{key: value for key, value in data.items() if key in known})
+    return replace(
+        plain,
+        original=OriginalFile(**data["original"]) if data.get("original") else None,
+        reference=ReferenceFile(**data["reference"]) if data.get("reference") else None,
+        stems=tuple(StemFile(**entry) for entry in data.get("stems", ())),
+        separation=_separation_from(data["separation"]) if data.get("separation") else None,
+        sessions=tuple(_session_from(entry) for entry in data.get("sessions", ())),
+    )
+
+
+def _separation_from(data: dict[str, Any]) -> SeparationRecord:
+    return SeparationRecord(**{**data, "notes": tuple(data["notes"])})
+
+
+def _session_from(data: dict[str, Any]) -> SessionRecord:
+    return SessionRecord(**{**data, "files": tuple(data["files"]), "limits": tuple(data["limits"])})

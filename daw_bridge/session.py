@@ -1,0 +1,161 @@
+"""The scriptable session: buses from a template, audio put on them by name or number, written for any DAW.
+
+session = Session("My song", template="band", sample_rate_hz=48_000)
+session.import_audio("vocals.wav", target_bus="vocals", align_to="project_start")
+session.save("out", daw="reaper")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from daw_bridge.adapter import WriteReport
+from daw_bridge.archive import free_session_name
+from daw_bridge.audio.reader import probe
+from daw_bridge.errors import InputError, OutputError, UsageError, did_you_mean
+from daw_bridge.files import output_errors, safe_name
+from daw_bridge.manifest import read_manifest
+from daw_bridge.model import Bus, Clip, Colour, Marker, SessionPlan, Track
+from daw_bridge.plan import empty_plan
+from daw_bridge.plan_json import plan_from_json
+from daw_bridge.registry import load_adapter
+from daw_bridge.units import clock, s_to_samples
+from daw_bridge.workflow.sessions import choose_template
+
+PROJECT_START = "project_start"
+
+
+class Session:
+    """A session being built. `plan` is always whole and valid; every method that changes it replaces it."""
+
+    def __init__(self, name: str, *, template: str = "neutral", sample_rate_hz: int = 44_100) -> None:
+        """An empty session with the template's buses; TemplateError for an unknown template."""
+        self.plan: SessionPlan = empty_plan(
+            choose_template(template).template, name=safe_name(name), sample_rate_hz=sample_rate_hz
+        )
+
+    @classmethod
+    def open(cls, folder: Path | str) -> Session:
+        """The latest session of a song folder; InputError when there is none."""
+        folder = Path(folder)
+        manifest = read_manifest(folder) if folder.is_dir() else None
+        if manifest is None or not manifest.sessions:
+            raise InputError(f"{folder}: holds no session; make one with 'daw-bridge build' or 'daw-bridge rebuild'")
+        session = cls.__new__(cls)
+        session.plan = plan_from_json(manifest.sessions[-1].plan, folder)
+        return session
+
+    @property
+    def buses(self) -> tuple[Bus, ...]:
+        """The buses in mixer order; their numbers for `import_audio` count from 1."""
+        return self.plan.buses
+
+    def import_audio(
+        self,
+        path: Path | str,
+        *,
+        target_bus: str | int,
+        align_to: str | float = PROJECT_START,
+        name: str | None = None,
+    ) -> Track:
+        """Put a whole audio file on a new track that feeds `target_bus` (its name, or its number from 1).
+
+        `align_to` is "project_start", the name of a marker, or a time in seconds. Raises UsageError for an unknown
+        bus or marker, InputError for audio that cannot be used or has another sample rate than the session.
+        """
+        path = Path(path)
+        bus = self._bus(target_bus)
+        info = probe(path)
+        if info.sample_rate_hz != self.plan.sample_rate_hz:
+            raise InputError(
+                f"{path}: has {info.sample_rate_hz} Hz, the session {self.plan.sample_rate_hz} Hz; "
+                "make the session with sample_rate_hz of the audio, or convert the file first"
+            )
+        if info.length_samples is None:
+            raise InputError(f"{path}: its exact length is not known; convert it to WAV first")
+        clip = Clip(
+            path=path.resolve(),
+            name=name or path.stem,
+            sample_rate_hz=info.sample_rate_hz,
+            channels=info.channels,
+            length_samples=info.length_samples,
+            position_samples=self._position_samples(align_to),
+        )
+        track = Track(name=self._free_track_name(clip.name), output=bus.name, clips=(clip,), colour=bus.colour)
+        end_samples = clip.position_samples + clip.length_samples
+        self.plan = replace(
+            self.plan,
+            tracks=(*self.plan.tracks, track),
+            length_samples=max(self.plan.length_samples, end_samples),
+        )
+        return track
+
+    def add_bus(self, name: str, *, label: str | None = None, colour: str | None = None, gain_db: float = 0.0) -> Bus:
+        """A neutral bus behind the others; UsageError when the name is taken. `colour` is `#rrggbb`."""
+        taken = {bus.name for bus in (*self.plan.buses, *self.plan.returns, self.plan.mix_bus)}
+        if name in taken:
+            raise UsageError(f"bus {name!r} exists already; choose another name")
+        made = Bus(name=name, label=label or name, colour=Colour.from_hex(colour) if colour else None, gain_db=gain_db)
+        self.plan = replace(self.plan, buses=(*self.plan.buses, made))
+        return made
+
+    def add_marker(self, name: str, *, time_s: float, length_s: float = 0.0) -> Marker:
+        """A marker, or a region when `length_s` is above 0."""
+        if time_s < 0.0 or length_s < 0.0:
+            raise UsageError(f"marker {name!r}: a time or length below 0 is before the project start")
+        rate_hz = self.plan.sample_rate_hz
+        marker = Marker(
+            name=name,
+            position_samples=s_to_samples(time_s, rate_hz),
+            length_samples=s_to_samples(length_s, rate_hz),
+        )
+        self.plan = replace(self.plan, markers=(*self.plan.markers, marker))
+        return marker
+
+    def save(self, folder: Path | str, *, daw: str | Sequence[str] = "reaper") -> tuple[WriteReport, ...]:
+        """Write the session into `folder` for one or several DAWs; an existing session is never overwritten."""
+        folder = Path(folder)
+        if folder.exists() and not folder.is_dir():
+            raise OutputError(f"{folder}: is a file; give a folder")
+        adapters = [load_adapter(name) for name in ([daw] if isinstance(daw, str) else daw)]
+        with output_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        reports = []
+        for adapter in adapters:
+            name = free_session_name(
+                self.plan.name, lambda text, made=adapter: made.session_path(folder, text).exists()
+            )
+            reports.append(adapter.write(self.plan, folder, name))
+        return tuple(reports)
+
+    def _bus(self, target: str | int) -> Bus:
+        if isinstance(target, int):
+            if not 1 <= target <= len(self.plan.buses):
+                raise UsageError(f"bus {target}: the session has buses 1 to {len(self.plan.buses)}")
+            return self.plan.buses[target - 1]
+        names = [bus.name for bus in self.plan.buses]
+        if target not in names:
+            raise UsageError(f"no bus called {target!r}{did_you_mean(target, names)}; there are: {', '.join(names)}")
+        return self.plan.bus(target)
+
+    def _position_samples(self, align_to: str | float) -> int:
+        if align_to == PROJECT_START:
+            return 0
+        if isinstance(align_to, str):
+            for marker in self.plan.markers:
+                if marker.name == align_to:
+                    return marker.position_samples
+            known = [marker.name for marker in self.plan.markers]
+            raise UsageError(
+                f"no marker called {align_to!r}{did_you_mean(align_to, known)}; "
+                "align to 'project_start', a marker, or a time in seconds"
+            )
+        if not 0.0 <= align_to < float("inf"):
+            raise UsageError(f"cannot align to {align_to} s; the project starts at {clock(0)}")
+        return s_to_samples(align_to, self.plan.sample_rate_hz)
+
+    def _free_track_name(self, wanted: str) -> str:
+        taken = {track.name for track in self.plan.tracks}
+        return free_session_name(wanted, taken.__contains__)

@@ -1,0 +1,205 @@
+"""The way of the data, step by step: check, archive, decode, separate, plan, write."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from daw_bridge import __version__
+from daw_bridge.archive import (
+    Claim,
+    SongFolder,
+    claimed_folder,
+    folder_lock,
+    remove_own_files,
+    require_disk_space,
+)
+from daw_bridge.audio.reader import AudioInfo, probe
+from daw_bridge.cache import StemCache
+from daw_bridge.errors import InputError
+from daw_bridge.files import safe_name, sha256_of_file
+from daw_bridge.manifest import Manifest, read_manifest, write_manifest
+from daw_bridge.progress import CancelToken, OnProgress, Progress, ignore_progress
+from daw_bridge.separation.guard import check_options, check_reference
+from daw_bridge.separation.options import SeparationOptions
+from daw_bridge.separation.run import ModelIdentity, identify_model
+from daw_bridge.workflow.ingest import Ingested, ingest
+from daw_bridge.workflow.options import BuildOptions, BuildResult
+from daw_bridge.workflow.sessions import choose_template, load_adapters, write_sessions
+from daw_bridge.workflow.stems import make_stems
+
+SONG_FOLDER_SUFFIX = ".session"
+BYTES_PER_SAMPLE = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Run:
+    """One build on its way through the steps."""
+
+    mix: Path
+    info: AudioInfo
+    options: BuildOptions
+    model: ModelIdentity
+    name: str
+    song: SongFolder
+    request: dict[str, Any]
+    on_progress: OnProgress
+    cancel: CancelToken
+
+
+def separate(
+    mix: Path | str,
+    options: BuildOptions | None = None,
+    *,
+    on_progress: OnProgress = ignore_progress,
+    cancel: CancelToken | None = None,
+) -> BuildResult:
+    """A song folder with the archived mix, the reference and the stems, and no DAW session.
+
+    `rebuild` makes a session of it later. Raises as `build`.
+    """
+    return build(mix, replace(options or BuildOptions(), daws=()), on_progress=on_progress, cancel=cancel)
+
+
+def build(
+    mix: Path | str,
+    options: BuildOptions | None = None,
+    *,
+    on_progress: OnProgress = ignore_progress,
+    cancel: CancelToken | None = None,
+) -> BuildResult:
+    """A song folder with stems, archived mix and one session for each of `options.daws`.
+
+    Interrupted, the same call continues it and gives the same samples. Raises InputError, OutputError, TemplateError,
+    ModelError, GuardRefused, DeviceError, DawError, Busy, Cancelled; whatever is wrong with the request or the mix is
+    raised before anything is left on the disk.
+    """
+    started = time.monotonic()
+    mix, options, cancel = Path(mix), options or BuildOptions(), cancel or CancelToken()
+    check_options(options)
+    choice = choose_template(options.template)
+    adapters = load_adapters(options.daws)
+    info = probe(mix)
+    model = identify_model(options)
+    root = options.output or mix.with_name(f"{safe_name(mix.stem)}{SONG_FOLDER_SUFFIX}")
+    name = safe_name(options.name or mix.stem)
+    run = _Run(
+        mix=mix,
+        info=info,
+        options=options,
+        model=model,
+        name=name,
+        song=SongFolder(root, name.replace(" ", "_")),
+        request=_request(mix, options, model),
+        on_progress=on_progress,
+        cancel=cancel,
+    )
+    with folder_lock(root), claimed_folder(root, run.request, force=options.force) as claim:
+        require_disk_space(root, _needed_bytes(run))
+        manifest = _with_stems(run, claim)
+        on_progress(Progress(stage="build", done=0, total=1))
+        manifest, reports = write_sessions(root, manifest, choice, adapters)
+        manifest = replace(manifest, state="complete")
+        write_manifest(root, manifest)
+        on_progress(Progress(stage="build", done=1, total=1))
+    elapsed_s = time.monotonic() - started
+    return BuildResult(folder=root, manifest=manifest, reports=reports, elapsed_s=elapsed_s)
+
+
+def rebuild(
+    folder: Path | str,
+    *,
+    template: str | None = None,
+    daws: tuple[str, ...] | None = None,
+    on_progress: OnProgress = ignore_progress,
+) -> BuildResult:
+    """New sessions from the stems of a finished song folder: no model, no network, no audio is touched.
+
+    `template` and `daws` default to those of the folder's last sessions. A session that was changed since we wrote it
+    stays, and the new one gets another name.
+    """
+    started = time.monotonic()
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such song folder; make one with 'daw-bridge build MIX'")
+    with folder_lock(folder):
+        manifest = read_manifest(folder)
+        if manifest is None:
+            raise InputError(f"{folder}: is not a daw-bridge song folder; make one with 'daw-bridge build MIX'")
+        if manifest.state != "complete":
+            raise InputError(f"{folder}: was not finished; run the 'build' that made it again to continue it")
+        last = manifest.sessions
+        choice = choose_template(template or (last[-1].template if last else BuildOptions().template))
+        names = daws or tuple(dict.fromkeys(record.adapter for record in last)) or BuildOptions().daws
+        on_progress(Progress(stage="build", done=0, total=1))
+        manifest, reports = write_sessions(folder, manifest, choice, load_adapters(names))
+        write_manifest(folder, manifest)
+        on_progress(Progress(stage="build", done=1, total=1))
+    return BuildResult(folder=folder, manifest=manifest, reports=reports, elapsed_s=time.monotonic() - started)
+
+
+def _request(mix: Path, options: BuildOptions, model: ModelIdentity) -> dict[str, Any]:
+    """What makes two runs the same run: the mix's bytes and everything that influences the samples."""
+    kept = {key: value for key, value in asdict(options).items() if key in SeparationOptions.__dataclass_fields__}
+    for speed_only in ("device", "batch_segments", "weights"):
+        kept.pop(speed_only)
+    kept = {key: list(value) if isinstance(value, tuple) else value for key, value in kept.items()}
+    channels = list(options.channels) if isinstance(options.channels, tuple) else options.channels
+    return {"mix_sha256": sha256_of_file(mix), "weights_sha256": model.weights_sha256, "channels": channels, **kept}
+
+
+def _with_stems(run: _Run, claim: Claim) -> Manifest:
+    """The manifest of a folder that holds the archive, the reference and the stems."""
+    previous = claim.previous
+    if claim.resumes and previous is not None and previous.reference is not None:
+        manifest, reference = previous, previous.reference
+    else:
+        ingested = ingest(
+            run.mix,
+            run.info,
+            run.song,
+            channels=run.options.channels,
+            on_progress=run.on_progress,
+            cancel=run.cancel,
+        )
+        check_reference(run.mix, run.song.unchecked_reference, run.options)
+        manifest, reference = _begin(run, claim, ingested), ingested.reference
+    made = make_stems(
+        run.song,
+        reference,
+        run.options,
+        weights_sha256=run.model.weights_sha256,
+        cache=StemCache() if run.options.use_cache else None,
+        on_progress=run.on_progress,
+        cancel=run.cancel,
+    )
+    return replace(manifest, stems=made.stems, separation=made.record)
+
+
+def _begin(run: _Run, claim: Claim, ingested: Ingested) -> Manifest:
+    """The mix is accepted: put the reference in place and mark the folder as being worked on."""
+    song = run.song
+    if claim.previous is not None:
+        remove_own_files(song.root, claim.previous, keep={ingested.original.file})
+    manifest = Manifest(
+        name=run.name,
+        daw_bridge=__version__,
+        state="building",
+        request=run.request,
+        original=ingested.original,
+        reference=ingested.reference,
+        sessions=claim.previous.sessions if claim.previous else (),
+    )
+    song.unchecked_reference.replace(song.reference)
+    write_manifest(song.root, manifest)
+    claim.keep()
+    return manifest
+
+
+def _needed_bytes(run: _Run) -> int:
+    """What the run writes at most: the copy, the reference, all stems and the residual, once more while working."""
+    samples = run.info.length_samples or 0
+    one_file = samples * min(run.info.channels, 2) * BYTES_PER_SAMPLE
+    return run.mix.stat().st_size + one_file * (2 + 2 * len(run.model.sources))

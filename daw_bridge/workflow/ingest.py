@@ -1,0 +1,73 @@
+"""From a mix on disk to the archived original and the decoded reference that everything is aligned to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from daw_bridge.archive import SongFolder, archive_original
+from daw_bridge.audio.decode import ChannelChoice, DecodedAudio, decode_to_reference
+from daw_bridge.audio.loudness import measure
+from daw_bridge.audio.reader import AudioInfo
+from daw_bridge.errors import Cancelled, DawBridgeError
+from daw_bridge.files import safe_name
+from daw_bridge.manifest import OriginalFile, ReferenceFile
+from daw_bridge.progress import CancelToken, OnProgress
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    original: OriginalFile
+    reference: ReferenceFile
+
+
+def ingest(
+    mix: Path,
+    info: AudioInfo,
+    song: SongFolder,
+    *,
+    channels: ChannelChoice,
+    on_progress: OnProgress,
+    cancel: CancelToken,
+) -> Ingested:
+    """Archive `mix` and decode the archived copy to `song.unchecked_reference` (the rules have not passed it yet)."""
+    copy = song.original_dir / f"{safe_name(mix.stem)}{safe_name(mix.suffix, fallback='')}"
+    digest = archive_original(mix, copy)
+    cancel.check()
+    song.audio_dir.mkdir(exist_ok=True)
+    try:
+        decoded = decode_to_reference(
+            copy, song.unchecked_reference, channels=channels, on_progress=on_progress, cancel=cancel
+        )
+    except Cancelled:
+        raise
+    except DawBridgeError as exc:
+        # The user knows the file by its own name, not by that of our copy.
+        raise type(exc)(str(exc).replace(str(copy), str(mix))) from exc
+    original = OriginalFile(
+        file=song.relative(copy),
+        sha256=digest,
+        size_bytes=copy.stat().st_size,
+        codec=info.codec,
+        source_path=str(mix.resolve()),
+    )
+    return Ingested(original, _reference_file(song, decoded, channels))
+
+
+def _reference_file(song: SongFolder, decoded: DecodedAudio, channels: ChannelChoice) -> ReferenceFile:
+    loudness = None if decoded.silent else measure(song.unchecked_reference)
+    return ReferenceFile(
+        file=song.relative(song.reference),
+        audio_sha256=decoded.audio_sha256,
+        sample_rate_hz=decoded.sample_rate_hz,
+        channels=decoded.channels,
+        length_samples=decoded.length_samples,
+        channel_choice="all" if channels is None else str(channels),
+        silent=decoded.silent,
+        integrated_lufs=_finite(loudness.integrated_lufs) if loudness else None,
+        true_peak_dbtp=_finite(loudness.true_peak_dbtp) if loudness else None,
+    )
+
+
+def _finite(value: float) -> float | None:
+    return round(value, 2) if value > -1000.0 else None

@@ -1,0 +1,41 @@
+"""What a user can ask of a build, and what comes back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from daw_bridge.adapter import WriteReport
+from daw_bridge.manifest import Manifest
+from daw_bridge.separation.options import SeparationOptions
+
+DEFAULT_TEMPLATE = "band"
+DEFAULT_DAWS = ("reaper",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildOptions(SeparationOptions):
+    """A separation and the sessions to make of it.
+
+    `output` is the song folder (default: `<mix name>.session` beside the mix). `channels` says what to do with a mix
+    of more than two channels: "downmix", or a pair such as (1, 2). `force` replaces files that daw-bridge made.
+    """
+
+    template: str = DEFAULT_TEMPLATE
+    daws: tuple[str, ...] = DEFAULT_DAWS
+    output: Path | None = None
+    name: str | None = None
+    channels: str | tuple[int, int] | None = None
+    force: bool = False
+    use_cache: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildResult:
+    """A finished song folder. `reports` has one entry for each DAW session that was written."""
+
+    folder: Path
+    manifest: Manifest
+    reports: tuple[WriteReport, ...]
+    elapsed_s: float
+    notes: tuple[str, ...] = ()

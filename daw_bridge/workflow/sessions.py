@@ -1,0 +1,90 @@
+"""From stems and a template to sessions: plan once, then let each DAW's adapter write it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from daw_bridge.adapter import SessionAdapter, WriteReport
+from daw_bridge.archive import free_session_name
+from daw_bridge.bus_template import BusTemplate
+from daw_bridge.files import sha256_of_file
+from daw_bridge.manifest import Manifest, SessionRecord
+from daw_bridge.model import SessionPlan
+from daw_bridge.plan import make_plan
+from daw_bridge.plan_json import plan_to_json
+from daw_bridge.registry import load_adapter
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateChoice:
+    """A parsed template with the text that it came from, for the manifest."""
+
+    template: BusTemplate
+    sha256: str
+
+
+def choose_template(name: str) -> TemplateChoice:
+    """Find and parse a template by name or path; TemplateError otherwise."""
+    from daw_bridge.template_store import find_template
+
+    path = find_template(name)
+    text = path.read_text("utf-8")
+    from daw_bridge.bus_template import parse_template
+
+    return TemplateChoice(parse_template(text, path=path), hashlib.sha256(text.encode("utf-8")).hexdigest())
+
+
+def load_adapters(names: Sequence[str]) -> list[SessionAdapter]:
+    """One adapter per distinct name, in order; AdapterMissing for an unknown one."""
+    return [load_adapter(name) for name in dict.fromkeys(names)]
+
+
+def write_sessions(
+    folder: Path, manifest: Manifest, choice: TemplateChoice, adapters: Sequence[SessionAdapter]
+) -> tuple[Manifest, tuple[WriteReport, ...]]:
+    """Write one session per adapter; the manifest with the new records.
+
+    A session that we wrote and nobody changed since is replaced; one that the user has changed stays, and the new one
+    gets the next free name.
+    """
+    plan = make_plan(manifest.stem_set(folder), choice.template, name=manifest.name)
+    records = list(manifest.sessions)
+    reports = []
+    for adapter in adapters:
+        records = _drop_unchanged(folder, records, adapter)
+        name = free_session_name(manifest.name, lambda text, made=adapter: made.session_path(folder, text).exists())
+        report = adapter.write(plan, folder, name)
+        reports.append(report)
+        records.append(_record(folder, plan, choice, report))
+    return replace(manifest, sessions=tuple(records)), tuple(reports)
+
+
+def _drop_unchanged(folder: Path, records: list[SessionRecord], adapter: SessionAdapter) -> list[SessionRecord]:
+    """Remove this adapter's sessions that are still as we wrote them; forget those that are gone."""
+    kept = []
+    for record in records:
+        path = folder / record.file
+        if record.adapter != adapter.name:
+            kept.append(record)
+        elif path.is_file() and record.sha256 and sha256_of_file(path) == record.sha256:
+            path.unlink()
+        elif path.exists():
+            kept.append(record)
+    return kept
+
+
+def _record(folder: Path, plan: SessionPlan, choice: TemplateChoice, report: WriteReport) -> SessionRecord:
+    path = report.session_path
+    return SessionRecord(
+        adapter=report.adapter,
+        file=path.relative_to(folder).as_posix(),
+        files=tuple(file.relative_to(folder).as_posix() for file in report.files),
+        sha256=sha256_of_file(path) if path.is_file() else "",
+        template=plan.template,
+        template_sha256=choice.sha256,
+        plan=plan_to_json(plan, folder),
+        limits=tuple(f"{limit.where}: {limit.feature}: {limit.what}" for limit in report.limits),
+    )

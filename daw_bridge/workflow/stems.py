@@ -1,0 +1,107 @@
+"""The stems of a reference: from the cache when these samples were separated like this before, else separated now."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from daw_bridge import __version__
+from daw_bridge.archive import SongFolder
+from daw_bridge.cache import CacheEntry, StemCache
+from daw_bridge.files import sha256_of_file
+from daw_bridge.manifest import ReferenceFile, SeparationRecord, StemFile
+from daw_bridge.progress import CancelToken, OnProgress
+from daw_bridge.separation.options import SeparationOptions
+from daw_bridge.separation.run import SeparationResult, separate_reference, separation_key
+
+
+@dataclass(frozen=True, slots=True)
+class MadeStems:
+    stems: tuple[StemFile, ...]
+    record: SeparationRecord
+
+
+def make_stems(
+    song: SongFolder,
+    reference: ReferenceFile,
+    options: SeparationOptions,
+    *,
+    weights_sha256: str,
+    cache: StemCache | None,
+    on_progress: OnProgress,
+    cancel: CancelToken,
+) -> MadeStems:
+    """Write the stems into `song.audio_dir`."""
+    key = separation_key(reference.audio_sha256, options, weights_sha256)
+    entry = cache.find(key) if cache is not None else None
+    if cache is not None and entry is not None:
+        return _from_cache(song, cache, entry)
+    result = separate_reference(
+        song.reference,
+        song.audio_dir,
+        options,
+        prefix=song.stem_prefix,
+        provenance=f"daw-bridge {__version__} model={options.model} weights={weights_sha256[:16]}",
+        on_progress=on_progress,
+        cancel=cancel,
+    )
+    made = _from_result(song, result)
+    if cache is not None:
+        files = {f"{stem.name}{Path(stem.file).suffix}": song.root / stem.file for stem in made.stems}
+        cache.store(key, files, {"stems": [asdict(stem) for stem in made.stems], "separation": asdict(made.record)})
+    return made
+
+
+def _from_result(song: SongFolder, result: SeparationResult) -> MadeStems:
+    stems = tuple(
+        StemFile(
+            name=stem.name,
+            role=stem.role,
+            file=song.relative(stem.path),
+            sha256=sha256_of_file(stem.path),
+            size_bytes=stem.path.stat().st_size,
+        )
+        for stem in result.stems.stems
+    )
+    record = SeparationRecord(
+        model=result.model,
+        weights_sha256=result.weights_sha256,
+        settings=dict(result.settings),
+        versions=_versions(),
+        null_depth_db=_finite(result.null_depth_db),
+        residual_rms_db=_finite(result.residual_rms_db),
+        elapsed_s=round(result.elapsed_s, 3),
+        from_cache=False,
+        notes=tuple(result.notes),
+    )
+    return MadeStems(stems, record)
+
+
+def _from_cache(song: SongFolder, cache: StemCache, entry: CacheEntry) -> MadeStems:
+    stems = []
+    song.audio_dir.mkdir(exist_ok=True)
+    for cached in entry.record["stems"]:
+        suffix = Path(cached["file"]).suffix
+        target = song.audio_dir / f"{song.stem_prefix}{cached['name']}{suffix}"
+        cache.fetch(entry, f"{cached['name']}{suffix}", target)
+        stems.append(StemFile(**{**cached, "file": song.relative(target)}))
+    kept: dict[str, Any] = entry.record["separation"]
+    record = SeparationRecord(**{**kept, "from_cache": True, "notes": tuple(kept["notes"])})
+    return MadeStems(tuple(stems), record)
+
+
+def _finite(level_db: float | None) -> float | None:
+    return None if level_db is None or level_db < -1000.0 else round(level_db, 2)
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in ("torch", "demucs", "numpy", "soxr", "soundfile", "av"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
