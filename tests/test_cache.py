@@ -1,0 +1,64 @@
+"""The stems cache gives back the same bytes, notices damage, and keeps to its limit."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from daw_bridge.cache import StemCache
+
+
+def store(cache: StemCache, tmp_path: Path, key: str, size: int = 100) -> Path:
+    source = tmp_path / f"{key}.wav"
+    source.write_bytes(key.encode()[:1] * size)
+    cache.store(key, {"vocals.wav": source}, {"separation": {"model": "m"}})
+    return source
+
+
+def test_what_went_in_comes_out(tmp_path: Path) -> None:
+    cache = StemCache(tmp_path / "cache")
+    store(cache, tmp_path, "one")
+    entry = cache.find("one")
+    assert entry is not None and entry.record == {"separation": {"model": "m"}}
+    cache.fetch(entry, "vocals.wav", tmp_path / "out.wav")
+    assert (tmp_path / "out.wav").read_bytes() == b"o" * 100
+
+
+def test_shared_files_cannot_be_edited_by_accident(tmp_path: Path) -> None:
+    source = store(StemCache(tmp_path / "cache"), tmp_path, "one")
+    assert source.stat().st_mode & 0o222 == 0
+
+
+def test_a_damaged_entry_is_dropped(tmp_path: Path) -> None:
+    cache = StemCache(tmp_path / "cache")
+    store(cache, tmp_path, "one")
+    damaged = cache.root / "one" / "vocals.wav"
+    damaged.unlink()
+    damaged.write_bytes(b"short")
+    assert cache.find("one") is None
+    assert not (cache.root / "one").exists()
+
+
+def test_the_least_recently_used_goes_first(tmp_path: Path) -> None:
+    cache = StemCache(tmp_path / "cache")
+    for age, key in enumerate(("new", "middle", "old")):
+        store(cache, tmp_path, key)
+        os.utime(cache.root / key / "entry.json", (1000 - age, 1000 - age))
+    assert cache.trim(250) == 100
+    assert {entry.key for entry in cache.entries()} == {"new", "middle"}
+
+
+def test_clear_frees_everything(tmp_path: Path) -> None:
+    cache = StemCache(tmp_path / "cache")
+    store(cache, tmp_path, "one")
+    assert cache.clear() == 100
+    assert cache.entries() == [] and not cache.root.exists()
+
+
+def test_garbage_in_the_cache_folder_is_ignored(tmp_path: Path) -> None:
+    cache = StemCache(tmp_path / "cache")
+    (cache.root / "junk").mkdir(parents=True)
+    (cache.root / "junk" / "entry.json").write_text("[1, 2")
+    (cache.root / "list").mkdir()
+    (cache.root / "list" / "entry.json").write_text("[]")
+    assert cache.entries() == []
