@@ -1,0 +1,124 @@
+"""A REAPER project as plain values: what the file writer writes, the live adapter sets, and both are read back into.
+
+One layout for both paths, so that one comparison proves both. Numbers are rounded to the 14 decimals of a project
+file; gains are linear, as REAPER stores them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from daw_bridge.model import Colour
+
+POST_FADER = 0
+PRE_FADER = 3
+"""AUXRECV modes: behind the fader; behind the inserts and before the fader (1 would be before the inserts)."""
+
+
+def stored(value: float) -> float:
+    """A number as it comes back from a project file."""
+    return float(f"{value:.14f}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReaperItem:
+    """A media item with one take; `path` is as the project names it (relative with `/`, or absolute)."""
+
+    path: str
+    name: str
+    position_s: float
+    length_s: float
+    offset_s: float = 0.0
+    play_rate: float = 1.0
+    gain_linear: float = 1.0
+    fade_in_s: float = 0.0
+    fade_out_s: float = 0.0
+    loop: bool = False
+    mute: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VstFx:
+    """A stock plug-in by name (`ReaEQ`) with its state; `sidechain_channel` is the first of the pair (from 0)
+    that its auxiliary input listens to."""
+
+    plugin: str
+    data: bytes
+    sidechain_channel: int | None = None
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawFx:
+    """Any other plug-in: its chunk as text, kept as it is."""
+
+    chunk: str
+    enabled: bool = True
+
+
+Fx = VstFx | RawFx
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReaperReceive:
+    """Signal from the track with index `source`; channels count from 0 and mean a pair."""
+
+    source: int
+    gain_linear: float = 1.0
+    pan: float = 0.0
+    mode: int = POST_FADER
+    mute: bool = False
+    source_channel: int = 0
+    target_channel: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReaperTrack:
+    """One track. `folder_depth` 1 opens a folder, -n closes n of them. `key` says which part of the plan it is."""
+
+    name: str
+    folder_depth: int = 0
+    gain_linear: float = 1.0
+    pan: float = 0.0
+    mute: bool = False
+    solo: bool = False
+    channels: int = 2
+    main_send: bool = True
+    colour: Colour | None = None
+    group_mask: int = 0
+    items: tuple[ReaperItem, ...] = ()
+    receives: tuple[ReaperReceive, ...] = ()
+    fx: tuple[Fx, ...] = ()
+    key: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReaperMarker:
+    """A point, or a region when `end_s` is given."""
+
+    name: str
+    position_s: float
+    end_s: float | None = None
+    colour: Colour | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReaperProject:
+    sample_rate_hz: int
+    tempo_bpm: float
+    time_signature: tuple[int, int]
+    tracks: tuple[ReaperTrack, ...]
+    markers: tuple[ReaperMarker, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def parents(self) -> list[int | None]:
+        """For each track the index of the folder it lies in."""
+        stack: list[int] = []
+        found: list[int | None] = []
+        for index, track in enumerate(self.tracks):
+            found.append(stack[-1] if stack else None)
+            if track.folder_depth > 0:
+                stack.append(index)
+            elif track.folder_depth < 0:
+                del stack[track.folder_depth :]
+        return found
