@@ -66,6 +66,7 @@ def _reference_file(song: SongFolder, decoded: DecodedAudio, channels: ChannelCh
         silent=decoded.silent,
         integrated_lufs=_finite(loudness.integrated_lufs) if loudness else None,
         true_peak_dbtp=_finite(loudness.true_peak_dbtp) if loudness else None,
+        notes=decoded.notes,
     )
 
 

@@ -2,39 +2,35 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from daw_bridge.adapter import SessionAdapter, WriteReport
 from daw_bridge.archive import free_session_name
-from daw_bridge.bus_template import BusTemplate
+from daw_bridge.bus_template import BusTemplate, read_template
 from daw_bridge.files import sha256_of_file
 from daw_bridge.manifest import Manifest, SessionRecord
 from daw_bridge.model import SessionPlan
 from daw_bridge.plan import make_plan
 from daw_bridge.plan_json import plan_to_json
 from daw_bridge.registry import load_adapter
+from daw_bridge.template_store import find_template
 
 
 @dataclass(frozen=True, slots=True)
 class TemplateChoice:
-    """A parsed template with the text that it came from, for the manifest."""
+    """A parsed template, how the user named it, and the sha256 of its file."""
 
     template: BusTemplate
+    given: str
     sha256: str
 
 
 def choose_template(name: str) -> TemplateChoice:
     """Find and parse a template by name or path; TemplateError otherwise."""
-    from daw_bridge.template_store import find_template
-
     path = find_template(name)
-    text = path.read_text("utf-8")
-    from daw_bridge.bus_template import parse_template
-
-    return TemplateChoice(parse_template(text, path=path), hashlib.sha256(text.encode("utf-8")).hexdigest())
+    return TemplateChoice(template=read_template(path), given=name, sha256=sha256_of_file(path))
 
 
 def load_adapters(names: Sequence[str]) -> list[SessionAdapter]:
@@ -83,7 +79,7 @@ def _record(folder: Path, plan: SessionPlan, choice: TemplateChoice, report: Wri
         file=path.relative_to(folder).as_posix(),
         files=tuple(file.relative_to(folder).as_posix() for file in report.files),
         sha256=sha256_of_file(path) if path.is_file() else "",
-        template=plan.template,
+        template=choice.given,
         template_sha256=choice.sha256,
         plan=plan_to_json(plan, folder),
         limits=tuple(f"{limit.where}: {limit.feature}: {limit.what}" for limit in report.limits),

@@ -16,6 +16,7 @@ from daw_bridge.manifest import ReferenceFile, SeparationRecord, StemFile
 from daw_bridge.progress import CancelToken, OnProgress
 from daw_bridge.separation.options import SeparationOptions
 from daw_bridge.separation.run import SeparationResult, separate_reference, separation_key
+from daw_bridge.units import SILENCE_DB
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,8 @@ def _from_cache(song: SongFolder, cache: StemCache, entry: CacheEntry) -> MadeSt
 
 
 def _finite(level_db: float | None) -> float | None:
-    return None if level_db is None or level_db < -1000.0 else round(level_db, 2)
+    """A level for the manifest; None for what is at or below the floor, that is exact silence."""
+    return None if level_db is None or level_db <= SILENCE_DB else round(level_db, 2)
 
 
 def _versions() -> dict[str, str]:
