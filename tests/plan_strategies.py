@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 from hypothesis import strategies as st
 
+from daw_bridge.bus_template import BusTemplate, TemplateBus, TemplateMarker, TemplateReference
 from daw_bridge.model import (
     BandKind,
     Bus,
@@ -127,3 +129,58 @@ def plans(draw: st.DrawFn, base: Path) -> SessionPlan:
         template=draw(names),
         notes=tuple(draw(st.lists(names, max_size=2))),
     )
+
+
+template_names = st.text(
+    st.sampled_from("abzÅé808_- .:#'\"{}[]&*!|>%@,?/\\日\U0001f941"), min_size=1, max_size=8
+).filter(lambda name: name == name.strip() and name.casefold() not in ("mix", "master", "reference"))
+
+
+@st.composite
+def templates(draw: st.DrawFn) -> BusTemplate:
+    """Any template that keeps the rules between keys."""
+    distinct = draw(st.lists(template_names, unique_by=str.casefold, min_size=1, max_size=5))
+    split = draw(st.integers(0, len(distinct)))
+    bus_names, return_names = distinct[:split], distinct[split:]
+    stems = draw(st.lists(template_names, unique_by=str.casefold, max_size=4))
+    stems = [stem for stem in stems if stem.casefold() not in {name.casefold() for name in bus_names}]
+
+    def strip(name: str, effects: st.SearchStrategy[Effect], *, is_bus: bool) -> TemplateBus:
+        bus = draw(buses(name, effects, return_names if is_bus else []))
+        taken = tuple(stems) if is_bus and name == bus_names[0] else ()
+        return TemplateBus(
+            name=name, label=draw(st.none() | template_names), stems=taken, colour=bus.colour,
+            group=draw(st.none() | template_names) if is_bus else None, gain_db=bus.gain_db, pan=bus.pan, mute=bus.mute,
+            solo=bus.solo and is_bus, effects=tuple(_legal(effect, bus_names, name) for effect in bus.effects),
+            sends=bus.sends,
+        )  # fmt: skip
+
+    position = st.fixed_dictionaries({"position_s": st.floats(0, 600)}) | st.fixed_dictionaries(
+        {"position_bar": st.floats(1, 600)}
+    )
+    length = st.sampled_from([{}, {"length_s": 1.5}, {"length_bars": 8.0}])
+    markers = st.builds(
+        lambda name, colour, start, extent: TemplateMarker(name=name, colour=colour, **start, **extent),
+        template_names, colours, position, length,
+    )  # fmt: skip
+    return BusTemplate(
+        name=draw(template_names),
+        description=draw(st.text(st.characters(exclude_categories=["Cs", "Cc", "Cn"]), max_size=30)),
+        tempo_bpm=draw(st.floats(20, 400)),
+        time_signature=draw(st.tuples(st.integers(1, 32), st.sampled_from([1, 2, 4, 8, 16, 32]))),
+        buses=tuple(strip(name, insert_effects, is_bus=True) for name in bus_names),
+        returns=tuple(strip(name, return_effects, is_bus=False) for name in return_names),
+        mix_bus=strip("mix", insert_effects, is_bus=False),
+        reference=draw(st.builds(TemplateReference, include=flags, name=template_names, colour=colours)),
+        markers=tuple(draw(st.lists(markers, max_size=2))),
+    )
+
+
+def _legal(effect: Effect, bus_names: list[str], name: str) -> Effect:
+    """The limiter's threshold below its ceiling; a side-chain from an earlier bus, so that no circle can arise."""
+    if isinstance(effect, Limiter):
+        return dataclasses.replace(effect, threshold_db=min(effect.threshold_db, effect.ceiling_db))
+    earlier = bus_names[: bus_names.index(name)] if name in bus_names else bus_names
+    if isinstance(effect, Compressor) and earlier and effect.enabled:
+        return dataclasses.replace(effect, sidechain_bus=earlier[0])
+    return effect
