@@ -59,14 +59,14 @@ class StemFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeparationRecord:
-    """`settings` holds everything that influences the samples; `null_depth_db` None stands for a perfect null."""
+    """`settings` holds everything that influences the samples; levels are floored at `units.SILENCE_DB`."""
 
     model: str
     weights_sha256: str
     settings: dict[str, Any]
     versions: dict[str, str]
-    null_depth_db: float | None
-    residual_rms_db: float | None
+    null_depth_db: float
+    residual_rms_db: float
     elapsed_s: float
     from_cache: bool
     notes: tuple[str, ...] = ()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from daw_bridge.cli.main import add_output_options
 from daw_bridge.errors import UsageError
+from daw_bridge.units import SILENCE_DB, clock
 
 if TYPE_CHECKING:
     from daw_bridge.workflow import BuildOptions, BuildResult
@@ -131,7 +132,6 @@ def run_rebuild(args: argparse.Namespace) -> None:
 
 def _report(args: argparse.Namespace, result: BuildResult) -> None:
     from daw_bridge.cli.console import answer, say
-    from daw_bridge.units import clock
 
     manifest, separation, reference = result.manifest, result.manifest.separation, result.manifest.reference
     if separation is None or reference is None:  # a finished folder has both
@@ -169,6 +169,6 @@ def _report(args: argparse.Namespace, result: BuildResult) -> None:
     )
 
 
-def null_text(null_depth_db: float | None) -> str:
-    """`-138.5 dBFS`, or that it is perfect (None)."""
-    return "exact to the last bit" if null_depth_db is None else f"{null_depth_db:.1f} dBFS"
+def null_text(null_depth_db: float) -> str:
+    """`-138.5 dBFS`; below the noise of 24-bit converters it only says that it is deeper."""
+    return f"{SILENCE_DB:.0f} dBFS or deeper" if null_depth_db <= SILENCE_DB else f"{null_depth_db:.1f} dBFS"

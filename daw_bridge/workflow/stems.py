@@ -16,7 +16,6 @@ from daw_bridge.manifest import ReferenceFile, SeparationRecord, StemFile
 from daw_bridge.progress import CancelToken, OnProgress
 from daw_bridge.separation.options import SeparationOptions
 from daw_bridge.separation.run import SeparationResult, separate_reference, separation_key
-from daw_bridge.units import SILENCE_DB
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +71,8 @@ def _from_result(song: SongFolder, result: SeparationResult) -> MadeStems:
         weights_sha256=result.weights_sha256,
         settings=dict(result.settings),
         versions=_versions(),
-        null_depth_db=_finite(result.null_depth_db),
-        residual_rms_db=_finite(result.residual_rms_db),
+        null_depth_db=round(result.null_depth_db, 2),
+        residual_rms_db=round(result.residual_rms_db, 2),
         elapsed_s=round(result.elapsed_s, 3),
         from_cache=False,
         notes=tuple(result.notes),
@@ -92,11 +91,6 @@ def _from_cache(song: SongFolder, cache: StemCache, entry: CacheEntry) -> MadeSt
     kept: dict[str, Any] = entry.record["separation"]
     record = SeparationRecord(**{**kept, "from_cache": True, "notes": tuple(kept["notes"])})
     return MadeStems(tuple(stems), record)
-
-
-def _finite(level_db: float | None) -> float | None:
-    """A level for the manifest; None for what is at or below the floor, that is exact silence."""
-    return None if level_db is None or level_db <= SILENCE_DB else round(level_db, 2)
 
 
 def _versions() -> dict[str, str]:
