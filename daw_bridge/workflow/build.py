@@ -103,6 +103,8 @@ def build(
     )
     with folder_lock(root), claimed_folder(root, run.request, force=options.force) as claim:
         require_disk_space(root, _needed_bytes(run))
+        if claim.previous is None:
+            write_manifest(root, Manifest(name=name, daw_bridge=__version__, state="building", request=run.request))
         manifest = _with_stems(run, claim)
         on_progress(Progress(stage="build", done=0, total=1))
         manifest, reports = write_sessions(root, manifest, choice, adapters)
@@ -194,10 +196,21 @@ def _with_stems(run: _Run, claim: Claim) -> Manifest:
         run.options,
         weights_sha256=run.weights_sha256,
         cache=StemCache() if run.options.use_cache else None,
-        on_progress=run.on_progress,
+        on_progress=_keeping(claim, run.on_progress),
         cancel=run.cancel,
     )
     return replace(manifest, stems=made.stems, separation=made.record)
+
+
+def _keeping(claim: Claim, on_progress: OnProgress) -> OnProgress:
+    """The folder is worth keeping, for the next run to continue, once a first segment has been separated."""
+
+    def listen(event: Progress) -> None:
+        if event.stage == "separate" and event.done > 0:
+            claim.keep()
+        on_progress(event)
+
+    return listen
 
 
 def _begin(run: _Run, claim: Claim, ingested: Ingested) -> Manifest:
@@ -216,7 +229,6 @@ def _begin(run: _Run, claim: Claim, ingested: Ingested) -> Manifest:
     )
     song.unchecked_reference.replace(song.reference)
     write_manifest(song.root, manifest)
-    claim.keep()
     return manifest
 
 

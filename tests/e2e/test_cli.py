@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from daw_bridge.cli import main
+from daw_bridge.cli.main import main
 
 from .conftest import MakeMix
 
@@ -106,7 +106,7 @@ def test_a_bad_mix_is_one_line_and_leaves_nothing(
         (["--daw", "reeper", *FAST], 9, "did you mean reaper"),
         (["--overlap", "0", *FAST], 7, "overlap"),
         (["--overlap", "0.1", *FAST], 7, "overlap"),
-        (["--precision", "fp16", *FAST], 7, "half precision"),
+        (["--precision", "fp16", *FAST], 7, "fp16 is refused"),
         (["--precision", "int8", *FAST], 2, "precision"),
         (["--residual", "fold:nothing", *FAST], 2, "nothing"),
         (["--stems", "vocals,guitar", *FAST], 2, "guitar"),
