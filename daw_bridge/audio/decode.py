@@ -1,0 +1,145 @@
+"""Any source decoded once into a float32 WAV: the reference that everything else is aligned to.
+
+Encoder delay and padding end here (see reader_av.py; libsndfile reads LAME's tag), so that no DAW has to decode an
+MP3 itself and place it some milliseconds off.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import sqrt
+from pathlib import Path
+
+import numpy as np
+
+from daw_bridge.audio.reader import AudioInfo, AudioReader, FloatArray, open_audio
+from daw_bridge.audio.writer import AudioWriter
+from daw_bridge.errors import InputError
+from daw_bridge.progress import CancelToken, OnProgress, Progress, ignore_progress
+from daw_bridge.units import linear_to_db
+
+ChannelChoice = None | str | tuple[int, int]
+"""None (mono and stereo only), "downmix", or a pair of channels counted from 1."""
+
+LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 8_000, 192_000
+SILENT_BELOW_DB = -120.0
+BLOCK_SAMPLES = 1 << 16
+
+_HALF_POWER = sqrt(0.5)
+# Left and right weights of FL FR FC LFE BL BR SL SR by channel count: ITU-R BS.775-4, table 2 (LFE is left out there).
+_C, _S = _HALF_POWER, _HALF_POWER
+_DOWNMIX: dict[int, tuple[tuple[float, ...], tuple[float, ...]]] = {
+    3: ((1, 0, _C), (0, 1, _C)),
+    4: ((1, 0, _S, 0), (0, 1, 0, _S)),
+    5: ((1, 0, _C, _S, 0), (0, 1, _C, 0, _S)),
+    6: ((1, 0, _C, 0, _S, 0), (0, 1, _C, 0, 0, _S)),
+    7: ((1, 0, _C, 0, _S * _S, _S, 0), (0, 1, _C, 0, _S * _S, 0, _S)),
+    8: ((1, 0, _C, 0, _S, 0, _S, 0), (0, 1, _C, 0, 0, _S, 0, _S)),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecodedAudio:
+    """What came out. `audio_sha256` covers rate, channels and the float32 samples: the content key of caches.
+
+    `silent` means that no sample reaches -120 dBFS. `notes` are remarks for a person.
+    """
+
+    info: AudioInfo
+    sample_rate_hz: int
+    channels: int
+    length_samples: int
+    peak_db: float
+    silent: bool
+    audio_sha256: str
+    notes: tuple[str, ...] = ()
+
+
+def decode_to_reference(
+    source: Path,
+    target: Path,
+    *,
+    channels: ChannelChoice = None,
+    on_progress: OnProgress = ignore_progress,
+    cancel: CancelToken | None = None,
+) -> DecodedAudio:
+    """Decode `source` into the float32 WAV `target` at its own rate, in blocks; nothing is left when it fails.
+
+    Raises InputError (unreadable, cut off, empty, NaN or infinite samples, a rate outside 8 to 192 kHz, more than two
+    channels without a choice), OutputError, Cancelled.
+    """
+    cancel = cancel or CancelToken()
+    with open_audio(source) as reader:
+        _check_rate(reader)
+        choose, count_channels, note = _channel_chooser(source, reader.channels, channels)
+        digest = hashlib.sha256(f"float32le {reader.sample_rate_hz} {count_channels}\n".encode())
+        peak, done = 0.0, 0
+        expected = reader.length_samples or reader.info.estimated_samples or 0
+        with AudioWriter(target, sample_rate_hz=reader.sample_rate_hz, channels=count_channels) as writer:
+            for raw in reader.blocks(BLOCK_SAMPLES):
+                cancel.check()
+                peak = max(peak, _checked_peak(source, raw, done, reader.sample_rate_hz))
+                block = choose(raw)
+                digest.update(np.ascontiguousarray(block.T, dtype="<f4").data)
+                writer.write(block)
+                done += block.shape[1]
+                on_progress(Progress(stage="decode", done=done, total=max(done, expected)))
+            if not done:
+                raise InputError(f"{source}: there are no samples in it; export the mix again")
+        return DecodedAudio(
+            info=reader.info,
+            sample_rate_hz=reader.sample_rate_hz,
+            channels=count_channels,
+            length_samples=done,
+            peak_db=linear_to_db(peak),
+            silent=linear_to_db(peak) < SILENT_BELOW_DB,
+            audio_sha256=digest.hexdigest(),
+            notes=(*reader.info.notes, *note),
+        )
+
+
+def _check_rate(reader: AudioReader) -> None:
+    rate_hz = reader.sample_rate_hz
+    if not LOWEST_RATE_HZ <= rate_hz <= HIGHEST_RATE_HZ:
+        raise InputError(
+            f"{reader.info.path}: {rate_hz} Hz is outside {LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ} Hz; convert it first"
+        )
+
+
+def _checked_peak(source: Path, block: FloatArray, start_samples: int, rate_hz: int) -> float:
+    """The largest magnitude of a block; NaN and infinity travel through min and max, so one look finds them."""
+    peak = float(max(block.max(), -block.min()))
+    if np.isfinite(peak):
+        return peak
+    channel, sample = (int(index) for index in np.argwhere(~np.isfinite(block.T))[0][::-1])
+    kind = "NaN" if np.isnan(block[channel, sample]) else "infinite"
+    at = start_samples + sample
+    raise InputError(
+        f"{source}: sample {at} ({at / rate_hz:.3f} s) of channel {channel + 1} is {kind}; export the mix again"
+    )
+
+
+def _channel_chooser(
+    source: Path, count: int, choice: ChannelChoice
+) -> tuple[Callable[[FloatArray], FloatArray], int, tuple[str, ...]]:
+    """How to get from `count` channels to one or two: the function, the number it gives, remarks."""
+    if isinstance(choice, tuple):
+        if not all(1 <= channel <= count for channel in choice):
+            wanted = ",".join(str(channel) for channel in choice)
+            raise InputError(f"{source}: --channels {wanted}, but it has channels 1 to {count}")
+        rows = [channel - 1 for channel in choice]
+        return (lambda block: np.ascontiguousarray(block[rows])), 2, ()
+    if count <= 2:
+        return (lambda block: block), count, ()
+    if choice is None:
+        raise InputError(
+            f"{source}: has {count} channels; choose --downmix (to stereo) or --channels 1,2 (one pair of them)"
+        )
+    if choice != "downmix":
+        raise InputError(f"{source}: unknown choice of channels {choice!r}; use --downmix or --channels 1,2")
+    weights = _DOWNMIX.get(count)
+    matrix = np.array(weights or [[1 / count] * count] * 2, dtype=np.float32)
+    how = "by ITU-R BS.775 (centre and surrounds -3 dB, no LFE)" if weights else "as the plain average of all"
+    return (lambda block: matrix @ block), 2, (f"{count} channels mixed down to stereo {how}",)

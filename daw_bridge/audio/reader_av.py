@@ -1,0 +1,219 @@
+"""Audio through FFmpeg's libraries (PyAV): AAC/M4A, ALAC, the sound of videos, FLAC of unknown length.
+
+Encoder delay: FFmpeg's decoders drop the priming samples that an edit list, iTunSMPB or a codec delay announces. The
+padding at the end they leave in; it is trimmed here to the shortest of what the container says: the end of the last
+packet, the edit list, iTunSMPB.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from itertools import chain
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from daw_bridge.audio.integrity import cut_off
+from daw_bridge.audio.reader import AudioInfo, AudioReader, FloatArray, not_audio
+from daw_bridge.errors import InputError
+from daw_bridge.units import clock
+
+# Only containers of one file: a playlist (HLS, concat) could make FFmpeg open other files or the network.
+_CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,aac,avi,mpegts,mpeg,asf,flv,flac,ogg,caf,ac3,eac3,dts,tta,wv,ape"
+_DURATION_IS_EXACT = ("mov", "matroska")
+_LOSSLESS = ("alac", "flac", "tta", "wavpack", "ape", "truehd", "mlp")
+_HELD_FRAMES = 3  # the padding of AAC and MP3 is shorter than this many frames
+_SMALLEST_MISS_S = 0.1
+_INTEGER_SCALES = {"u8": 2.0**7, "s16": 2.0**15, "s32": 2.0**31, "s64": 2.0**63}
+
+
+def open_with_ffmpeg(path: Path, notes: tuple[str, ...]) -> AvReader | None:
+    """A reader, or None when FFmpeg does not know the file either. Raises InputError."""
+    import av
+
+    try:
+        container = av.open(
+            f"file:{path}",
+            options={"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"},
+            metadata_errors="replace",
+        )
+    except (av.FFmpegError, OSError, ValueError):
+        return None
+    try:
+        return AvReader(path, container, notes)
+    except BaseException:
+        container.close()
+        raise
+
+
+class AvReader(AudioReader):
+    """The first audio stream of a container; sequential only."""
+
+    def __init__(self, path: Path, container: Any, notes: tuple[str, ...]) -> None:
+        self._path, self._container = path, container
+        streams = container.streams.audio
+        if not streams:
+            raise InputError(f"{path}: there is no sound in this file; give one with an audio stream")
+        self._stream = streams[0]
+        if len(streams) > 1:
+            notes = (*notes, f"{len(streams)} audio streams; the first one is used")
+        self._decoded_samples = 0
+        self._first_pts: int | None = None
+        self._end_pts: int | None = None
+        frames = self._decode()
+        known_by_content = container.format.name.startswith(_DURATION_IS_EXACT)
+        try:
+            first = next(frames, None)  # only a decoded frame tells the true rate and channels (HE-AAC doubles them)
+        except InputError as exc:
+            raise exc if known_by_content else not_audio(path) from exc
+        if first is None:
+            raise (
+                InputError(f"{path}: there are no samples in it; export the mix again")
+                if known_by_content
+                else not_audio(path)
+            )
+        super().__init__(self._describe(first.shape[0], notes))
+        self._blocks = self._trimmed(chain([first], frames))
+        self._rest = np.zeros((first.shape[0], 0), dtype=np.float32)
+
+    def _describe(self, channels: int, notes: tuple[str, ...]) -> AudioInfo:
+        codec = str(self._stream.codec_context.name)
+        duration_s = self._stream_duration_s() or (self._container.duration or 0) / 1e6
+        return AudioInfo(
+            path=self._path,
+            container=str(self._container.format.name),
+            codec=codec,
+            subtype=self._format_name,
+            sample_rate_hz=self._rate_hz,
+            channels=channels,
+            length_samples=None,
+            estimated_samples=round(duration_s * self._rate_hz) or None,
+            lossy=not codec.startswith(("pcm_", *_LOSSLESS)),
+            notes=notes,
+        )
+
+    def read(self, count_samples: int) -> FloatArray:
+        parts, missing = [self._rest], count_samples - self._rest.shape[1]
+        while missing > 0:
+            block = next(self._blocks, None)
+            if block is None:
+                break
+            parts.append(block)
+            missing -= block.shape[1]
+        joined = np.concatenate(parts, axis=1)
+        self._rest = joined[:, count_samples:]
+        return np.ascontiguousarray(joined[:, :count_samples])
+
+    def seek(self, position_samples: int) -> None:
+        raise InputError(f"{self._path}: this format cannot be read from sample {position_samples}; decode it first")
+
+    def close(self) -> None:
+        self._container.close()
+
+    def _decode(self) -> Iterator[FloatArray]:
+        """Every frame as float32 (channels, n), priming already dropped by FFmpeg."""
+        import av
+
+        shape: tuple[int, int] | None = None
+        try:
+            for packet in self._container.demux(self._stream):
+                if packet.pts is not None and packet.duration:
+                    self._end_pts = max(self._end_pts or 0, packet.pts + packet.duration)
+                for frame in packet.decode():
+                    if self._first_pts is None and frame.pts is not None:
+                        self._first_pts = frame.pts
+                    block = _to_float32(frame)
+                    if shape is None:
+                        shape = (frame.sample_rate, block.shape[0])
+                        self._rate_hz, self._format_name = int(frame.sample_rate), str(frame.format.name)
+                    elif shape != (frame.sample_rate, block.shape[0]):
+                        raise InputError(
+                            f"{self._path}: rate or channels change at {self._where()}; convert it to WAV first"
+                        )
+                    self._decoded_samples += block.shape[1]
+                    if block.shape[1]:
+                        yield block
+        except (av.FFmpegError, OSError, ValueError) as exc:
+            raise InputError(
+                f"{self._path}: damaged or cut off, cannot be decoded after {self._where()}; copy or download it again"
+            ) from exc
+
+    def _where(self) -> str:
+        return clock(self._decoded_samples / self._rate_hz if self._decoded_samples else 0.0)
+
+    def _trimmed(self, frames: Iterable[FloatArray]) -> Iterator[FloatArray]:
+        """The frames without the padding at the end. Raises InputError when sound is missing there."""
+        held: deque[FloatArray] = deque()
+        given = 0
+        for block in frames:
+            held.append(block)
+            if len(held) > _HELD_FRAMES:
+                given += held[0].shape[1]
+                yield held.popleft()
+        self._refuse_cut_off()
+        keep = self._announced_samples() - given
+        if keep <= 0:  # the container is plainly wrong about its length: better a little padding than lost sound
+            keep = sum(block.shape[1] for block in held)
+        for block in held:
+            if keep > 0:
+                yield block[:, :keep]
+            keep -= block.shape[1]
+
+    def _announced_samples(self) -> int:
+        """How long the sound is by the container's best word; never less than what may be real sound."""
+        exact = _itunes_length(self._container.metadata, self._stream.metadata)
+        if exact is not None and exact <= self._decoded_samples:
+            return exact
+        ends = [self._decoded_samples]
+        tick = Fraction(self._stream.time_base or 1)
+        if self._end_pts is not None and self._first_pts is not None and tick * 8000 <= 1:
+            ends.append(ceil((self._end_pts - self._first_pts) * tick * self._rate_hz))
+        edit_s = self._stream_duration_s()
+        if edit_s and self._container.format.name.startswith("mov"):
+            # Edit lists count in the movie's units, mostly milliseconds, and may be rounded down by one.
+            ends.append(ceil((edit_s + 0.001) * self._rate_hz))
+        return min(ends)
+
+    def _stream_duration_s(self) -> float:
+        if not self._stream.duration or not self._container.format.name.startswith(_DURATION_IS_EXACT):
+            return 0.0
+        return float(self._stream.duration * self._stream.time_base)
+
+    def _refuse_cut_off(self) -> None:
+        announced_s = self._stream_duration_s()
+        if not announced_s and not self._container.streams.video:
+            exact = self._container.format.name.startswith(_DURATION_IS_EXACT)
+            announced_s = (self._container.duration or 0) / 1e6 if exact else 0.0
+        there_s = self._decoded_samples / self._rate_hz
+        if announced_s - there_s > _SMALLEST_MISS_S:
+            raise cut_off(self._path, there_s, announced_s)
+
+
+def _itunes_length(*metadata: dict[str, str]) -> int | None:
+    """The fourth number of Apple's iTunSMPB tag: samples without priming and padding."""
+    for tags in metadata:
+        fields = tags.get("iTunSMPB", "").split()
+        if len(fields) >= 4:
+            try:
+                return int(fields[3], 16) or None
+            except ValueError:
+                return None
+    return None
+
+
+def _to_float32(frame: Any) -> FloatArray:
+    """A decoded frame as float32 (channels, samples), full scale 1.0."""
+    samples = frame.to_ndarray()
+    name = str(frame.format.name)
+    if not frame.format.is_planar:
+        samples = samples.reshape(-1, len(frame.layout.channels)).T
+    kind = name.removesuffix("p")
+    scale = _INTEGER_SCALES.get(kind)
+    if scale is None:
+        return np.ascontiguousarray(samples, dtype=np.float32)
+    centred = samples.astype(np.float32) - (128.0 if kind == "u8" else 0.0)
+    return np.ascontiguousarray(centred / np.float32(scale), dtype=np.float32)

@@ -1,0 +1,213 @@
+"""Reading in blocks, and every kind of file that cannot be used."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from daw_bridge.audio.reader import open_audio, probe
+from daw_bridge.errors import InputError
+from tests.audio.signals import encode, noise, write_wav
+
+FORMATS = {
+    "a.wav": {"format": "WAV", "subtype": "PCM_16"},
+    "f.wav": {"format": "WAV", "subtype": "FLOAT"},
+    "a.rf64": {"format": "RF64", "subtype": "PCM_24"},
+    "a.w64": {"format": "W64", "subtype": "PCM_16"},
+    "a.aiff": {"format": "AIFF", "subtype": "PCM_16"},
+    "a.flac": {"format": "FLAC", "subtype": "PCM_16"},
+    "a.ogg": {"format": "OGG", "subtype": "VORBIS"},
+    "a.mp3": {"format": "MP3", "subtype": "MPEG_LAYER_III"},
+}
+
+
+def read_all(path: Path, size_samples: int = 1 << 16) -> np.ndarray:
+    with open_audio(path) as reader:
+        return np.concatenate([np.zeros((reader.channels, 0)), *reader.blocks(size_samples)], axis=1)
+
+
+@pytest.mark.parametrize("name", [*FORMATS, "a.m4a", "l.m4a"])
+@pytest.mark.parametrize("size_samples", [513, 10_007])
+def test_blocks_of_any_size_give_the_same_samples(tmp_path: Path, name: str, size_samples: int) -> None:
+    audio = noise(30_011)
+    if name in FORMATS:
+        path = write_wav(tmp_path / name, audio, 44_100, **FORMATS[name])
+    else:
+        path = encode(tmp_path / name, audio, 44_100, "alac" if name[0] == "l" else "aac")
+    whole = read_all(path)
+    assert whole.shape == audio.shape
+    assert np.array_equal(read_all(path, size_samples), whole)
+
+
+@settings(max_examples=20, deadline=None)
+@given(positions=st.lists(st.integers(0, 5_000), min_size=1, max_size=6))
+def test_seeking_in_wav_and_flac_lands_on_the_sample(
+    tmp_path_factory: pytest.TempPathFactory, positions: list[int]
+) -> None:
+    audio = noise(5_000)
+    folder = tmp_path_factory.mktemp("seek")
+    for name in ("f.wav", "a.flac"):
+        with open_audio(write_wav(folder / name, audio, 44_100, **FORMATS[name])) as reader:
+            for position in positions:
+                reader.seek(position)
+                assert np.abs(reader.read(100) - audio[:, position : position + 100]).max(initial=0.0) < 2**-14
+
+
+def test_probe_says_what_a_file_is(tmp_path: Path) -> None:
+    info = probe(write_wav(tmp_path / "a.flac", noise(777), 96_000, **FORMATS["a.flac"]))
+    assert (info.container, info.codec, info.subtype) == ("FLAC", "flac", "PCM_16")
+    assert (info.sample_rate_hz, info.channels, info.length_samples, info.lossy) == (96_000, 2, 777, False)
+    assert probe(write_wav(tmp_path / "a.mp3", noise(5_000), 44_100, **FORMATS["a.mp3"])).lossy
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("kept", [0.3, 0.9, 0.998])
+def test_a_cut_off_file_is_refused(tmp_path: Path, name: str, kept: float) -> None:
+    path = write_wav(tmp_path / name, noise(88_200), 44_100, **FORMATS[name])
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * kept)])
+    with pytest.raises(InputError, match=r"(cut off|damaged).*copy or download it again"):
+        read_all(path)
+
+
+@pytest.mark.parametrize("codec", ["aac", "alac"])
+def test_a_cut_off_m4a_is_refused(tmp_path: Path, codec: str) -> None:
+    path = encode(tmp_path / "a.m4a", noise(88_200), 44_100, codec)
+    path.write_bytes(path.read_bytes()[:-3000])
+    with pytest.raises(InputError, match=r"not an audio file|cut off|damaged"):
+        read_all(path)
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.mp3", "a.m4a", "a.aac", "a.ac3", "a.ts", "a.ogg"])
+def test_text_with_an_audio_name_is_refused(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_text("These are my notes on the second verse.\n" * 300)
+    with pytest.raises(InputError, match="not an audio file that can be read; known are WAV"):
+        open_audio(path)
+
+
+def test_a_playlist_opens_no_other_file(tmp_path: Path) -> None:
+    write_wav(tmp_path / "song.mp3", noise(44_100), 44_100, **FORMATS["a.mp3"])
+    path = tmp_path / "list.m4a"
+    path.write_text("#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:1,\nsong.mp3\n#EXT-X-ENDLIST\n")
+    with pytest.raises(InputError, match="not an audio file"):
+        open_audio(path)
+
+
+def test_missing_folder_empty_and_device_are_refused(tmp_path: Path) -> None:
+    empty = tmp_path / "empty.wav"
+    empty.touch()
+    os.mkfifo(tmp_path / "pipe.wav")
+    for path, message in (
+        (tmp_path / "no.wav", "there is no such file"),
+        (tmp_path, "is a folder"),
+        (empty, "the file is empty"),
+        (tmp_path / "pipe.wav", "not a regular file"),
+        (Path("a\0b.wav"), "cannot be read|no such file"),
+        (tmp_path / ("x" * 300), "cannot be read"),
+    ):
+        with pytest.raises(InputError, match=message):
+            open_audio(path)
+
+
+def test_a_raw_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.raw"
+    path.write_bytes(bytes(4000))
+    with pytest.raises(InputError, match="not an audio file"):
+        open_audio(path)
+
+
+@pytest.mark.parametrize("name", [name for name in FORMATS if name not in ("a.ogg", "a.mp3")])
+def test_a_file_without_samples_is_refused(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    soundfile.write(path, np.zeros((0, 2)), 44_100, **FORMATS[name])
+    with pytest.raises(InputError, match=r"no samples|not an audio file|the file is empty"):
+        read_all(path)
+
+
+def test_a_video_without_sound_is_refused_and_with_two_sounds_says_so(tmp_path: Path) -> None:
+    def video(name: str, sounds: int) -> Path:
+        with av.open(str(tmp_path / name), "w") as output:
+            picture = output.add_stream("mpeg4", rate=25, width=32, height=32, pix_fmt="yuv420p")
+            streams = [output.add_stream("aac", rate=48_000, layout="stereo") for _ in range(sounds)]
+            for index in range(5):
+                frame = av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), dtype=np.uint8))
+                frame.pts = index
+                output.mux(picture.encode(frame))
+            for stream in streams:
+                for index in range(9):
+                    sound = av.AudioFrame.from_ndarray(np.zeros((2, 1024), np.float32), "fltp", "stereo")
+                    sound.sample_rate, sound.pts = 48_000, index * 1024
+                    output.mux(stream.encode(sound))
+            for stream in (picture, *streams):
+                output.mux(stream.encode(None))
+        return tmp_path / name
+
+    with pytest.raises(InputError, match="no sound in this file"):
+        open_audio(video("mute.mp4", 0))
+    assert probe(video("one.mp4", 1)).notes == ()
+    assert probe(video("two.mp4", 2)).notes == ("2 audio streams; the first one is used",)
+
+
+def test_files_written_to_a_pipe_have_no_length_and_are_read_to_their_end(tmp_path: Path) -> None:
+    audio = noise(10_000)
+    wav = write_wav(tmp_path / "a.wav", audio, 44_100)
+    data = bytearray(wav.read_bytes())
+    data[4:8] = b"\xff" * 4
+    at = data.find(b"data")
+    data[at + 4 : at + 8] = b"\xff" * 4
+    wav.write_bytes(data)
+    assert read_all(wav).shape == (2, 10_000)
+    flac = write_wav(tmp_path / "a.flac", audio, 44_100, **FORMATS["a.flac"])
+    data = bytearray(flac.read_bytes())
+    data[21] &= 0xF0  # the 36 bits of total samples in STREAMINFO (RFC 9639, 8.2): 0 is unknown
+    data[22:26] = bytes(4)
+    flac.write_bytes(data)
+    assert read_all(flac).shape == (2, 10_000)
+    assert probe(flac).length_samples is None
+
+
+def test_an_mp3_without_a_header_has_no_length_and_is_read_to_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp3"
+    with av.open(str(path), "w", options={"write_xing": "0"}) as output:
+        stream = output.add_stream("libmp3lame", rate=44_100, layout="stereo")
+        for index in range(100):
+            frame = av.AudioFrame.from_ndarray(noise(1152, seed=index), "fltp", "stereo")
+            frame.sample_rate, frame.pts = 44_100, index * 1152
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    assert probe(path).length_samples is None
+    assert read_all(path).shape[1] >= 100 * 1152
+
+
+def test_names_with_marks_of_every_kind_open(tmp_path: Path) -> None:
+    for name in (
+        "a b.wav",
+        "it's.wav",
+        'say "hi".wav',
+        "#1;2.wav",
+        "🎵.wav",
+        "two\nlines.wav",
+        "concat:a|b.wav",
+        "%d.wav",
+    ):
+        path = write_wav(tmp_path / name, noise(100), 44_100)
+        assert read_all(path).shape == (2, 100)
+        path = encode(tmp_path / "x.m4a", noise(3000), 44_100, "aac").rename(tmp_path / f"{name}.m4a")
+        assert read_all(path).shape == (2, 3000)
+
+
+def test_a_reader_closes_its_file(tmp_path: Path) -> None:
+    path = write_wav(tmp_path / "a.wav", noise(100), 44_100)
+    before = len(list(Path("/proc/self/fd").glob("*")))
+    for _ in range(5):
+        with open_audio(path) as reader:
+            reader.read(10)
+    assert len(list(Path("/proc/self/fd").glob("*"))) == before
