@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daw_bridge.audio.reader import open_audio
+from daw_bridge.audio.samples import checked_peak
 from daw_bridge.units import linear_to_db
 
 FloatArray = NDArray[np.float32]
@@ -55,8 +56,11 @@ def measure(path: Path) -> Loudness:
     """Loudness of a mono or stereo file; every channel has weight 1. Raises InputError."""
     with open_audio(path) as reader:
         meter = LoudnessMeter(reader.sample_rate_hz, reader.channels)
+        done = 0
         for block in reader.blocks(_BLOCK_SAMPLES):
+            checked_peak(path, block, done, reader.sample_rate_hz)
             meter.add(block)
+            done += block.shape[1]
     return meter.result()
 
 
