@@ -87,7 +87,7 @@ def empty_plan(template: BusTemplate, *, name: str, sample_rate_hz: int) -> Sess
     The template's markers are left out: a session without audio has no end that they could be held against.
     """
     notes: list[str] = []
-    buses = [_to_bus(each, family_of(each.name).colour) for each in template.buses]
+    buses = [_to_bus(each, family_of((each.stems or (each.name,))[0]).colour) for each in template.buses]
     frame = _session_frame(template, buses, sample_rate_hz, notes)
     return replace(frame, name=name, notes=tuple(notes))
 
