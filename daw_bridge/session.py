@@ -22,7 +22,7 @@ from daw_bridge.plan import empty_plan, neutral_bus
 from daw_bridge.plan_json import plan_from_json
 from daw_bridge.registry import load_adapter
 from daw_bridge.units import clock, s_to_samples
-from daw_bridge.workflow.sessions import choose_template
+from daw_bridge.workflow.sessions import choose_template, write_under_free_name
 
 PROJECT_START = "project_start"
 
@@ -123,13 +123,7 @@ class Session:
         adapters = [load_adapter(name) for name in ([daw] if isinstance(daw, str) else daw)]
         with output_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
-        reports = []
-        for adapter in adapters:
-            name = free_session_name(
-                self.plan.name, lambda text, made=adapter: made.session_path(folder, text).exists()
-            )
-            reports.append(adapter.write(self.plan, folder, name))
-        return tuple(reports)
+        return tuple(write_under_free_name(adapter, self.plan, folder) for adapter in adapters)
 
     def _bus(self, target: str | int) -> Bus:
         if isinstance(target, int):

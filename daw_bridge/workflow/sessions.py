@@ -51,11 +51,19 @@ def write_sessions(
     reports = []
     for adapter in adapters:
         records = _drop_unchanged(folder, records, adapter)
-        name = free_session_name(manifest.name, lambda text, made=adapter: made.session_path(folder, text).exists())
-        report = adapter.write(plan, folder, name)
+        report = write_under_free_name(adapter, plan, folder)
         reports.append(report)
         records.append(_record(folder, plan, choice, report))
     return replace(manifest, sessions=tuple(records)), tuple(reports)
+
+
+def write_under_free_name(adapter: SessionAdapter, plan: SessionPlan, folder: Path) -> WriteReport:
+    """Write the plan under its own name, or with a number behind it where that is taken."""
+
+    def taken(name: str) -> bool:
+        return adapter.session_path(folder, name).exists()
+
+    return adapter.write(plan, folder, free_session_name(plan.name, taken))
 
 
 def _drop_unchanged(folder: Path, records: list[SessionRecord], adapter: SessionAdapter) -> list[SessionRecord]:

@@ -22,9 +22,9 @@ from daw_bridge.errors import GuardRefused, InputError
 from daw_bridge.files import safe_name, sha256_of_file
 from daw_bridge.manifest import Manifest, read_manifest, write_manifest
 from daw_bridge.progress import CancelToken, OnProgress, Progress, ignore_progress
-from daw_bridge.separation.catalog import ModelInfo, model_info
+from daw_bridge.separation.catalog import ModelInfo, check_stems, model_info
 from daw_bridge.separation.guard import check_options, refuse_provenance
-from daw_bridge.separation.loader import weights_sha256
+from daw_bridge.separation.loader import wanted_stems, weights_sha256
 from daw_bridge.separation.options import SeparationOptions
 from daw_bridge.workflow.ingest import Ingested, ingest
 from daw_bridge.workflow.options import BuildOptions, BuildResult
@@ -86,6 +86,8 @@ def build(
     info = probe(mix)
     _refuse_own_stems(mix, options)
     model = model_info(options.model)
+    if options.weights is None:  # weights of one's own may give other stems
+        check_stems(wanted_stems(options) or (), model.name, model.stems)
     digest = weights_sha256(options)
     root = options.output or mix.with_name(f"{safe_name(mix.stem)}{SONG_FOLDER_SUFFIX}")
     name = safe_name(options.name or mix.stem)
