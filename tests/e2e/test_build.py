@@ -62,7 +62,7 @@ def test_the_neutral_session_sums_to_the_reference(make_mix: MakeMix) -> None:
     assert all(track.gain_linear == 1.0 and track.pan == 0.0 and not track.fx for track in heard)
     items = [item for track in heard for item in track.items]
     assert all(item.position_s == 0.0 for item in items)
-    total = sum(read(project.parent / item.file) for item in items)
+    total = sum(read(project.parent / item.path) for item in items)
     assert result.manifest.reference is not None
     assert np.abs(total - read(result.folder / result.manifest.reference.file)).max() <= 1e-6
 
