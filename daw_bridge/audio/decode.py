@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from daw_bridge.audio.reader import AudioInfo, AudioReader, FloatArray, open_audio
-from daw_bridge.audio.samples import checked_peak
+from daw_bridge.audio.samples import checked_peak, interleaved
 from daw_bridge.audio.writer import AudioWriter
 from daw_bridge.errors import InputError
 from daw_bridge.progress import CancelToken, OnProgress, Progress, ignore_progress
@@ -82,10 +82,10 @@ def decode_to_reference(
             for raw in reader.blocks(BLOCK_SAMPLES):
                 cancel.check()
                 peak = max(peak, checked_peak(source, raw, done, reader.sample_rate_hz))
-                block = choose(raw)
-                digest.update(np.ascontiguousarray(block.T, dtype="<f4").data)
-                writer.write(block)
-                done += block.shape[1]
+                frames = interleaved(choose(raw))
+                digest.update(frames.astype("<f4", copy=False).data)
+                writer.write(frames.T)
+                done += len(frames)
                 on_progress(Progress(stage="decode", done=done, total=max(done, expected)))
             if not done:
                 raise InputError(f"{source}: there are no samples in it; export the mix again")

@@ -149,7 +149,7 @@ class TruePeak:
 
     def __init__(self, sample_rate_hz: int, channels: int) -> None:
         phases = _PHASES if sample_rate_hz < 96_000 else _PHASES[::2] if sample_rate_hz < 192_000 else _PHASES[:0]
-        self._taps = np.ascontiguousarray(phases[:, ::-1].T)
+        self._taps = np.ascontiguousarray(phases[:, ::-1])
         self._gain_limit = float(np.abs(phases).sum(axis=1).max()) if len(phases) else 0.0
         self._history = np.zeros((channels, _TAPS - 1), dtype=np.float32)
         self._peak = 0.0
@@ -162,7 +162,7 @@ class TruePeak:
             return  # even the worst case of the filter stays below what was seen
         for channel in joined:
             windows = np.lib.stride_tricks.sliding_window_view(channel, _TAPS)
-            between = windows @ self._taps
+            between = self._taps @ windows.T
             self._peak = max(self._peak, float(between.max()), float(-between.min()))
 
     def finish(self) -> float:
