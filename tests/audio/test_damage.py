@@ -41,7 +41,7 @@ FFMPEG = {
     "a.ts": "aac",
     "a.avi": "pcm_s16le",
 }
-CASES_PER_FORMAT = 12
+CASES_PER_FORMAT = 8
 
 
 def sample_file(folder: Path, name: str) -> Path:

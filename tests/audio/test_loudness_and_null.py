@@ -46,7 +46,7 @@ def tones(parts: list[tuple[float, float]], rate_hz: int, channels: int = 2) -> 
 def test_integrated_loudness_is_within_a_tenth(
     rate_hz: int, parts: list[tuple[float, float]], expected_lufs: float
 ) -> None:
-    if rate_hz == 96_000 and len(parts) > 1:
+    if rate_hz != 48_000 and len(parts) > 1:
         parts = [(level_db, seconds / 2) for level_db, seconds in parts]
     found = meter(tones(parts, rate_hz), rate_hz).result().integrated_lufs
     assert found == pytest.approx(expected_lufs, abs=0.1)
