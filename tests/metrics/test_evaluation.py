@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from daw_bridge.cli import main
+from daw_bridge.cli.main import main
 from daw_bridge.errors import Cancelled, InputError
 from daw_bridge.metrics import Evaluation, bss_eval, evaluate, find_stem_files, song_sdr_db
 from daw_bridge.metrics.report import to_json, to_table
