@@ -14,6 +14,7 @@ ENTRY_POINT_GROUP = "daw_bridge.adapters"
 BUILT_IN = {
     "reaper": "daw_bridge_reaper.adapter:ADAPTER",
     "reaper-sends": "daw_bridge_reaper.adapter:SEND_ADAPTER",
+    "reaper-live": "daw_bridge_reaper.live.adapter:LIVE_ADAPTER",
 }
 """Adapter name -> `module:attribute`, where the attribute is a SessionAdapter."""
 

@@ -12,8 +12,8 @@ import time
 from pathlib import Path
 
 import numpy as np
-from daw_bridge.audio.reader import open_audio
 
+from daw_bridge.audio.reader import open_audio
 from daw_bridge.cli.build import null_text
 from daw_bridge.cli.console import ProgressPrinter
 from daw_bridge.workflow import BuildOptions, BuildResult, build
