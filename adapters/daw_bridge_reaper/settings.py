@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from daw_bridge.errors import InputError
 from daw_bridge.files import write_atomic
+from daw_bridge.paths import user_config_dir
 
 LOOPBACK = "127.0.0.1"
 WEB_PORT = 2307
@@ -32,20 +31,9 @@ class ReaperSettings:
     resource_path: Path | None = None
 
 
-def settings_folder() -> Path:
-    """The user's folder for daw-bridge's settings."""
-    if sys.platform == "win32":
-        base = os.environ.get("APPDATA") or str(Path.home() / "AppData" / "Roaming")
-    elif sys.platform == "darwin":
-        base = str(Path.home() / "Library" / "Application Support")
-    else:
-        base = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
-    return Path(base) / "daw-bridge"
-
-
 def read_settings() -> ReaperSettings:
     """The settings, or the defaults. Raises InputError when the file is damaged."""
-    path = settings_folder() / SETTINGS_FILE
+    path = user_config_dir() / SETTINGS_FILE
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
         host, port, resource = str(raw["host"]), int(raw["web_port"]), raw.get("resource_path")
@@ -58,7 +46,7 @@ def read_settings() -> ReaperSettings:
 
 def write_settings(settings: ReaperSettings) -> Path:
     """Remember the settings; where they are."""
-    path = settings_folder() / SETTINGS_FILE
+    path = user_config_dir() / SETTINGS_FILE
     path.parent.mkdir(parents=True, exist_ok=True)
     body = {
         "host": settings.address.host,
