@@ -132,8 +132,21 @@ class SessionReader(Protocol):
 
 
 @runtime_checkable
+class OpenSessionReader(Protocol):
+    """An adapter that can read the session that is open in its DAW, for `templates extract --live`."""
+
+    def read_open_plan(self) -> ReadReport:
+        """As SessionReader.read_plan. Raises DawUnreachable when no DAW answers."""
+        ...
+
+
+@runtime_checkable
 class SessionMerger(Protocol):
     """An adapter that can put a plan into a copy of a session that somebody made, for `build --into`."""
+
+    def check_merge(self, session: Path, target: Path) -> None:
+        """Raise what `merge` would raise for this session and this target, before the long work begins."""
+        ...
 
     def merge(self, plan: SessionPlan, session: Path, target: Path) -> WriteReport:
         """Write `target`: everything that is in `session`, and the plan's tracks behind it.

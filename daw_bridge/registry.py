@@ -16,6 +16,7 @@ BUILT_IN = {
     "reaper-sends": "daw_bridge_reaper.adapter:SEND_ADAPTER",
     "ardour": "daw_bridge_ardour.adapter:ADAPTER",
     "dawproject": "daw_bridge_dawproject.adapter:ADAPTER",
+    "reaper-live": "daw_bridge_reaper.live.adapter:LIVE_ADAPTER",
 }
 """Adapter name -> `module:attribute`, where the attribute is a SessionAdapter."""
 
