@@ -68,7 +68,7 @@ class _Writer:
     def project(self) -> ET.Element:
         add, plan = self._builder.add, self._plan
         root = ET.Element("Project", {"version": FORMAT_VERSION})
-        from daw_bridge import __version__
+        from daw_bridge.version import __version__
 
         add(root, "Application", {"name": "daw-bridge", "version": __version__})
         transport = add(root, "Transport")

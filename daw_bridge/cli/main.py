@@ -9,8 +9,8 @@ import os
 import sys
 from collections.abc import Sequence
 
-from daw_bridge import __version__
 from daw_bridge.errors import DawBridgeError
+from daw_bridge.version import __version__
 
 COMMAND_MODULES: tuple[str, ...] = ("build", "evaluate", "templates", "cache", "doctor", "completion")
 """Modules of this package with `register(subparsers)`, in the order of `--help`."""

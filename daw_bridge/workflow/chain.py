@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from daw_bridge import __version__
 from daw_bridge.archive import (
     Claim,
     SongFolder,
@@ -26,6 +25,7 @@ from daw_bridge.separation.catalog import ModelInfo, check_stems, model_info
 from daw_bridge.separation.guard import check_options, refuse_provenance
 from daw_bridge.separation.loader import wanted_stems, weights_sha256
 from daw_bridge.separation.options import SeparationOptions
+from daw_bridge.version import __version__
 from daw_bridge.workflow.ingest import Ingested, ingest
 from daw_bridge.workflow.options import BuildOptions, BuildResult
 from daw_bridge.workflow.sessions import choose_template, load_adapters, write_sessions

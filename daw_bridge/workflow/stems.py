@@ -8,7 +8,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from daw_bridge import __version__
 from daw_bridge.archive import SongFolder
 from daw_bridge.cache import CacheEntry, StemCache
 from daw_bridge.files import sha256_of_file
@@ -16,6 +15,7 @@ from daw_bridge.manifest import ReferenceFile, SeparationRecord, StemFile
 from daw_bridge.progress import CancelToken, OnProgress
 from daw_bridge.separation.options import SeparationOptions
 from daw_bridge.separation.run import SeparationResult, separate_reference, separation_key
+from daw_bridge.version import __version__
 
 
 @dataclass(frozen=True, slots=True)
