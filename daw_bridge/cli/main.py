@@ -65,7 +65,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(args.func(args) or 0)
     except DawBridgeError as exc:
-        print(f"daw-bridge: {exc}", file=sys.stderr)
+        # One line whatever a file name holds.
+        print(f"daw-bridge: {exc}".replace("\n", "\\n").replace("\r", "\\r"), file=sys.stderr)
         return exc.exit_code
     except KeyboardInterrupt:
         print("daw-bridge: cancelled", file=sys.stderr)

@@ -201,7 +201,7 @@ def _with_stems(run: _Run, claim: Claim) -> Manifest:
         on_progress=_keeping(claim, run.on_progress),
         cancel=run.cancel,
     )
-    return replace(manifest, stems=made.stems, separation=made.record)
+    return replace(manifest, stems=made.stems, separation=made.record, reference=made.reference)
 
 
 def _keeping(claim: Claim, on_progress: OnProgress) -> OnProgress:

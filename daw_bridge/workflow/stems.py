@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,16 @@ from daw_bridge.progress import CancelToken, OnProgress
 from daw_bridge.separation.options import SeparationOptions
 from daw_bridge.separation.run import SeparationResult, separate_reference, separation_key
 from daw_bridge.version import __version__
+from daw_bridge.workflow.ingest import with_loudness
 
 
 @dataclass(frozen=True, slots=True)
 class MadeStems:
+    """The stems, how they were made, and the reference with its loudness (measured once, then cached with them)."""
+
     stems: tuple[StemFile, ...]
     record: SeparationRecord
+    reference: ReferenceFile
 
 
 def make_stems(
@@ -38,7 +42,7 @@ def make_stems(
     key = separation_key(reference.audio_sha256, options, weights_sha256)
     entry = cache.find(key) if cache is not None else None
     if cache is not None and entry is not None:
-        return _from_cache(song, cache, entry)
+        return _from_cache(song, cache, entry, reference)
     result = separate_reference(
         song.reference,
         song.audio_dir,
@@ -48,14 +52,16 @@ def make_stems(
         on_progress=on_progress,
         cancel=cancel,
     )
-    made = _from_result(song, result)
+    made = _from_result(song, result, with_loudness(reference, song.reference))
     if cache is not None:
         files = {f"{stem.name}{Path(stem.file).suffix}": song.root / stem.file for stem in made.stems}
-        cache.store(key, files, {"stems": [asdict(stem) for stem in made.stems], "separation": asdict(made.record)})
+        levels = {name: getattr(made.reference, name) for name in ("integrated_lufs", "true_peak_dbtp")}
+        stems = [asdict(stem) for stem in made.stems]
+        cache.store(key, files, {"stems": stems, "separation": asdict(made.record), "loudness": levels})
     return made
 
 
-def _from_result(song: SongFolder, result: SeparationResult) -> MadeStems:
+def _from_result(song: SongFolder, result: SeparationResult, reference: ReferenceFile) -> MadeStems:
     stems = tuple(
         StemFile(
             name=stem.name,
@@ -77,10 +83,10 @@ def _from_result(song: SongFolder, result: SeparationResult) -> MadeStems:
         from_cache=False,
         notes=tuple(result.notes),
     )
-    return MadeStems(stems, record)
+    return MadeStems(stems, record, reference)
 
 
-def _from_cache(song: SongFolder, cache: StemCache, entry: CacheEntry) -> MadeStems:
+def _from_cache(song: SongFolder, cache: StemCache, entry: CacheEntry, reference: ReferenceFile) -> MadeStems:
     stems = []
     song.audio_dir.mkdir(exist_ok=True)
     for cached in entry.record["stems"]:
@@ -90,7 +96,7 @@ def _from_cache(song: SongFolder, cache: StemCache, entry: CacheEntry) -> MadeSt
         stems.append(StemFile(**{**cached, "file": song.relative(target)}))
     kept: dict[str, Any] = entry.record["separation"]
     record = SeparationRecord(**{**kept, "from_cache": True, "notes": tuple(kept["notes"])})
-    return MadeStems(tuple(stems), record)
+    return MadeStems(tuple(stems), record, replace(reference, **entry.record["loudness"]))
 
 
 def _versions() -> dict[str, str]:
