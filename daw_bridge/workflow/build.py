@@ -86,7 +86,7 @@ def build(
     info = probe(mix)
     _refuse_own_stems(mix, options)
     model = model_info(options.model)
-    digest = weights_sha256(options)
+    digest = weights_sha256(options, on_progress)
     root = options.output or mix.with_name(f"{safe_name(mix.stem)}{SONG_FOLDER_SUFFIX}")
     name = safe_name(options.name or mix.stem)
     run = _Run(
