@@ -12,7 +12,15 @@ from collections.abc import Sequence
 from daw_bridge.errors import DawBridgeError
 from daw_bridge.version import __version__
 
-COMMAND_MODULES: tuple[str, ...] = ("build", "evaluate", "templates", "cache", "doctor", "completion")
+COMMAND_MODULES: tuple[str, ...] = (
+    "build",
+    "models",
+    "evaluate",
+    "templates",
+    "cache",
+    "doctor",
+    "completion",
+)
 """Modules of this package with `register(subparsers)`, in the order of `--help`."""
 
 EXIT_CODES = """\

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from daw_bridge.files import sha256_of_file
+from daw_bridge.progress import OnProgress, ignore_progress
 from daw_bridge.separation.catalog import ModelInfo, check_stems, model_info
+from daw_bridge.separation.fetch import fetch
 from daw_bridge.separation.memory import Rung
 from daw_bridge.separation.options import SeparationOptions
 from daw_bridge.separation.separator import Separator
@@ -43,6 +45,8 @@ def load(options: SeparationOptions, note: Note) -> Loaded:
     Raises ModelError, WeightsMissing, WeightsCorrupt, DeviceError, UsageError.
     """
     info = model_info(options.model)
+    if options.weights is None:
+        fetch(info)
     if info.family == "demucs":
         return _load_demucs(info, options, note)
     if info.family == "bsrnn":
@@ -55,9 +59,14 @@ def load(options: SeparationOptions, note: Note) -> Loaded:
     return _checked(load_preview_separator(), _sha256_of_path(_preview_folder()), options)
 
 
-def weights_sha256(options: SeparationOptions) -> str:
-    """The sha256 that `load` would report, without building a network: for asking the cache."""
+def weights_sha256(options: SeparationOptions, on_progress: OnProgress = ignore_progress) -> str:
+    """The sha256 that `load` would report, without building a network: for asking the cache.
+
+    Fetches the weights when they are not on this machine. Raises ModelError, WeightsMissing, WeightsCorrupt.
+    """
     info = model_info(options.model)
+    if options.weights is None:
+        fetch(info, on_progress=on_progress)
     if info.family == "demucs":
         found = find_weights(info, options.weights)
         return combined_sha256([sha256_of_file(member.path) for member in found.members])

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from daw_bridge.separation.networks import Network
 
 CHECKSUM_FILE = "sha256.json"
+HUB_NAMESPACE = "adefossez"
+"""Whose repositories on the Hugging Face hub demucs 4.1 loads from."""
 
 
 def weights_home() -> Path:
@@ -173,7 +175,7 @@ def _demucs_caches(info: ModelInfo) -> list[Path]:
     if not info.signatures:
         return []
     hub = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface") / "hub"
-    repository = hub / f"models--adefossez--{hub_name(info.name)}" / "snapshots"
+    repository = hub / f"models--{HUB_NAMESPACE}--{hub_name(info.name)}" / "snapshots"
     torch_home = Path(os.environ.get("TORCH_HOME") or Path.home() / ".cache" / "torch")
     snapshots = sorted(repository.iterdir()) if repository.is_dir() else []
     return [*snapshots, torch_home / "hub" / "checkpoints"]

@@ -88,7 +88,7 @@ def build(
     model = model_info(options.model)
     if options.weights is None:  # weights of one's own may give other stems
         check_stems(wanted_stems(options) or (), model.name, model.stems)
-    digest = weights_sha256(options)
+    digest = weights_sha256(options, on_progress)
     root = options.output or mix.with_name(f"{safe_name(mix.stem)}{SONG_FOLDER_SUFFIX}")
     name = safe_name(options.name or mix.stem)
     run = _Run(
