@@ -136,6 +136,24 @@ class Functions:
         self.content.markers.append((bool(region), float(start), float(end), name, colour))
         return len(self.content.markers)
 
+    def GetExtState(self, section: str, key: str) -> str:
+        return self.world.ext_state.get((section, key), "")
+
+    def SetExtState(self, section: str, key: str, value: str, persist: bool) -> None:
+        self.world.ext_state[section, key] = value
+
+    def HasExtState(self, section: str, key: str) -> int:
+        return int((section, key) in self.world.ext_state)
+
+    def DeleteExtState(self, section: str, key: str, persist: bool) -> None:
+        self.world.ext_state.pop((section, key), None)
+
+    def ShowConsoleMsg(self, text: str) -> None:
+        return None
+
+    def GetResourcePath(self) -> str:
+        return "/nowhere"
+
     # --- tracks
     def CountTracks(self, project: Project) -> int:
         return len(self.content.tracks)
@@ -346,6 +364,12 @@ KINDS = {
     "ColorToNative": "i i i",
     "ColorFromNative": "i i i i",
     "AddProjectMarker2": f"{P} b d d s i i",
+    "GetExtState": "s s",
+    "SetExtState": "s s s b",
+    "HasExtState": "s s",
+    "DeleteExtState": "s s b",
+    "ShowConsoleMsg": "s",
+    "GetResourcePath": "",
     "CountTracks": P,
     "GetTrack": f"{P} i",
     "InsertTrackAtIndex": "i b",
