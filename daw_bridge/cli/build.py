@@ -19,7 +19,8 @@ Subparsers = argparse._SubParsersAction
 def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     """Add the three commands."""
     build = subparsers.add_parser("build", help="mix -> stems -> DAW session, in one folder")
-    _add_separation_options(build)
+    build.add_argument("mix", type=Path, metavar="MIX", help="WAV, AIFF, FLAC, OGG, MP3, M4A, or a video")
+    add_separation_options(build)
     build.add_argument("-t", "--template", metavar="T", help="bus template: a name or a .yaml file (default: band)")
     build.add_argument("--daw", metavar="NAMES", help="one or several, as in reaper,ardour (default: reaper)")
     build.add_argument(
@@ -27,7 +28,8 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     )
     build.set_defaults(func=run_build, stems_only=False)
     separate = subparsers.add_parser("separate", help="mix -> stems, no session")
-    _add_separation_options(separate)
+    separate.add_argument("mix", type=Path, metavar="MIX", help="WAV, AIFF, FLAC, OGG, MP3, M4A, or a video")
+    add_separation_options(separate)
     separate.set_defaults(func=run_build, stems_only=True, template=None, daw=None, into=None)
     rebuild = subparsers.add_parser("rebuild", help="another session from a finished folder; runs no model")
     rebuild.add_argument("folder", type=Path, metavar="FOLDER", help="a song folder made by build or separate")
@@ -38,8 +40,8 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     rebuild.set_defaults(func=run_rebuild)
 
 
-def _add_separation_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("mix", type=Path, metavar="MIX", help="WAV, AIFF, FLAC, OGG, MP3, M4A, or a video")
+def add_separation_options(parser: argparse.ArgumentParser) -> None:
+    """What `build`, `separate` and `batch` share."""
     parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="song folder (default: MIX.session beside it)")
     parser.add_argument("--name", help="name of the session (default: that of the mix)")
     parser.add_argument("--force", action="store_true", help="replace files that daw-bridge made in that folder")

@@ -14,6 +14,7 @@ from daw_bridge.version import __version__
 
 COMMAND_MODULES: tuple[str, ...] = (
     "build",
+    "batch",
     "models",
     "evaluate",
     "templates",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ class Loaded:
     """A separator and the sha256 of its weights.
 
     `rung` is how it computes, where that can vary; `repeat` makes it compute as an earlier run did, so that a resumed
-    run gives the identical samples.
+    run gives the identical samples. `turn` is held while it computes, where several songs share it.
     """
 
     separator: Separator
@@ -32,6 +33,7 @@ class Loaded:
     rung: Rung | None = None
     repeat: Callable[[Rung], None] | None = None
     segment_s: tuple[float, ...] = ()
+    turn: AbstractContextManager[object] = field(default_factory=nullcontext)
 
 
 def wanted_stems(options: SeparationOptions) -> tuple[str, ...] | None:

@@ -14,7 +14,7 @@ from daw_bridge.files import sha256_of_file
 from daw_bridge.manifest import ReferenceFile, SeparationRecord, StemFile
 from daw_bridge.progress import CancelToken, OnProgress
 from daw_bridge.separation.options import SeparationOptions
-from daw_bridge.separation.run import SeparationResult, separate_reference, separation_key
+from daw_bridge.separation.run import LoadModel, SeparationResult, separate_reference, separation_key
 from daw_bridge.version import __version__
 from daw_bridge.workflow.ingest import with_loudness
 
@@ -35,6 +35,7 @@ def make_stems(
     *,
     weights_sha256: str,
     cache: StemCache | None,
+    load_model: LoadModel,
     on_progress: OnProgress,
     cancel: CancelToken,
 ) -> MadeStems:
@@ -51,6 +52,7 @@ def make_stems(
         provenance=f"daw-bridge {__version__} model={options.model} weights={weights_sha256[:16]}",
         on_progress=on_progress,
         cancel=cancel,
+        load_model=load_model,
     )
     made = _from_result(song, result, with_loudness(reference, song.reference))
     if cache is not None:
