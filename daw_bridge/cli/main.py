@@ -15,6 +15,7 @@ from daw_bridge.version import __version__
 COMMAND_MODULES: tuple[str, ...] = (
     "build",
     "models",
+    "render",
     "evaluate",
     "templates",
     "cache",
