@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from daw_bridge.model import SessionPlan
+from daw_bridge.progress import CancelToken, OnProgress, ignore_progress
 
 
 class Feature(StrEnum):
@@ -152,5 +153,42 @@ class SessionMerger(Protocol):
         """Write `target`: everything that is in `session`, and the plan's tracks behind it.
 
         Raises InputError for a session that cannot be used, OutputError when `target` exists.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenderReport:
+    """A session as sound. -inf LUFS means that it is silent or shorter than 0.4 s."""
+
+    path: Path
+    channels: int
+    sample_rate_hz: int
+    length_samples: int
+    integrated_lufs: float
+    true_peak_dbtp: float
+    limits: tuple[Limit, ...] = ()
+
+
+@runtime_checkable
+class PlanRenderer(Protocol):
+    """Plays a plan into a WAV file without a DAW; the adapter called `render` is one."""
+
+    def render(
+        self,
+        plan: SessionPlan,
+        target: Path,
+        *,
+        bus: str | None = None,
+        reference: bool = False,
+        gain_db: float = 0.0,
+        overwrite: bool = False,
+        on_progress: OnProgress = ignore_progress,
+        cancel: CancelToken | None = None,
+    ) -> RenderReport:
+        """The whole session, or one `bus` or return alone, or the `reference` track alone, with `gain_db` at the end.
+
+        Raises UsageError for an unknown bus, InputError for media that don't fit, OutputError when `target` exists
+        and `overwrite` is not given.
         """
         ...

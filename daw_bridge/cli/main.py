@@ -16,6 +16,7 @@ COMMAND_MODULES: tuple[str, ...] = (
     "build",
     "batch",
     "models",
+    "render",
     "evaluate",
     "templates",
     "cache",
