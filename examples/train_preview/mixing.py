@@ -33,7 +33,7 @@ class MixingOptions:
     equalize: float = 0.5
     equalizer_db: float = 6.0
     reverb: float = 0.2
-    drop_stem: float = 0.12
+    drop_stem: float = 0.07
     bleed: float = 0.1
     level_spread_db: float = 5.0
 

@@ -168,7 +168,6 @@ def test_a_real_song_is_separated_faster_than_five_times_real_time(shared_dir: P
     audio, _ = soundfile.read(shared_dir / "audio" / "sodium" / "drums.ogg", 20 * info.samplerate, dtype="float32")
     separator = load_preview_separator()
     run(separator, noise(44_100))
-    began = time.process_time()
+    began = time.process_time()  # one thread's computing, whatever else the machine does
     run(separator, np.ascontiguousarray(audio.T))
-    cores_used = max(1, min(2, torch.get_num_threads()))
-    assert (time.process_time() - began) / cores_used < 20 / 5 * 2  # twice the bar: other programs share the cores
+    assert time.process_time() - began < 20 / 5
