@@ -50,10 +50,7 @@ def load(options: SeparationOptions, note: Note) -> Loaded:
     if info.family == "demucs":
         return _load_demucs(info, options, note)
     if info.family == "bsrnn":
-        from daw_bridge.separation.bsrnn import load_bsrnn_separator
-
-        path = bsrnn_path(info, options.weights)
-        return _checked(load_bsrnn_separator(info.name, path), _sha256_of_path(path), options)
+        return _load_bsrnn(info, options, note)
     from daw_bridge.separation.preview import load_preview_separator
 
     return _checked(load_preview_separator(), _sha256_of_path(_preview_folder()), options)
@@ -70,7 +67,7 @@ def weights_sha256(options: SeparationOptions, on_progress: OnProgress = ignore_
     if info.family == "demucs":
         found = find_weights(info, options.weights)
         return combined_sha256([sha256_of_file(member.path) for member in found.members])
-    return _sha256_of_path(bsrnn_path(info, options.weights) if info.family == "bsrnn" else _preview_folder())
+    return _sha256_of_bsrnn(info, options) if info.family == "bsrnn" else _sha256_of_path(_preview_folder())
 
 
 def _load_demucs(info: ModelInfo, options: SeparationOptions, note: Note) -> Loaded:
@@ -99,6 +96,30 @@ def _load_demucs(info: ModelInfo, options: SeparationOptions, note: Note) -> Loa
         repeat=separator.repeat if options.batch_segments is None else None,
         segment_s=seconds,
     )
+
+
+def _load_bsrnn(info: ModelInfo, options: SeparationOptions, note: Note) -> Loaded:
+    from daw_bridge.separation.bsrnn import load_bsrnn_separator
+
+    stems = wanted_stems(options)
+    check_stems(stems or (), info.name, info.stems)
+    separator = load_bsrnn_separator(
+        info.name,
+        bsrnn_path(info, options.weights),
+        options.device,
+        stems=stems,
+        batch_chunks=options.batch_segments,
+        allow_tf32=options.allow_tf32,
+        note=note,
+    )
+    return _checked(separator, _sha256_of_bsrnn(info, options), options)
+
+
+def _sha256_of_bsrnn(info: ModelInfo, options: SeparationOptions) -> str:
+    from daw_bridge.separation.bsrnn_weights import weight_files
+
+    files = weight_files(bsrnn_path(info, options.weights), wanted_stems(options))
+    return combined_sha256([sha256_of_file(path) for path in files])
 
 
 def _checked(separator: Separator, sha256: str, options: SeparationOptions) -> Loaded:
