@@ -14,7 +14,7 @@ from daw_bridge.separation.fetch import fetch
 from daw_bridge.separation.memory import Rung
 from daw_bridge.separation.options import SeparationOptions
 from daw_bridge.separation.separator import Separator
-from daw_bridge.separation.weights import bsrnn_path, combined_sha256, find_weights
+from daw_bridge.separation.weights import bsrnn_path, checked_sha256, combined_sha256, find_weights
 
 Note = Callable[[str], None]
 
@@ -103,6 +103,7 @@ def _load_bsrnn(info: ModelInfo, options: SeparationOptions, note: Note) -> Load
 
     stems = wanted_stems(options)
     check_stems(stems or (), info.name, info.stems)
+    sha256 = _sha256_of_bsrnn(info, options)
     separator = load_bsrnn_separator(
         info.name,
         bsrnn_path(info, options.weights),
@@ -112,14 +113,14 @@ def _load_bsrnn(info: ModelInfo, options: SeparationOptions, note: Note) -> Load
         allow_tf32=options.allow_tf32,
         note=note,
     )
-    return _checked(separator, _sha256_of_bsrnn(info, options), options)
+    return _checked(separator, sha256, options)
 
 
 def _sha256_of_bsrnn(info: ModelInfo, options: SeparationOptions) -> str:
     from daw_bridge.separation.bsrnn_weights import weight_files
 
     files = weight_files(bsrnn_path(info, options.weights), wanted_stems(options))
-    return combined_sha256([sha256_of_file(path) for path in files])
+    return combined_sha256([checked_sha256(path) for path in files])
 
 
 def _checked(separator: Separator, sha256: str, options: SeparationOptions) -> Loaded:

@@ -15,7 +15,7 @@ import torch
 from daw_bridge.errors import ModelError, WeightsCorrupt, WeightsMissing
 from daw_bridge.separation.bsrnn_network import Bsrnn
 from daw_bridge.separation.bsrnn_weights import convert_checkpoint, load_network, read_weights, weight_files
-from tests.separation.tiny_bsrnn import PLAIN, SIMO, make_network, save_network, settings_of
+from tests.separation.tiny_bsrnn import PLAIN, SIMO, lightning, make_network, save_network
 
 FOREIGN = ("omegaconf", "omegaconf.listconfig", "omegaconf.nodes")
 
@@ -48,15 +48,6 @@ def list_config() -> Iterator[type]:
     yield ListConfig
     for name in FOREIGN:
         sys.modules.pop(name, None)
-
-
-def lightning(network: Bsrnn, **changes: Any) -> dict[str, Any]:
-    """A checkpoint as the published training program writes it."""
-    window = torch.hann_window(network.config.fft_samples)
-    state = {**network.state_dict(), "stft.transf.window": window, "istft.transf.window": window.clone()}
-    hyper = {**settings_of(network.config), "time_layer": "lstm", "band_layer": "lstm", "bidirectional": True}
-    hyper.update({"n_heads": 1, "mask_ctxt": 0, "stereo": "tac", **changes})
-    return {"state_dict": state, "hyper_parameters": hyper, "optimizer_states": [{"state": {}}], "epoch": 3}
 
 
 def save(path: Path, package: dict[str, Any]) -> Path:

@@ -61,6 +61,15 @@ def settings_of(config: BsrnnConfig) -> dict[str, Any]:
     }
 
 
+def lightning(network: Bsrnn, **changes: Any) -> dict[str, Any]:
+    """A checkpoint as the published training program writes it."""
+    window = torch.hann_window(network.config.fft_samples)
+    state = {**network.state_dict(), "stft.transf.window": window, "istft.transf.window": window.clone()}
+    hyper = {**settings_of(network.config), "time_layer": "lstm", "band_layer": "lstm", "bidirectional": True}
+    hyper.update({"n_heads": 1, "mask_ctxt": 0, "stereo": "tac", **changes})
+    return {"state_dict": state, "hyper_parameters": hyper, "optimizer_states": [{"state": {}}], "epoch": 3}
+
+
 def save_network(path: Path, network: Bsrnn) -> Path:
     write_safetensors(path, network.state_dict(), settings_of(network.config))
     return path
