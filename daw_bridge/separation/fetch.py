@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import socket
+import tempfile
 import urllib.error
 import urllib.request
 import zipfile
@@ -24,7 +25,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from daw_bridge.errors import ModelError, WeightsCorrupt
-from daw_bridge.files import PART_SUFFIX, atomic_path, link_or_copy, output_errors, sha256_of_file, write_atomic
+from daw_bridge.files import PART_SUFFIX, link_or_copy, output_errors, sha256_of_file, write_atomic
 from daw_bridge.progress import CancelToken, OnProgress, Progress, ignore_progress
 from daw_bridge.separation.catalog import ModelInfo
 from daw_bridge.separation.checkpoint import read_checkpoint, write_checkpoint
@@ -234,7 +235,9 @@ def _from_zenodo(download: _Download) -> None:
 
 
 def _extract_checkpoints(archive: Path, folder: Path) -> None:
-    """The `.ckpt` files of an archive, by their last name only: no entry decides where it is written."""
+    """The checkpoints of an archive as safetensors, by their last name only: no entry decides where it is written."""
+    from daw_bridge.separation.bsrnn_weights import convert_checkpoint
+
     digests = {}
     try:
         with zipfile.ZipFile(archive) as opened:
@@ -242,9 +245,13 @@ def _extract_checkpoints(archive: Path, folder: Path) -> None:
                 name = Path(entry.filename.replace("\\", "/")).name
                 if entry.is_dir() or not name.endswith(".ckpt"):
                     continue
-                with atomic_path(folder / name) as part, opened.open(entry) as source, part.open("wb") as target:
-                    shutil.copyfileobj(source, target)
-                digests[name] = sha256_of_file(folder / name)
+                target = folder / f"{Path(name).stem}.safetensors"
+                with tempfile.TemporaryDirectory(dir=folder, suffix=PART_SUFFIX) as scratch:
+                    whole = Path(scratch) / name  # with the optimiser's state, three times the size of the weights
+                    with output_errors(target), opened.open(entry) as source, whole.open("wb") as handle:
+                        shutil.copyfileobj(source, handle)
+                    convert_checkpoint(whole, target)
+                digests[target.name] = sha256_of_file(target)
     except zipfile.BadZipFile as exc:
         raise WeightsCorrupt(f"{archive.name}: is not a whole zip archive; try again") from exc
     if not digests:

@@ -15,7 +15,7 @@ from daw_bridge.separation.fetch import fetch
 from daw_bridge.separation.memory import Rung
 from daw_bridge.separation.options import SeparationOptions
 from daw_bridge.separation.separator import Separator
-from daw_bridge.separation.weights import bsrnn_path, combined_sha256, find_weights
+from daw_bridge.separation.weights import bsrnn_path, checked_sha256, combined_sha256, find_weights
 
 Note = Callable[[str], None]
 
@@ -52,10 +52,7 @@ def load(options: SeparationOptions, note: Note) -> Loaded:
     if info.family == "demucs":
         return _load_demucs(info, options, note)
     if info.family == "bsrnn":
-        from daw_bridge.separation.bsrnn import load_bsrnn_separator
-
-        path = bsrnn_path(info, options.weights)
-        return _checked(load_bsrnn_separator(info.name, path), _sha256_of_path(path), options)
+        return _load_bsrnn(info, options, note)
     from daw_bridge.separation.preview import load_preview_separator
 
     return _checked(load_preview_separator(), _sha256_of_path(_preview_folder()), options)
@@ -72,7 +69,7 @@ def weights_sha256(options: SeparationOptions, on_progress: OnProgress = ignore_
     if info.family == "demucs":
         found = find_weights(info, options.weights)
         return combined_sha256([sha256_of_file(member.path) for member in found.members])
-    return _sha256_of_path(bsrnn_path(info, options.weights) if info.family == "bsrnn" else _preview_folder())
+    return _sha256_of_bsrnn(info, options) if info.family == "bsrnn" else _sha256_of_path(_preview_folder())
 
 
 def _load_demucs(info: ModelInfo, options: SeparationOptions, note: Note) -> Loaded:
@@ -101,6 +98,31 @@ def _load_demucs(info: ModelInfo, options: SeparationOptions, note: Note) -> Loa
         repeat=separator.repeat if options.batch_segments is None else None,
         segment_s=seconds,
     )
+
+
+def _load_bsrnn(info: ModelInfo, options: SeparationOptions, note: Note) -> Loaded:
+    from daw_bridge.separation.bsrnn import load_bsrnn_separator
+
+    stems = wanted_stems(options)
+    check_stems(stems or (), info.name, info.stems)
+    sha256 = _sha256_of_bsrnn(info, options)
+    separator = load_bsrnn_separator(
+        info.name,
+        bsrnn_path(info, options.weights),
+        options.device,
+        stems=stems,
+        batch_chunks=options.batch_segments,
+        allow_tf32=options.allow_tf32,
+        note=note,
+    )
+    return _checked(separator, sha256, options)
+
+
+def _sha256_of_bsrnn(info: ModelInfo, options: SeparationOptions) -> str:
+    from daw_bridge.separation.bsrnn_weights import weight_files
+
+    files = weight_files(bsrnn_path(info, options.weights), wanted_stems(options))
+    return combined_sha256([checked_sha256(path) for path in files])
 
 
 def _checked(separator: Separator, sha256: str, options: SeparationOptions) -> Loaded:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from daw_bridge.errors import ModelError, WeightsCorrupt, WeightsMissing
+from daw_bridge.files import sha256_of_file
 from daw_bridge.paths import user_cache_dir
 from daw_bridge.separation.catalog import ModelInfo
 from daw_bridge.separation.checkpoint import SUFFIXES, Checkpoint, read_checkpoint
@@ -254,6 +255,17 @@ def bsrnn_path(info: ModelInfo, given: Path | None = None, *, home: Path | None 
             raise WeightsMissing(f"{given}: no such file or folder; --weights takes a checkpoint or the folder of one")
         return given
     folder = (home or weights_home()) / info.name
-    if folder.is_dir() and any(folder.iterdir()):
+    if (folder / CHECKSUM_FILE).is_file():  # written last: a fetch that was killed half-way is none
         return folder
     raise missing(info)
+
+
+def checked_sha256(path: Path) -> str:
+    """The sha256 of a weights file; WeightsCorrupt if its folder's list, written when it was fetched, says another."""
+    digest, recorded = sha256_of_file(path), _recorded(path.parent).get(path.name, "")
+    if recorded and recorded != digest:
+        raise WeightsCorrupt(
+            f"{path}: sha256 is {digest[:8]}..., it was {recorded[:8]}... when it was fetched; "
+            "delete the folder and fetch it again with: daw-bridge models fetch"
+        )
+    return digest

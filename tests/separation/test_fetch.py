@@ -13,14 +13,17 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
+import torch
 from demucs.states import save_with_checksum
 
 from daw_bridge.errors import ModelError, WeightsCorrupt, WeightsMissing
 from daw_bridge.progress import Progress
 from daw_bridge.separation import catalog
+from daw_bridge.separation.bsrnn_weights import load_network
 from daw_bridge.separation.fetch import Origins, fetch, legacy_paths
-from daw_bridge.separation.weights import find_weights, load_bag, weights_present
+from daw_bridge.separation.weights import checked_sha256, find_weights, load_bag, weights_present
 from tests.separation.test_weights import package
+from tests.separation.tiny_bsrnn import PLAIN, lightning, make_network
 
 
 class Server(ThreadingHTTPServer):
@@ -143,11 +146,17 @@ def test_no_network_names_the_three_ways_out_and_leaves_nothing(server: Server, 
         assert not (tmp_path / "home" / name).exists()
 
 
+def lightning_checkpoint() -> bytes:
+    buffer = io.BytesIO()
+    torch.save(lightning(make_network(PLAIN)), buffer)
+    return buffer.getvalue()
+
+
 def archive(names: list[str]) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as opened:
         for name in names:
-            opened.writestr(name, f"checkpoint {name}")
+            opened.writestr(name, lightning_checkpoint() if name.endswith(".ckpt") else b"text")
     return buffer.getvalue()
 
 
@@ -163,8 +172,25 @@ def test_a_zenodo_archive_is_unpacked_without_leaving_its_folder(server: Server,
     publish_zenodo(server, "bsrnn-opt.zip", archive(["bsrnn-opt/vocals.ckpt", "../../evil.ckpt", "bsrnn-opt/log.txt"]))
     home = tmp_path / "deep" / "home"
     folder = fetch(catalog.model_info("bsrnn-opt"), home=home, origins=origins(server))
-    assert sorted(path.name for path in folder.iterdir()) == ["evil.ckpt", "sha256.json", "vocals.ckpt"]
-    assert not list(tmp_path.glob("*.ckpt"))
+    assert sorted(path.name for path in folder.iterdir()) == ["evil.safetensors", "sha256.json", "vocals.safetensors"]
+    assert not list(tmp_path.rglob("*.ckpt")) and not list(tmp_path.glob("*.safetensors"))
+    assert load_network(folder / "vocals.safetensors").config == PLAIN
+
+
+def test_fetched_band_split_weights_are_held_against_their_sha256(server: Server, tmp_path: Path) -> None:
+    publish_zenodo(server, "bsrnn-opt.zip", archive(["bsrnn-opt/vocals.ckpt"]))
+    folder = fetch(catalog.model_info("bsrnn-opt"), home=tmp_path, origins=origins(server))
+    weights = folder / "vocals.safetensors"
+    assert checked_sha256(weights) == hashlib.sha256(weights.read_bytes()).hexdigest()
+    weights.write_bytes(weights.read_bytes()[:-1] + b"!")
+    with pytest.raises(WeightsCorrupt, match="when it was fetched"):
+        checked_sha256(weights)
+
+
+def test_a_fetch_that_was_killed_half_way_is_none(tmp_path: Path) -> None:
+    (tmp_path / "bsrnn-opt").mkdir()
+    (tmp_path / "bsrnn-opt" / "vocals.safetensors").touch()
+    assert not weights_present(catalog.model_info("bsrnn-opt"), home=tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -182,4 +208,4 @@ def test_a_wrong_archive_is_refused(
     publish_zenodo(server, name, data, md5)
     with pytest.raises(error, match=match):
         fetch(catalog.model_info("bsrnn-opt"), home=tmp_path, origins=origins(server))
-    assert not list((tmp_path / "bsrnn-opt").glob("*.ckpt"))
+    assert not list((tmp_path / "bsrnn-opt").iterdir())
