@@ -150,7 +150,7 @@ def linear_only(plan: SessionPlan) -> SessionPlan:
 
 
 def path_db(plan: SessionPlan, track: Track, frequencies_hz: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Magnitude in dB, shape (2, frequencies), from a track to the master by theory."""
+    """Magnitude in dB, (2, frequencies), from a track to the master by theory: EQs, gains, pans, sends, returns."""
 
     def strip(bus: Bus) -> NDArray[np.complex128]:
         response = np.ones(len(frequencies_hz), np.complex128)
