@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from daw_bridge.errors import DeviceError
 from daw_bridge.files import sha256_of_file
 from daw_bridge.progress import OnProgress, ignore_progress
 from daw_bridge.separation.catalog import ModelInfo, check_stems, model_info
@@ -53,6 +54,8 @@ def load(options: SeparationOptions, note: Note) -> Loaded:
         return _load_demucs(info, options, note)
     if info.family == "bsrnn":
         return _load_bsrnn(info, options, note)
+    if options.device not in ("auto", "cpu"):
+        raise DeviceError(f"--device {options.device}: {info.name} computes on the CPU only; leave --device out")
     from daw_bridge.separation.preview import load_preview_separator
 
     return _checked(load_preview_separator(), _sha256_of_path(_preview_folder()), options)

@@ -89,7 +89,8 @@ class PreviewSeparator:
 def load_preview_separator(weights_path: Path | None = None, threads: int | None = None) -> PreviewSeparator:
     """The bundled model, or the same kind of network from the user's own `weights_path` (safetensors).
 
-    `threads` is how many cores may share one run; one is the default and mostly the best. Raises WeightsMissing, WeightsCorrupt.
+    `threads` is how many cores may share one run; one is the default and mostly the best. Raises WeightsMissing,
+    WeightsCorrupt.
     """
     return PreviewSeparator(load_net(weights_path), threads=threads)
 
