@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from daw_bridge.version import __version__
 
-__all__ = ["Session", "__version__", "build", "rebuild", "separate"]
+__all__ = ["BuildOptions", "Session", "__version__", "build", "rebuild", "separate"]
 
 _LAZY = {
+    "BuildOptions": "daw_bridge.workflow",
     "Session": "daw_bridge.session",
     "build": "daw_bridge.workflow",
     "rebuild": "daw_bridge.workflow",
@@ -21,7 +22,7 @@ _LAZY = {
 
 if TYPE_CHECKING:
     from daw_bridge.session import Session
-    from daw_bridge.workflow import build, rebuild, separate
+    from daw_bridge.workflow import BuildOptions, build, rebuild, separate
 
 
 def __getattr__(name: str) -> object:

@@ -52,8 +52,10 @@ def draw(folder: Path, target: Path) -> None:
     lanes: list[Track] = [*plan.tracks, *([plan.reference] if plan.reference else [])]
     figure, axes = plt.subplots(len(lanes), 1, figsize=(12, 0.95 * len(lanes) + 0.7), facecolor=PAPER)
     figure.subplots_adjust(left=0.01, right=0.99, top=1 - 0.5 / (len(lanes) + 0.7), bottom=0.01, hspace=0.08)
-    for axis, track in zip(axes, lanes, strict=True):
-        lane(axis, plan, track)
+    envelopes = [envelope(track.clips[0].path) for track in lanes]
+    full = max(float(np.abs(each).max()) for each in envelopes)
+    for axis, track, each in zip(axes, lanes, envelopes, strict=True):
+        lane(axis, plan, track, each / full)
     null = null_text(manifest.separation.null_depth_db)
     figure.text(0.012, 0.965, f"{manifest.name}.rpp", color=INK, fontsize=13, weight="bold", va="center")
     caption = f"template {plan.template}   ·   model {manifest.separation.model}   ·   null {null}"
@@ -61,11 +63,11 @@ def draw(folder: Path, target: Path) -> None:
     figure.savefig(target, dpi=110, facecolor=PAPER)
 
 
-def lane(axis: plt.Axes, plan: SessionPlan, track: Track) -> None:
+def lane(axis: plt.Axes, plan: SessionPlan, track: Track, bounds: np.ndarray) -> None:
     """Header with the bus on the left, the waveform on the right."""
     bus = None if track.output == "master" else plan.bus(track.output)
     colour = track.colour.hex() if track.colour else FAINT
-    low, high = envelope(track.clips[0].path)
+    low, high = bounds
     x = np.linspace(HEADER_SHARE, 1, COLUMNS)
     axis.set(xlim=(0, 1), ylim=(-1, 1), facecolor="#1e2228")
     axis.fill_between(x, low * 0.95, high * 0.95, color=colour, alpha=0.35 if track.mute else 0.95, linewidth=0.4)
