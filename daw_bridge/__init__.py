@@ -10,18 +10,19 @@ from typing import TYPE_CHECKING
 
 from daw_bridge.version import __version__
 
-__all__ = ["Session", "__version__", "build", "rebuild", "separate"]
+__all__ = ["Session", "__version__", "build", "rebuild", "render", "separate"]
 
 _LAZY = {
     "Session": "daw_bridge.session",
     "build": "daw_bridge.workflow",
     "rebuild": "daw_bridge.workflow",
+    "render": "daw_bridge.workflow",
     "separate": "daw_bridge.workflow",
 }
 
 if TYPE_CHECKING:
     from daw_bridge.session import Session
-    from daw_bridge.workflow import build, rebuild, separate
+    from daw_bridge.workflow import build, rebuild, render, separate
 
 
 def __getattr__(name: str) -> object:
