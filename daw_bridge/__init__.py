@@ -10,19 +10,20 @@ from typing import TYPE_CHECKING
 
 from daw_bridge.version import __version__
 
-__all__ = ["BuildOptions", "Session", "__version__", "build", "rebuild", "separate"]
+__all__ = ["BuildOptions", "Session", "__version__", "build", "rebuild", "render", "separate"]
 
 _LAZY = {
     "BuildOptions": "daw_bridge.workflow",
     "Session": "daw_bridge.session",
     "build": "daw_bridge.workflow",
     "rebuild": "daw_bridge.workflow",
+    "render": "daw_bridge.workflow",
     "separate": "daw_bridge.workflow",
 }
 
 if TYPE_CHECKING:
     from daw_bridge.session import Session
-    from daw_bridge.workflow import BuildOptions, build, rebuild, separate
+    from daw_bridge.workflow import BuildOptions, build, rebuild, render, separate
 
 
 def __getattr__(name: str) -> object:

@@ -31,7 +31,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def _render(args: argparse.Namespace) -> None:
     from daw_bridge.cli.console import answer, say, working
-    from daw_bridge.workflow.render import RenderOptions, render
+    from daw_bridge.workflow import RenderOptions, render
 
     options = RenderOptions(
         output=args.output,

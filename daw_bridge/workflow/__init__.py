@@ -4,16 +4,20 @@ from daw_bridge.workflow.chain import build, rebuild, separate
 from daw_bridge.workflow.extract import ExtractedTemplate, extract_open_template, extract_template
 from daw_bridge.workflow.into import Into, build_into
 from daw_bridge.workflow.options import BuildOptions, BuildResult
+from daw_bridge.workflow.rendering import RenderOptions, RenderResult, render
 
 __all__ = [
     "BuildOptions",
     "BuildResult",
     "ExtractedTemplate",
     "Into",
+    "RenderOptions",
+    "RenderResult",
     "build",
     "build_into",
     "extract_open_template",
     "extract_template",
     "rebuild",
+    "render",
     "separate",
 ]
