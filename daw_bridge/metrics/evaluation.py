@@ -213,6 +213,8 @@ class _Run:
     def _scores(self, bss: BssEval | None, rated: list[int], levels: SongLevels) -> tuple[StemScore, ...]:
         medians = bss.medians() if bss else np.zeros((0, 4))
         song_sdr_db, si_sdr_db = levels.song_sdr_db(), levels.si_sdr_db()
+        if len(rated) == 1:
+            self._notes.append("SIR: needs two stems with sound; there is one")
         scores = []
         for index, name in enumerate(self._names):
             row = rated.index(index) if index in rated else None
@@ -220,6 +222,8 @@ class _Run:
             windows = bss.sdr_db[row] if bss and row is not None else np.zeros(0)
             silent = levels.reference_energy[index] == 0.0
             sdr_db, isr_db, sir_db, sar_db = (_or_none(value) for value in ratios)
+            if len(rated) == 1:
+                sir_db = None  # without another stem the interference is zero but for rounding
             scores.append(
                 StemScore(
                     name=name,

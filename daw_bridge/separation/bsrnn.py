@@ -16,20 +16,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from daw_bridge.errors import DeviceError, ModelError
+from daw_bridge.errors import ModelError
 from daw_bridge.progress import CancelToken, OnProgress, Progress
 from daw_bridge.separation.bsrnn_chunks import Chunking, Fader, Span
 from daw_bridge.separation.bsrnn_network import Bsrnn
 from daw_bridge.separation.bsrnn_weights import load_network, weight_files
-from daw_bridge.separation.memory import GIB, Ladder, Need, Rung, check_headroom, free_device_gb, ladder, usable_cores
+from daw_bridge.separation.demucs import choose_rungs
+from daw_bridge.separation.memory import GIB, Ladder, Need, Rung, ladder, usable_cores
 from daw_bridge.separation.runners import is_out_of_memory
 from daw_bridge.separation.separator import Emit, SampleSource
 from daw_bridge.separation.speed import kept_memory, strict_fp32
 
 Note = Callable[[str], None]
-
-GPU_BATCH = 8
-"""Chunks at once on a card that has the memory; the LSTMs of one chunk alone leave most of it idle."""
 
 _READ_SAMPLES = 1 << 18
 
@@ -48,36 +46,20 @@ def load_bsrnn_separator(
     """A BSRNN model from a file or a folder of `.ckpt` or `.safetensors` files.
 
     A folder holds one network for all stems, or one file per stem (`vocals.ckpt`, `bass.ckpt`, ...), of which only
-    those of `stems` are loaded. `device` is "cpu", "cuda", "cuda:N" or "auto". `note` hears what a person should
-    know. Raises WeightsMissing, WeightsCorrupt, ModelError, DeviceError.
+    those of `stems` are loaded. `device` is "cpu", "cuda", "cuda:N" or "auto"; on a GPU several chunks are computed
+    at once (the LSTMs of one leave most of it idle). `note` hears what a person should know.
+    Raises WeightsMissing, WeightsCorrupt, ModelError, DeviceError.
     """
     networks = [load_network(path) for path in weight_files(weights, stems)]
     return BsrnnSeparator(
         name,
         networks,
-        _first_rung(device, networks, batch_chunks),
+        choose_rungs(_need(networks), device, batch_chunks, note),
         stems=stems,
         chunking=chunking or Fader(),
         allow_tf32=allow_tf32,
         note=note,
     )
-
-
-def _first_rung(device: str, networks: Sequence[Bsrnn], batch_chunks: int | None) -> Rung:
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    if not device.startswith("cuda"):
-        return Rung(device=device, batch_segments=batch_chunks or 1, threads=usable_cores())
-    if not torch.cuda.is_available():
-        raise DeviceError(f"{device}: PyTorch sees no CUDA device; use --device cpu or install a CUDA build of torch")
-    need = _need(networks)
-    # By the size of the card and not by what is free now: the same card then computes the same batches, and a
-    # resumed run gives the identical samples.
-    total_gb = torch.cuda.get_device_properties(device).total_memory / GIB
-    room = int((0.8 * total_gb - need.weights_gb) / need.per_segment_gb)
-    batch = batch_chunks or max(1, min(GPU_BATCH, room))
-    check_headroom(need, free_device_gb(device), device, batch_segments=1)
-    return Rung(device=device, batch_segments=batch)
 
 
 def _need(networks: Sequence[Bsrnn]) -> Need:
@@ -102,7 +84,7 @@ class BsrnnSeparator:
         self,
         name: str,
         networks: Sequence[Bsrnn],
-        rung: Rung,
+        rungs: Sequence[Rung],
         *,
         stems: Sequence[str] | None = None,
         chunking: Chunking | None = None,
@@ -114,7 +96,7 @@ class BsrnnSeparator:
         self._networks = list(networks)
         self._chunking = chunking or Fader()
         self._normalise, self._allow_tf32, self._note = normalise, allow_tf32, note
-        self._rungs = ladder(rung, cores=usable_cores())
+        self._rungs = list(rungs)
         facts = {(network.config.sample_rate_hz, network.config.channels) for network in networks}
         targets = [target for network in networks for target in network.config.targets]
         if len(facts) != 1 or len(set(targets)) != len(targets):
@@ -125,6 +107,16 @@ class BsrnnSeparator:
             unknown = ", ".join(sorted(set(stems) - set(targets)))
             raise ModelError(f"{name}: no weights for {unknown}; these give {', '.join(targets)}")
         self.sources = tuple(wanted)
+
+    @property
+    def rung(self) -> Rung:
+        """How the next run begins to compute."""
+        return self._rungs[0]
+
+    def repeat(self, rung: Rung) -> None:
+        """Compute as an earlier run did, if it used the same device: then a resumed run gives the identical samples."""
+        if rung.device == self.rung.device:
+            self._rungs = ladder(rung, cores=usable_cores())
 
     def run(
         self,
@@ -137,6 +129,8 @@ class BsrnnSeparator:
     ) -> None:
         """See `Separator.run`; the samples do not depend on `start_samples`."""
         length = source.length_samples
+        if start_samples >= length:
+            return
         with ExitStack() as scope:
             scope.enter_context(torch.inference_mode())
             scope.enter_context(strict_fp32(allow_tf32=self._allow_tf32))

@@ -118,7 +118,13 @@ def _load_bsrnn(info: ModelInfo, options: SeparationOptions, note: Note) -> Load
         allow_tf32=options.allow_tf32,
         note=note,
     )
-    return _checked(separator, sha256, options)
+    check_stems(stems or (), separator.name, separator.sources)
+    return Loaded(
+        separator=separator,
+        weights_sha256=sha256,
+        rung=separator.rung,
+        repeat=separator.repeat if options.batch_segments is None else None,
+    )
 
 
 def _sha256_of_bsrnn(info: ModelInfo, options: SeparationOptions) -> str:

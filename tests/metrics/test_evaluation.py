@@ -75,6 +75,15 @@ def test_a_stem_that_is_silent_throughout_costs_the_others_nothing(tmp_path: Pat
     assert "NaN" not in body
 
 
+def test_one_stem_alone_has_no_interference_to_measure(tmp_path: Path) -> None:
+    reference = make_sources(1, channels=1, seconds=2)[0]
+    write_stems(tmp_path / "ref", {"vocals": reference})
+    write_stems(tmp_path / "est", {"vocals": make_estimates(reference[None], leak=0.0)[0]})
+    result = evaluate_folder(tmp_path)
+    assert result.stems[0].sir_db is None and result.stems[0].sdr_db is not None
+    assert any(note.startswith("SIR: needs two stems") for note in result.notes)
+
+
 def test_an_exact_estimate_is_infinite_in_words(tmp_path: Path) -> None:
     references = make_sources(2, channels=1, seconds=2)
     for folder in ("ref", "est"):

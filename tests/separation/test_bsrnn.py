@@ -16,7 +16,7 @@ from daw_bridge.progress import CancelToken, Progress, ignore_progress
 from daw_bridge.separation.bsrnn import BsrnnSeparator, load_bsrnn_separator
 from daw_bridge.separation.bsrnn_chunks import Chunking, Fader, OverlapAdd
 from daw_bridge.separation.bsrnn_network import Bsrnn
-from daw_bridge.separation.memory import Rung
+from daw_bridge.separation.memory import Rung, ladder
 from tests.separation.tiny_bsrnn import (
     PLAIN,
     RATE_HZ,
@@ -33,8 +33,8 @@ STEP, FADE = 880, 80
 
 
 def make_separator(network: Bsrnn | None = None, *, batch: int = 1, **options: Any) -> BsrnnSeparator:
-    rung = Rung(device="cpu", batch_segments=batch)
-    return BsrnnSeparator("tiny", [network or make_network()], rung, **{"chunking": SHORT, **options})
+    rungs = ladder(Rung(device="cpu", batch_segments=batch), cores=1)
+    return BsrnnSeparator("tiny", [network or make_network()], rungs, **{"chunking": SHORT, **options})
 
 
 def run(separator: BsrnnSeparator, mix: np.ndarray, start: int = 0) -> np.ndarray:
@@ -85,6 +85,21 @@ def test_a_transparent_network_gives_the_mix_back_across_all_joints(chunking: Ch
     mix = make_mix(6_001)
     stems = run(make_separator(transparent_network(), chunking=chunking), mix)
     assert np.abs(stems - mix).max() < 1e-5
+
+
+def test_a_resumed_run_computes_in_the_batches_of_the_first() -> None:
+    separator = make_separator(batch=3)
+    separator.repeat(Rung(device="cuda", batch_segments=8))
+    assert separator.rung.batch_segments == 3, "another device: its batches mean nothing here"
+    separator.repeat(Rung(device="cpu", batch_segments=2))
+    assert separator.rung.batch_segments == 2
+
+
+def test_nothing_is_left_to_do_at_the_end_of_the_mix() -> None:
+    blocks: list[np.ndarray] = []
+    source = ArraySource(make_mix(500))
+    make_separator().run(source, blocks.append, start_samples=500, on_progress=ignore_progress, cancel=CancelToken())
+    assert not blocks
 
 
 def test_a_batch_changes_speed_and_not_samples() -> None:
@@ -203,8 +218,9 @@ def test_chunks_that_cannot_be_joined_are_refused() -> None:
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device is here")
 def test_a_gpu_that_is_not_there_is_an_error_and_not_a_slow_run(tmp_path: Path) -> None:
     path = save_network(tmp_path / "separator.safetensors", make_network())
-    with pytest.raises(DeviceError, match="no CUDA device"):
-        load_bsrnn_separator("bsrnn-simo", path, "cuda")
+    for device in ("cuda", "abacus"):
+        with pytest.raises(DeviceError, match=f"no device '{device}'"):
+            load_bsrnn_separator("bsrnn-simo", path, device)
 
 
 @pytest.mark.gpu

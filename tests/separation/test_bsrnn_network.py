@@ -73,7 +73,7 @@ def test_quiet_input_shows_that_every_epsilon_is_in_its_place(oracles: Path) -> 
 )
 def test_chunks_are_cut_and_joined_as_the_published_program_does(oracles: Path, chunking: Chunking, file: str) -> None:
     network = load_network(oracles / "bsrnn" / "checkpoint.ckpt")
-    separator = BsrnnSeparator("bsrnn", [network], Rung(device="cpu"), chunking=chunking, normalise=False)
+    separator = BsrnnSeparator("bsrnn", [network], [Rung(device="cpu")], chunking=chunking, normalise=False)
     blocks: list[np.ndarray] = []
     source = ArraySource(np.load(oracles / "bsrnn" / "input.npy"))
     separator.run(source, blocks.append, on_progress=ignore_progress, cancel=CancelToken())
