@@ -32,7 +32,7 @@ from daw_bridge.model import (
 )
 from daw_bridge.units import q_to_octaves
 from daw_bridge_ardour import plugins
-from daw_bridge_ardour.names import legal_name
+from daw_bridge_ardour.names import printable
 from daw_bridge_ardour.plugins import Plugin
 
 BUTTERWORTH_Q = math.sqrt(0.5)
@@ -283,7 +283,7 @@ def _plugin_ref(effect: PluginRef, where: str) -> Chain:
         what = f"{effect.name} is a plug-in for {effect.daw}"
         return Chain(limits=(Limit(feature=Feature.PLUGIN, support=Support.NOT_POSSIBLE, where=where, what=what),))
     known = {plugin.unique_id: plugin for plugin in plugins.STOCK} | {plugin.name: plugin for plugin in plugins.STOCK}
-    uri = legal_name(effect.name, fallback="urn:nothing", keep=":")
+    uri = printable(effect.name) or "urn:nothing"
     plugin = known.get(effect.name) or Plugin(name=uri, kind="lv2", unique_id=uri, channels=-1)
-    values = {legal_name(symbol, fallback="_"): value for symbol, value in effect.parameters}
+    values = {printable(symbol): value for symbol, value in effect.parameters}
     return Chain(inserts=(Insert(plugin=plugin, values=values, enabled=effect.enabled, state=effect.state),))

@@ -276,23 +276,24 @@ class LiveArdour:
         """Stop; returns once the transport has."""
         self._until(self._speed, 0.0, 0.0, "the transport", lambda: self._link.send("/transport_stop"))
 
-    def add_marker(self, name: str, position_samples: int) -> None:
-        """Put a marker; it counts as there once Ardour jumps to it by name. Moves the playhead."""
+    def add_marker(self, name: str, position_samples: int) -> int:
+        """Put a marker; it counts as there once Ardour jumps to it by name. Moves the playhead.
+
+        Where Ardour put it: it may be some samples off, as Ardour takes what is audible at that moment.
+        """
         self.locate(position_samples)
         # The playhead reports its place a moment before Ardour adds markers there.
         time.sleep(0.3)
         self._link.send("/add_marker", name)
         time.sleep(0.1)
         self.locate(position_samples + self.sample_rate_hz)
-        self.jump(name, position_samples)
+        return self.jump(name, position_samples)
 
-    def jump(self, name: str, position_samples: int | None = None) -> int:
-        """Move the playhead to a marker; DawError when it does not move to `position_samples` (if given)."""
+    def jump(self, name: str, position_samples: int) -> int:
+        """Move the playhead to a marker; DawError when it does not arrive within 10 ms of `position_samples`."""
         self._link.send("/marker", name)
-        if position_samples is None:
-            time.sleep(0.3)
-            return self.position()
-        return round(self._until(lambda: float(self.position()), position_samples, 0.0, f"the marker {name!r}"))
+        near = 0.01 * self.sample_rate_hz
+        return round(self._until(lambda: float(self.position()), position_samples, near, f"the marker {name!r}"))
 
     def save(self) -> None:
         """Ask Ardour to save the session; it does not answer, so look at the file's time if it matters."""

@@ -6,17 +6,12 @@ into files that it did not record itself.
 
 from __future__ import annotations
 
-import errno
-import os
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
 from daw_bridge.errors import InputError
-from daw_bridge.files import safe_name
+from daw_bridge.files import link_or_copy, safe_name
 from daw_bridge.model import Clip
-
-_NO_LINKS = (errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.EACCES, errno.ENOSYS)
 
 
 def media_names(clips: Iterable[Clip]) -> dict[Path, str]:
@@ -44,11 +39,6 @@ def place(names: dict[Path, str], folder: Path) -> list[Path]:
         real = source.resolve()
         if not real.is_file():
             raise InputError(f"{source}: no such audio file; separate the mix again or restore the file")
-        try:
-            os.link(real, target)
-        except OSError as exc:
-            if exc.errno not in _NO_LINKS:
-                raise
-            shutil.copyfile(real, target)
+        link_or_copy(real, target)
         made.append(target)
     return made

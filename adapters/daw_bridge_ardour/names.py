@@ -1,7 +1,8 @@
 """Names that Ardour keeps as they are.
 
-Ardour renames what it does not like while it loads, and connections to the old name are lost. So names are made legal
-and unique before: no control characters, no `:` (it separates client and port), none that Ardour reserves.
+Ardour renames what it does not like while it loads, and connections to the old name may be lost. So names are made
+legal and unique before: no control characters, no `:` (it separates client and port), none of the marks that Ardour 8
+replaces because some disk refuses them, and none that Ardour reserves.
 """
 
 from __future__ import annotations
@@ -9,13 +10,18 @@ from __future__ import annotations
 import unicodedata
 
 RESERVED = ("Master", "Monitor", "Auditioner", "Click", "Audition", "LTC In", "LTC Out")
+_REPLACED = str.maketrans({"/": "-", "\\": "-", ":": "-", "|": "-", '"': "'", "<": "(", ">": ")", "*": "+", "?": "."})
 
 
-def legal_name(text: str, *, fallback: str, keep: str = "") -> str:
-    """`text` as the name of a strip; every letter, quote, `&`, `<`, `/` and emoji stays, and `:` if `keep` says so."""
+def printable(text: str) -> str:
+    """`text` without control characters, lone surrogates and runs of blanks: what XML and a person can read."""
     normal = unicodedata.normalize("NFC", text)
-    printable = "".join(" " if unicodedata.category(mark)[0] == "C" else mark for mark in normal)
-    return " ".join((printable if ":" in keep else printable.replace(":", "-")).split())[:100] or fallback
+    return " ".join("".join(" " if unicodedata.category(mark)[0] == "C" else mark for mark in normal).split())
+
+
+def legal_name(text: str, *, fallback: str) -> str:
+    """`text` as the name of a strip; letters of any script, `&`, `'`, `#` and emoji stay."""
+    return printable(text).translate(_REPLACED)[:100].strip(" .") or fallback
 
 
 class Names:

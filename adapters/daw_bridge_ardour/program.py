@@ -9,10 +9,12 @@ ten on a busy machine) Ardour still counts it in when it aligns sends: all retur
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import secrets
 import shutil
+import signal
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -27,6 +29,9 @@ from daw_bridge_ardour import plugins
 OLDEST_MAJOR = 7
 _MAJORS = range(20, 4, -1)
 _LV2_FOLDERS = ("~/.lv2", "/usr/local/lib/lv2", "/usr/lib/lv2", "/usr/lib64/lv2", "/usr/lib/x86_64-linux-gnu/lv2")
+_ATTEMPTS = 6
+_CRASHES = (-signal.SIGABRT, -signal.SIGSEGV)
+_log = logging.getLogger(__name__)
 _BITS = ("16", "24", "32", "float")
 _RESAMPLER = "port-resampler-quality"
 
@@ -83,12 +88,28 @@ def environment() -> dict[str, str]:
 def run_ardour(command: list[str | Path], *, timeout_s: float, config_home: Path | None = None) -> str:
     """Run one of Ardour's tools; its output. DawError with the end of its log when it fails, crashes or hangs.
 
-    `config_home` stands in for the folder with the user's settings.
+    A crash is tried again: Debian's 8.12 aborts in every second run while its threads end. `config_home` stands in for
+    the folder with the user's settings.
     """
-    settings = {"XDG_CONFIG_HOME": str(config_home)} if config_home else {}
     name = Path(command[0]).name
+    run = _run_once(command, name, timeout_s, config_home)
+    for _ in range(_ATTEMPTS - 1):
+        if run.returncode not in _CRASHES:
+            break
+        _log.info("%s crashed (signal %d); trying again", name, -run.returncode)
+        run = _run_once(command, name, timeout_s, config_home)
+    if run.returncode != 0:
+        how = f"crashed (signal {-run.returncode})" if run.returncode < 0 else f"failed (exit code {run.returncode})"
+        raise DawError(f"{name} {how}; its log ends: {_tail(run.stdout + run.stderr)}")
+    return run.stdout + run.stderr
+
+
+def _run_once(
+    command: list[str | Path], name: str, timeout_s: float, config_home: Path | None
+) -> subprocess.CompletedProcess[str]:
+    settings = {"XDG_CONFIG_HOME": str(config_home)} if config_home else {}
     try:
-        run = subprocess.run(
+        return subprocess.run(
             command,
             capture_output=True,
             text=True,
@@ -103,10 +124,6 @@ def run_ardour(command: list[str | Path], *, timeout_s: float, config_home: Path
         raise DawError(f"{name} did not finish within {timeout_s:g} s; its log ends: {_tail(log)}") from exc
     except OSError as exc:
         raise DawError(f"{name} cannot be started ({exc.strerror or exc})") from exc
-    if run.returncode != 0:
-        how = f"crashed (signal {-run.returncode})" if run.returncode < 0 else f"failed (exit code {run.returncode})"
-        raise DawError(f"{name} {how}; its log ends: {_tail(run.stdout + run.stderr)}")
-    return run.stdout + run.stderr
 
 
 def _tail(log: str, lines: int = 4) -> str:

@@ -14,7 +14,7 @@ from xml.etree import ElementTree as ET
 from daw_bridge.adapter import Feature, Limit, Support
 from daw_bridge.errors import InputError
 from daw_bridge.model import Clip, Marker, SessionPlan
-from daw_bridge_ardour.names import legal_name
+from daw_bridge_ardour.names import printable
 from daw_bridge_ardour.routes_xml import FORMAT, Ids, node, number, route_element
 from daw_bridge_ardour.strips import Mixer, Strip, mixer_of
 
@@ -81,9 +81,9 @@ def _config(root: ET.Element, plan: SessionPlan) -> None:
     node(config, "Option", name="native-file-data-format", value="FormatFloat")
     node(config, "Option", name="native-file-header-format", value="WAVE")
     metadata = node(root, "Metadata")
-    node(metadata, "title").text = legal_name(plan.name, fallback="song")
+    node(metadata, "title").text = printable(plan.name) or "song"
     if plan.notes:
-        node(metadata, "comment").text = "\n".join(legal_name(note, fallback="-") for note in plan.notes)
+        node(metadata, "comment").text = "\n".join(printable(note) for note in plan.notes)
 
 
 def _locations(root: ET.Element, plan: SessionPlan, time: _Time, ids: Ids) -> None:
@@ -93,7 +93,7 @@ def _locations(root: ET.Element, plan: SessionPlan, time: _Time, ids: Ids) -> No
     for marker in plan.markers:
         flag = "IsRangeMarker" if marker.length_samples > 0 else "IsMark"
         end = marker.position_samples + max(marker.length_samples, 0)
-        rows.append((legal_name(marker.name, fallback="mark"), marker.position_samples, end, flag))
+        rows.append((printable(marker.name) or "mark", marker.position_samples, end, flag))
     for name, start, end, flags in rows:
         node(
             locations,
@@ -199,7 +199,7 @@ class _Audio:
         position = 0 if whole else clip.position_samples
         length = self._time.span(clip.length_samples, position)
         attributes: dict[str, object] = {
-            "name": legal_name(clip.name, fallback="audio"),
+            "name": printable(clip.name) or "audio",
             "id": self._ids.new(),
             "type": "audio",
             "channels": len(sources),

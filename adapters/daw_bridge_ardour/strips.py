@@ -10,7 +10,7 @@ from daw_bridge.adapter import Feature, Limit, Support
 from daw_bridge.errors import InputError
 from daw_bridge.model import Bus, Clip, Colour, SessionPlan, Track
 from daw_bridge_ardour.effects import Insert, chain_of
-from daw_bridge_ardour.names import Names
+from daw_bridge_ardour.names import Names, printable
 
 MASTER = "Master"
 
@@ -75,7 +75,7 @@ def mixer_of(plan: SessionPlan) -> Mixer:
         strips.append(_track(plan.reference, names, plan, MASTER))
     for wanted, name in [*((bus.label or bus.name, called[bus.name]) for bus in buses), *_track_names(plan, strips)]:
         if name != wanted:
-            what = f"is called {name!r}: Ardour takes no control characters, no ':' and each name only once"
+            what = f'is called {name!r}: Ardour takes no / \\ : | " < > * ? in names, and each name only once'
             limits.append(Limit(feature=Feature.BUSES, support=Support.APPROXIMATED, where=wanted, what=what))
     return Mixer(strips=tuple(_with_solo(_with_key_sends(strips, called))), limits=tuple(limits))
 
@@ -134,7 +134,7 @@ def _bus(
         solo=bus.solo,
         inserts=chain.inserts,
         sends=tuple(StripSend(to=called[s.to], gain_db=s.gain_db, pre_fader=s.pre_fader) for s in bus.sends),
-        group=bus.group,
+        group=printable(bus.group) if bus.group else None,
     )
 
 

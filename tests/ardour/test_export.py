@@ -11,23 +11,18 @@ import pytest
 from benchmarks.adapter_lab import (
     Case,
     case_plan,
-    compressor_db,
-    cookbook_db,
     impulse,
     null_db,
     peak_db,
-    read_audio,
-    response_db,
     square_steps,
     step_levels_db,
     write_clip,
 )
+from benchmarks.adapters import EQ_CASES, measure_compressors, measure_equalizers, render_with_ardour
 from daw_bridge.model import (
-    BandKind,
     Bus,
     Compressor,
     Delay,
-    EqBand,
     Equalizer,
     Gain,
     Gate,
@@ -37,8 +32,7 @@ from daw_bridge.model import (
     SessionPlan,
     Track,
 )
-from daw_bridge_ardour.adapter import ADAPTER
-from daw_bridge_ardour.program import Ardour, export_session
+from daw_bridge_ardour.program import Ardour
 from tests.ardour.plans import song_plan
 
 pytestmark = pytest.mark.daw
@@ -48,90 +42,49 @@ COMPRESSOR_TOLERANCE_DB = 1.0
 LEVEL_TOLERANCE_DB = 0.05
 
 
-def render(plan: SessionPlan, song: Path, ardour: Ardour) -> np.ndarray:
-    """What Ardour makes of a plan: float32 (2, samples)."""
-    report = ADAPTER.write(plan, song, "Song")
-    return read_audio(export_session(report.session_path, song / "render.wav", ardour=ardour, timeout_s=120))
-
-
 @pytest.mark.parametrize("channels", [1, 2])
 @pytest.mark.parametrize("rate", [44_100, 48_000, 96_000])
 def test_a_neutral_session_nulls_against_the_mix(song: Path, ardour: Ardour, rate: int, channels: int) -> None:
     """Every stem has an impulse on its own sample, so a null also says that each is on its exact sample."""
     plan, audio = song_plan(song, rate=rate, channels=channels, seconds=1.0)
-    assert null_db(render(plan, song, ardour), audio["reference"]) <= NULL_DB
-
-
-EQ_CASES = {
-    "bell": (EqBand(kind=BandKind.BELL, frequency_hz=1000, gain_db=6, q=1.4),),
-    "wide bell up high": (EqBand(kind=BandKind.BELL, frequency_hz=9000, gain_db=-9, q=0.5),),
-    "narrow bell": (EqBand(kind=BandKind.BELL, frequency_hz=250, gain_db=-18, q=8),),
-    "low shelf": (EqBand(kind=BandKind.LOWSHELF, frequency_hz=120, gain_db=12),),
-    "high shelf": (EqBand(kind=BandKind.HIGHSHELF, frequency_hz=8000, gain_db=-6),),
-    "steep shelf": (EqBand(kind=BandKind.HIGHSHELF, frequency_hz=4000, gain_db=5, q=1.2),),
-    "pass filters": (
-        EqBand(kind=BandKind.HIGHPASS, frequency_hz=80),
-        EqBand(kind=BandKind.LOWPASS, frequency_hz=12_000, q=0.9),
-    ),
-    "notch": (EqBand(kind=BandKind.NOTCH, frequency_hz=3000, q=2),),
-    "six bands, one off": (
-        *(EqBand(kind=BandKind.BELL, frequency_hz=100 * 3**n, gain_db=3 - n, q=1 + n) for n in range(5)),
-        EqBand(kind=BandKind.BELL, frequency_hz=700, gain_db=12, enabled=False),
-    ),
-}
+    assert null_db(render_with_ardour(plan, song, ardour), audio["reference"]) <= NULL_DB
 
 
 @pytest.mark.parametrize("rate", [44_100, 96_000])
 def test_equalizers_have_the_curves_of_the_cookbook(song: Path, ardour: Ardour, rate: int) -> None:
-    cases = [
-        Case(name=name, effects=(Equalizer(bands=bands),), signal=impulse(rate // 4))
-        for name, bands in EQ_CASES.items()
-    ]
-    cases.append(Case(name="gain", effects=(Gain(gain_db=-7.3),), signal=impulse(2048)))
-    cases.append(
-        Case(name="bypassed", effects=(Equalizer(bands=EQ_CASES["bell"], enabled=False),), signal=impulse(2048))
-    )
-    plan, parts = case_plan(song, cases, rate)
-    rendered = render(plan, song, ardour)
-    frequencies = np.geomspace(30.0, 16_000.0, 120)
-    worst = {}
-    for (name, bands), part in zip(EQ_CASES.items(), parts, strict=False):
-        measured = response_db(rendered[:1, part] / 0.5, frequencies, rate)
-        wanted = cookbook_db(bands, frequencies, rate)
-        audible = wanted > -40.0
-        worst[name] = float(np.abs(measured - wanted)[audible].max())
+    worst = measure_equalizers(song, ardour, rate)
     assert max(worst.values()) <= EQ_TOLERANCE_DB, worst
-    gain, bypassed = (rendered[:, part] / 0.5 for part in parts[-2:])
-    assert peak_db(gain) == pytest.approx(-7.3, abs=LEVEL_TOLERANCE_DB)
-    assert null_db(bypassed, impulse(2048, level=1.0)) <= NULL_DB
 
 
-LEVELS_DB = (-40.0, -30.0, -24.0, -20.0, -16.0, -10.0, -4.0)
-COMPRESSORS = {
-    "hard knee": Compressor(threshold_db=-20, ratio=4, attack_ms=5, release_ms=50),
-    "soft knee, makeup": Compressor(threshold_db=-18, ratio=2, attack_ms=5, release_ms=50, knee_db=12, makeup_db=3),
-    "cut behind": Compressor(threshold_db=-30, ratio=10, attack_ms=5, release_ms=50, makeup_db=-6),
-}
+def test_compressors_have_the_static_curve(song: Path, ardour: Ardour) -> None:
+    worst = measure_compressors(song, ardour, 48_000)
+    assert max(worst.values()) <= COMPRESSOR_TOLERANCE_DB, worst
 
 
-def test_compressors_have_the_static_curve_and_gates_close(song: Path, ardour: Ardour) -> None:
+def test_gates_close_gains_are_exact_and_bypassed_inserts_are_unheard(song: Path, ardour: Ardour) -> None:
     rate = 48_000
-    steps = square_steps(LEVELS_DB, rate // 4)
-    cases = [Case(name=name, effects=(effect,), signal=steps) for name, effect in COMPRESSORS.items()]
+    levels_db = (-40.0, -30.0, -20.0, -10.0)
     gate = Gate(threshold_db=-25, attack_ms=1, hold_ms=0, release_ms=20)
-    cases.append(Case(name="gate", effects=(gate,), signal=steps))
-    plan, parts = case_plan(song, cases, rate)
-    rendered = render(plan, song, ardour)
-    for effect, part in zip(COMPRESSORS.values(), parts, strict=False):
-        measured = step_levels_db(rendered[:, part], len(LEVELS_DB))
-        wanted = [
-            compressor_db(level, effect.threshold_db, effect.ratio, effect.knee_db) + effect.makeup_db
-            for level in LEVELS_DB
-        ]
-        assert measured == pytest.approx(wanted, abs=COMPRESSOR_TOLERANCE_DB)
-    gated = step_levels_db(rendered[:, parts[-1]], len(LEVELS_DB))
-    assert all(level < -80.0 for level in gated[:2])
-    assert gated[3:] == pytest.approx(LEVELS_DB[3:], abs=0.1)
+    off = (
+        replace(gate, enabled=False),
+        Equalizer(bands=EQ_CASES["bell"], enabled=False),
+        Gain(gain_db=3, enabled=False),
+    )
+    signal = impulse(4800)
+    cases = [
+        Case(name="gate", effects=(gate,), signal=square_steps(levels_db, rate // 4)),
+        Case(name="gain", effects=(Gain(gain_db=-7.3),), signal=signal),
+        Case(name="more gain", effects=(Gain(gain_db=-31.5),), signal=signal),
+        Case(name="bypassed", effects=off, signal=signal),
+    ]
+    plan, (gated, gain, more, bypassed) = case_plan(song, cases, rate)
+    rendered = render_with_ardour(plan, song, ardour)
+    levels = step_levels_db(rendered[:, gated], len(levels_db))
+    assert all(level < -80.0 for level in levels[:2])
+    assert levels[2:] == pytest.approx(levels_db[2:], abs=0.1)
+    assert peak_db(rendered[:, gain] / 0.5) == pytest.approx(-7.3, abs=LEVEL_TOLERANCE_DB)
+    assert peak_db(rendered[:, more] / 0.5) == pytest.approx(-31.5, abs=LEVEL_TOLERANCE_DB)
+    assert null_db(rendered[:, bypassed], signal) <= NULL_DB
 
 
 def test_a_sidechain_ducks_by_the_key_bus(song: Path, ardour: Ardour) -> None:
@@ -150,7 +103,7 @@ def test_a_sidechain_ducks_by_the_key_bus(song: Path, ardour: Ardour) -> None:
         buses=(Bus(name="kick", label="Kick", pan=0.0), Bus(name="pads", label="Pads", effects=(duck,))),
         mix_bus=Bus(name="mix", label="Mix"),
     )
-    rendered = render(plan, song, ardour)
+    rendered = render_with_ardour(plan, song, ardour)
     pads = rendered.astype(np.float64) - np.repeat(key, 2, axis=0)
     assert peak_db(pads[:, half // 2 : half]) == pytest.approx(-12.0, abs=0.1)
     assert peak_db(pads[:, -half // 4 :]) == pytest.approx(-12.0 - 15.0, abs=COMPRESSOR_TOLERANCE_DB)
@@ -183,7 +136,7 @@ def test_faders_pans_sends_returns_and_mutes(song: Path, ardour: Ardour) -> None
         returns=(Bus(name="dry", label="Dry", gain_db=-2),),
         mix_bus=Bus(name="mix", label="Mix", gain_db=-1),
     )
-    rendered = render(plan, song, ardour)
+    rendered = render_with_ardour(plan, song, ardour)
     both = {name: rendered[:, n * size : (n + 1) * size] / 0.25 for n, name in enumerate(rows)}
     level = {name: tuple(peak_db(side) - 0.5 for side in part) for name, part in both.items()}
     balance = 20 * np.log10(0.4)
@@ -220,7 +173,7 @@ def test_a_soloed_bus_is_heard_alone_and_returns_take_their_time(song: Path, ard
         ),
         mix_bus=Bus(name="mix", label="Mix"),
     )
-    rendered = render(plan, song, ardour)
+    rendered = render_with_ardour(plan, song, ardour)
     assert rendered[0, 500] == pytest.approx(0.5, abs=1e-4)
     echoes = [int(5000 + np.abs(rendered[0, 5000:7000]).argmax()), int(9500 + np.abs(rendered[0, 9500:11000]).argmax())]
     assert echoes == pytest.approx([500 + 4800, 500 + 9600], abs=1)  # its 20 kHz filter spreads a repeat over samples
@@ -251,7 +204,7 @@ def test_many_stems_odd_names_missing_plugins_and_empty_files(song: Path, ardour
         buses=tuple(Bus(name=name, label=name, effects=(missing,) if n == 30 else ()) for n, name in enumerate(names)),
         mix_bus=Bus(name="mix", label="Mix: <all>"),
     )
-    rendered = render(plan, song, ardour)
+    rendered = render_with_ardour(plan, song, ardour)
     wanted = np.sum(audio[:30], axis=0, dtype=np.float32)
     end = 300 * 30
     assert null_db(rendered[:, :end], wanted[:, :end]) <= NULL_DB

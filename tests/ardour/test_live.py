@@ -69,7 +69,7 @@ def live(session_file: Path) -> Iterator[LiveArdour]:
 def test_strips_are_listed_with_their_state(live: LiveArdour) -> None:
     strips = {strip.name: strip for strip in live.strips()}
     assert list(strips) == [
-        "drums", 'a/b- "v" & <x>', "Bass stem", "Drums", "Bass", "Vocals / lead", "Verb", "Echo", "Mix", "Reference",
+        "drums", "a-b- 'v' & (x)", "Bass stem", "Drums", "Bass", "Vocals - lead", "Verb", "Echo", "Mix", "Reference",
     ]  # fmt: skip
     assert strips["drums"].kind == "track"
     assert strips["Drums"].kind == "bus"
@@ -115,12 +115,13 @@ def test_plugin_values_are_confirmed(live: LiveArdour) -> None:
 def test_names_markers_and_transport_are_confirmed(live: LiveArdour) -> None:
     assert live.rename("Echo", "Slap") == "Slap"
     assert live.rename("Slap", "Echo") == "Echo"
-    live.add_marker("Bridge", 12_345)
+    placed = live.add_marker("Bridge", 12_345)
+    assert placed == pytest.approx(12_345, abs=16)
     live.locate(100)
-    assert live.jump("Bridge", 12_345) == 12_345
+    assert live.jump("Bridge", 12_345) == placed
     live.play()
     live.stop()
-    assert live.position() >= 12_345
+    assert live.position() >= placed
 
 
 @pytest.mark.daw
@@ -136,7 +137,7 @@ def test_what_ardour_lacks_is_an_error_with_a_hint(live: LiveArdour) -> None:
     with pytest.raises(DawError, match=r"outside -1\.\.1"):
         live.set_pan("Drums", 2.0)
     with pytest.raises(DawError, match="marker 'nowhere' should be"):
-        live.jump("nowhere", 77)
+        live.jump("nowhere", 40_000)
 
 
 @pytest.mark.daw
