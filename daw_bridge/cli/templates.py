@@ -1,0 +1,124 @@
+"""`daw-bridge templates`: which bus templates there are, what is in them, whether one's own is right."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import TYPE_CHECKING
+
+from daw_bridge.errors import TemplateError
+
+if TYPE_CHECKING:
+    from daw_bridge.bus_template import BusTemplate
+    from daw_bridge.template_store import TemplateFile
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `templates` with its four commands."""
+    from daw_bridge.cli.main import add_output_options
+
+    parser = subparsers.add_parser("templates", help="bus templates: list, show, check, JSON Schema for editors")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    listing = commands.add_parser("list", help="all templates that can be given by name")
+    listing.set_defaults(func=_list)
+
+    show = commands.add_parser("show", help="print a template, to read it or as a start for your own")
+    show.add_argument("template", help="name, or path of a .yaml file")
+    show.set_defaults(func=_show)
+
+    check = commands.add_parser("check", help="say what is wrong in a template, with line and column")
+    check.add_argument("templates", nargs="+", metavar="TEMPLATE", help="name, or path of a .yaml file")
+    check.set_defaults(func=_check)
+
+    schema = commands.add_parser("schema", help="the JSON Schema, so that editors complete and check templates")
+    schema.set_defaults(func=_schema)
+
+    for command in (listing, show, check, schema):
+        add_output_options(command, default=argparse.SUPPRESS)
+
+
+def _list(args: argparse.Namespace) -> int:
+    from daw_bridge.bus_template import read_template
+    from daw_bridge.template_store import list_templates, user_folder
+
+    rows: list[dict[str, object]] = []
+    for found in list_templates():
+        row = _row(found)
+        try:
+            row["description"] = read_template(found.path).description
+        except TemplateError as exc:
+            row["error"] = str(exc)
+        rows.append(row)
+    if args.json:
+        print(json.dumps({"templates": rows, "user_folder": str(user_folder())}, indent=2))
+        return 0
+    width = max(len(str(row["name"])) for row in rows) if rows else 0
+    for row in rows:
+        origin = "" if row["origin"] == "shipped" else " [yours]"
+        print(f"{row['name']:{width}}  {row.get('error') or row['description']}{origin}")
+    if not args.quiet:
+        print(f"\nYour own go into {user_folder()}", file=sys.stderr)
+    return 0
+
+
+def _row(found: TemplateFile) -> dict[str, object]:
+    return {
+        "name": found.name,
+        "origin": found.origin,
+        "path": str(found.path),
+        "hides_shipped": found.hides_shipped,
+    }
+
+
+def _show(args: argparse.Namespace) -> int:
+    from daw_bridge.bus_template import parse_template
+    from daw_bridge.template_store import find_template
+    from daw_bridge.yaml_nodes import parse_yaml, read_yaml_text
+
+    path = find_template(args.template)
+    text = read_yaml_text(path)
+    if not args.json:
+        print(text, end="")
+        return 0
+    template = parse_template(text, str(path))
+    content = parse_yaml(text, str(path)).plain()
+    print(json.dumps({"name": template.name, "path": str(path), "text": text, "content": content}, indent=2))
+    return 0
+
+
+def _check(args: argparse.Namespace) -> int:
+    from daw_bridge.template_store import find_template, load_template
+
+    results: list[dict[str, object]] = []
+    failed = 0
+    for name in args.templates:
+        try:
+            template = load_template(name)
+        except TemplateError as exc:
+            failed = exc.exit_code
+            results.append({"template": name, "ok": False, "error": str(exc), "line": exc.line, "column": exc.column})
+            if not args.json:
+                print(f"daw-bridge: {exc}", file=sys.stderr)
+            continue
+        results.append({"template": name, "ok": True, "path": str(find_template(name))})
+        if not args.json and not args.quiet:
+            print(f"{name}: right ({_summary(template)})")
+    if args.json:
+        print(json.dumps({"results": results}, indent=2))
+    return failed
+
+
+def _summary(template: BusTemplate) -> str:
+    parts = [(len(template.buses), "bus", "buses"), (len(template.returns), "return", "returns")]
+    effects = sum(len(strip.effects) for strip in (*template.buses, *template.returns, template.mix_bus))
+    parts.append((effects, "effect", "effects"))
+    return ", ".join(f"{count} {one if count == 1 else many}" for count, one, many in parts)
+
+
+def _schema(args: argparse.Namespace) -> int:  # noqa: ARG001
+    from daw_bridge.template_schema import template_schema
+
+    print(json.dumps(template_schema(), indent=2))
+    return 0

@@ -1,0 +1,245 @@
+"""StemSet + BusTemplate -> SessionPlan: pure, no I/O.
+
+What the template doesn't mention gets a neutral bus at its place in the session, so nothing is ever lost; what it
+mentions but the set doesn't have is left out, with all that depends on it, and said in the plan's notes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from daw_bridge.bus_template import RESERVED_NAMES, BusTemplate, TemplateBus, TemplateMarker
+from daw_bridge.model import (
+    Bus,
+    Clip,
+    Colour,
+    Compressor,
+    Effect,
+    Equalizer,
+    Marker,
+    SessionPlan,
+    Stem,
+    StemSet,
+    Track,
+)
+from daw_bridge.units import beats_to_s, s_to_samples
+
+MIX_LABEL = "MIX BUS"
+MIX_COLOUR = Colour.from_hex("#e8e8e8")
+RETURN_COLOUR = Colour.from_hex("#b48ead")
+REFERENCE_COLOUR = Colour.from_hex("#5c5c5c")
+
+NYQUIST_SHARE = 0.98
+"""A filter's corner must lie below this share of half the rate; DAWs clamp or misplace what is higher."""
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """A family of stems: its place in the session and its colour."""
+
+    rank: int
+    colour: Colour
+    stems: tuple[str, ...]
+
+
+FAMILIES = {
+    "drums": Family(0, Colour.from_hex("#d6453d"), ("drums", "drum", "kick", "snare", "toms", "cymbals", "hihat")),
+    "percussion": Family(1, Colour.from_hex("#e2822f"), ("percussion",)),
+    "bass": Family(2, Colour.from_hex("#8a5fc9"), ("bass",)),
+    "guitars": Family(3, Colour.from_hex("#4caf50"), ("guitar", "guitars", "acoustic_guitar", "electric_guitar")),
+    "keys": Family(4, Colour.from_hex("#d9b93b"), ("piano", "keys", "synth", "organ")),
+    "vocals": Family(5, Colour.from_hex("#3f8fe0"), ("vocals", "vocal", "lead_vocals", "speech", "dialogue")),
+    "backing": Family(6, Colour.from_hex("#7db8f0"), ("backing", "backing_vocals", "choir")),
+    "other": Family(7, Colour.from_hex("#3fb6a8"), ("other", "instrumental", "music", "effects", "strings", "wind")),
+    "residual": Family(9, Colour.from_hex("#8c8c8c"), ("residual",)),
+}
+"""Session order and colours of the field, by family; the templates that come with the program use the same."""
+
+_FAMILY_OF = {stem: family for family in FAMILIES.values() for stem in family.stems}
+
+
+def family_of(stem_name: str) -> Family:
+    """The family of a stem by its name; what is unknown, and the `no_x` of a two-stem set, belongs to `other`."""
+    return _FAMILY_OF.get(stem_name.casefold(), FAMILIES["other"])
+
+
+def make_plan(stems: StemSet, template: BusTemplate, *, name: str) -> SessionPlan:
+    """The session called `name`: each stem on a track from its offset, each track on its bus as the template says."""
+    notes: list[str] = []
+    taken = _take_stems(stems, template, notes)
+    present = {bus.name for bus, _ in taken}
+    reference = stems.reference
+    wiring = _Wiring(present=present, sample_rate_hz=reference.sample_rate_hz, notes=notes)
+    return SessionPlan(
+        name=name,
+        sample_rate_hz=reference.sample_rate_hz,
+        length_samples=reference.length_samples,
+        tracks=tuple(_track(stem, bus) for bus, members in taken for stem in members),
+        buses=tuple(wiring.bus(bus) for bus, _ in taken),
+        returns=tuple(wiring.bus(_to_bus(each, RETURN_COLOUR)) for each in template.returns),
+        mix_bus=wiring.bus(_to_bus(template.mix_bus, MIX_COLOUR, MIX_LABEL)),
+        reference=_reference(stems, template),
+        markers=tuple(_markers(template, reference, notes)),
+        tempo_bpm=template.tempo_bpm,
+        time_signature=template.time_signature,
+        template=template.name,
+        notes=tuple(notes),
+    )
+
+
+def _take_stems(stems: StemSet, template: BusTemplate, notes: list[str]) -> list[tuple[Bus, list[Stem]]]:
+    """Buses in session order, each with its stems: the template's that have any, and a neutral one for each other."""
+    left = list(stems.stems)
+    without_stem: list[str] = []
+    taken: list[tuple[Bus, list[Stem]]] = []
+    for each in template.buses:
+        wanted = [stem.casefold() for stem in each.stems or (each.name,)]
+        members = sorted(
+            (stem for stem in left if stem.name.casefold() in wanted),
+            key=lambda stem: wanted.index(stem.name.casefold()),
+        )
+        if not members:
+            without_stem.append(each.name)
+            continue
+        left = [stem for stem in left if stem not in members]
+        taken.append((_to_bus(each, _family(members[0]).colour), members))
+    names = {name.casefold() for name in RESERVED_NAMES}
+    names |= {each.name.casefold() for each in (*template.buses, *template.returns)}
+    if without_stem:
+        notes.append(f"left out, as this song has no stem for them: {', '.join(without_stem)}")
+    unknown = [stem.name for stem in left if stem.role != "residual"]
+    if template.buses and unknown:
+        notes.append(f"on neutral buses, as the template doesn't mention them: {', '.join(unknown)}")
+    for stem in sorted(left, key=lambda stem: _family(stem).rank):
+        bus_name = _free_name(stem.name, names)
+        names.add(bus_name.casefold())
+        bus = Bus(name=bus_name, label=_label(stem.name), colour=_family(stem).colour)
+        taken.insert(_place(stem, taken), (bus, [stem]))
+    return taken
+
+
+def _family(stem: Stem) -> Family:
+    return FAMILIES["residual"] if stem.role == "residual" else family_of(stem.name)
+
+
+def _place(stem: Stem, taken: list[tuple[Bus, list[Stem]]]) -> int:
+    """Behind the last bus that belongs before it; the template's own order is not touched."""
+    before = [index for index, (_, members) in enumerate(taken) if _family(members[0]).rank <= _family(stem).rank]
+    return before[-1] + 1 if before else 0
+
+
+def _free_name(name: str, taken: Iterable[str]) -> str:
+    """`name`, or `name_2`, `name_3`, ... when it is taken."""
+    taken = set(taken)
+    free, count = name, 1
+    while free.casefold() in taken:
+        count += 1
+        free = f"{name}_{count}"
+    return free
+
+
+def _label(name: str) -> str:
+    return name.replace("_", " ").upper()
+
+
+def _to_bus(each: TemplateBus, colour: Colour, label: str | None = None) -> Bus:
+    return Bus(
+        name=each.name,
+        label=each.label or label or _label(each.name),
+        colour=each.colour or colour,
+        gain_db=each.gain_db,
+        pan=each.pan,
+        mute=each.mute,
+        solo=each.solo,
+        effects=each.effects,
+        sends=each.sends,
+        group=each.group,
+    )
+
+
+def _track(stem: Stem, bus: Bus) -> Track:
+    return Track(name=stem.name, output=bus.name, clips=(_clip(stem),), colour=bus.colour)
+
+
+def _clip(stem: Stem) -> Clip:
+    return Clip(
+        path=stem.path,
+        name=stem.name,
+        sample_rate_hz=stem.sample_rate_hz,
+        channels=stem.channels,
+        length_samples=stem.length_samples,
+        position_samples=stem.offset_samples,
+    )
+
+
+def _reference(stems: StemSet, template: BusTemplate) -> Track | None:
+    if not template.reference.include:
+        return None
+    return Track(
+        name=template.reference.name,
+        output="master",
+        clips=(_clip(stems.reference),),
+        colour=template.reference.colour or REFERENCE_COLOUR,
+        mute=True,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wiring:
+    """Takes out of a bus what this set of stems or this rate cannot have, with a note for each."""
+
+    present: set[str]
+    sample_rate_hz: int
+    notes: list[str]
+
+    def bus(self, bus: Bus) -> Bus:
+        return replace(bus, effects=tuple(self._effects(bus)))
+
+    def _effects(self, bus: Bus) -> Iterator[Effect]:
+        for effect in bus.effects:
+            if isinstance(effect, Compressor) and effect.sidechain_bus not in (None, *self.present):
+                # Listening to itself it would be another effect, and without its key it does nothing: so it goes.
+                self.notes.append(
+                    f"{bus.name!r}: its compressor with side-chain from {effect.sidechain_bus!r} is left out, "
+                    "as that bus is not there"
+                )
+            elif isinstance(effect, Equalizer):
+                yield from self._equalizer(bus, effect)
+            else:
+                yield effect
+
+    def _equalizer(self, bus: Bus, effect: Equalizer) -> Iterator[Equalizer]:
+        limit_hz = NYQUIST_SHARE * self.sample_rate_hz / 2.0
+        fitting = tuple(band for band in effect.bands if band.frequency_hz < limit_hz)
+        for band in effect.bands:
+            if band not in fitting:
+                self.notes.append(
+                    f"{bus.name!r}: the {band.kind} band at {band.frequency_hz:g} Hz is left out, "
+                    f"as it does not fit the rate of {self.sample_rate_hz} Hz"
+                )
+        if fitting:
+            yield replace(effect, bands=fitting)
+
+
+def _markers(template: BusTemplate, reference: Stem, notes: list[str]) -> Iterator[Marker]:
+    rate, end = reference.sample_rate_hz, reference.length_samples
+    beats_per_bar, unit = template.time_signature
+    bar_s = beats_to_s(beats_per_bar * 4.0 / unit, template.tempo_bpm)
+    for each in template.markers:
+        start = s_to_samples(_start_s(each, bar_s), rate)
+        length_s = each.length_s if each.length_s is not None else (each.length_bars or 0.0) * bar_s
+        length = s_to_samples(length_s, rate)
+        if start > end:
+            notes.append(f"marker {each.name!r} is left out: it lies behind the end of the song")
+            continue
+        if start + length > end:
+            notes.append(f"region {each.name!r} is cut at the end of the song")
+            length = end - start
+        yield Marker(name=each.name, position_samples=start, length_samples=length, colour=each.colour)
+
+
+def _start_s(marker: TemplateMarker, bar_s: float) -> float:
+    if marker.position_s is not None:
+        return marker.position_s
+    return ((marker.position_bar or 1.0) - 1.0) * bar_s
