@@ -84,7 +84,7 @@ def run_cancel(args: argparse.Namespace) -> None:
 
     with _connect(args) as daemon:
         _, values = daemon.call("/dawbridge/cancel", args.job)
-    say(args, f"job {values[0]}: cancelling")
+    say(args, f"job {values[0]!s}: cancelling")
     answer(args, {"job": values[0]})
 
 
@@ -116,7 +116,7 @@ def _watch(args: argparse.Namespace, daemon: DaemonClient, before: list[Message]
         if message.address == "/dawbridge/progress":
             _, _, percent, stage, eta_s, note = message.arguments
             left = f", {clock(float(str(eta_s)))} left" if float(str(eta_s)) >= 0 else ""
-            say(args, f"job {number}: {float(str(percent)):5.1f} % {stage}{left} {note}".rstrip())
+            say(args, f"job {number}: {float(str(percent)):5.1f} % {stage!s}{left} {note!s}".rstrip())
         elif message.address == "/dawbridge/state":
             job = _row(message)
             if job["state"] in ("done", "failed", "cancelled"):

@@ -24,15 +24,17 @@ Make = Callable[..., Any]
 def _ended(peer: Any, number: int, timeout_s: float = 20.0) -> tuple[str, str]:
     """State and detail of a job once it has ended."""
     message = peer.wait(
-        lambda each: each.address == "/dawbridge/state"
-        and each.arguments[1] == number
-        and JobState(each.arguments[3]).final,
+        lambda each: (
+            each.address == "/dawbridge/state" and each.arguments[1] == number and JobState(each.arguments[3]).final
+        ),
         timeout_s,
     )
     return message.arguments[3], message.arguments[5]
 
 
-def test_a_build_reports_progress_to_100_and_the_session_path(make_daemon: Make, make_peer: Make, make_mix: Make) -> None:
+def test_a_build_reports_progress_to_100_and_the_session_path(
+    make_daemon: Make, make_peer: Make, make_mix: Make
+) -> None:
     mix = make_mix(steps=30, pause=0.005)
     peer = make_peer(make_daemon().port)
     peer.ask("/dawbridge/subscribe")
