@@ -369,10 +369,15 @@ def load_profile(name: str, path: Path | None = None) -> Profile:
     """The shipped profile of that name, or the one in a file. Raises TemplateError with file:line:column."""
     if path is not None:
         return _checked(read_yaml(path))
+    return parse_profile(profile_text(name), f"{name}.yaml")
+
+
+def profile_text(name: str) -> str:
+    """The text of a shipped profile. Raises TemplateError when there is none of that name."""
     known = shipped_profiles()
     if name not in known:
         raise TemplateError(f"no OSC profile called {name!r}{did_you_mean(name, known)}; known: {', '.join(known)}")
-    return parse_profile((_folder() / f"{name}.yaml").read_text("utf-8"), f"{name}.yaml")
+    return str((_folder() / f"{name}.yaml").read_text("utf-8"))
 
 
 def parse_profile(text: str, file: str) -> Profile:

@@ -7,12 +7,11 @@ wrong mix that nobody notices.
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
 from dataclasses import dataclass
 from typing import Protocol
 
 from daw_bridge.errors import UsageError
-from daw_bridge.units import db_to_linear, linear_to_db, octaves_to_q, q_to_octaves
+from daw_bridge.units import db_to_linear, interpolate, linear_to_db, octaves_to_q, q_to_octaves
 
 
 class Scale(Protocol):
@@ -94,17 +93,11 @@ class FaderLaw:
         lowest, highest = self.points[0][0], self.points[-1][0]
         if value <= lowest:
             return self.points[0][1]
-        return _interpolate(self.points, _inside(value, lowest, highest))
+        return interpolate(self.points, _inside(value, lowest, highest))
 
     def from_wire(self, number: float) -> float:
         mirrored = tuple((position, level_db) for level_db, position in self.points)
-        return _interpolate(mirrored, min(mirrored[-1][0], max(mirrored[0][0], number)))
-
-
-def _interpolate(points: tuple[tuple[float, float], ...], x: float) -> float:
-    at = max(1, min(len(points) - 1, bisect_left([point[0] for point in points], x)))
-    (x0, y0), (x1, y1) = points[at - 1], points[at]
-    return y0 + (x - x0) / (x1 - x0) * (y1 - y0)
+        return interpolate(mirrored, min(mirrored[-1][0], max(mirrored[0][0], number)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

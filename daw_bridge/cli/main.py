@@ -12,7 +12,17 @@ from collections.abc import Sequence
 from daw_bridge import __version__
 from daw_bridge.errors import DawBridgeError
 
-COMMAND_MODULES: tuple[str, ...] = ("build", "templates", "cache", "serve", "jobs", "doctor", "completion")
+COMMAND_MODULES: tuple[str, ...] = (
+    "build",
+    "templates",
+    "cache",
+    "serve",
+    "jobs",
+    "osc",
+    "midi",
+    "doctor",
+    "completion",
+)
 """Modules of this package with `register(subparsers)`, in the order of `--help`."""
 
 EXIT_CODES = """\

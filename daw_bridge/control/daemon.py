@@ -99,7 +99,7 @@ async def serve(
             if options.discovery:
                 from daw_bridge.control.discovery import Discovery
 
-                await stack.enter_async_context(Discovery(options.host, server.port))
+                await stack.enter_async_context(Discovery(options.host, server.port, options.policy))
             jobs = asyncio.create_task(bridge.runner.run())
             stack.push_async_callback(_cancel, jobs)
             _on_signals(stop)

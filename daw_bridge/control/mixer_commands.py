@@ -170,9 +170,9 @@ class MixerCommands:
     def _messages(self, change: MixerChange) -> list[Message]:
         """The same addresses that set the value, so that surfaces follow; always the bus address of the channel."""
         value = _as_osc(change.parameter, change.value)
-        addresses = [f"/dawbridge/bus/{_addressable(change.channel)}/{change.parameter}"]
+        addresses = [f"/dawbridge/bus/{addressable(change.channel)}/{change.parameter}"]
         addresses += [
-            f"/dawbridge/{kind}/{_addressable(name)}/{change.parameter}"
+            f"/dawbridge/{kind}/{addressable(name)}/{change.parameter}"
             for (kind, name), channel in self._names.items()
             if channel == change.channel
         ]
@@ -196,7 +196,7 @@ def _has_channel(kind: str, name: str, mixer: MixerControl, routes: Routes) -> b
     return True
 
 
-def _addressable(name: str) -> str:
+def addressable(name: str) -> str:
     """`name` without the marks that OSC addresses forbid; `find_channel` takes it for the same."""
     return re.sub(r"[\s#*,/?\[\]{}]+", "_", name)
 
