@@ -114,6 +114,35 @@ class Diagnosable(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadReport:
+    """A session read back: `plan` holds what a plan can say of it, `limits` what it could not."""
+
+    plan: SessionPlan
+    limits: tuple[Limit, ...] = ()
+
+
+@runtime_checkable
+class SessionReader(Protocol):
+    """An adapter that can read a session of its DAW, for `templates extract`."""
+
+    def read_plan(self, session: Path) -> ReadReport:
+        """Buses, chains, sends, colours, markers of a session file. Raises InputError for what is no session."""
+        ...
+
+
+@runtime_checkable
+class SessionMerger(Protocol):
+    """An adapter that can put a plan into a copy of a session that somebody made, for `build --into`."""
+
+    def merge(self, plan: SessionPlan, session: Path, target: Path) -> WriteReport:
+        """Write `target`: everything that is in `session`, and the plan's tracks behind it.
+
+        Raises InputError for a session that cannot be used, OutputError when `target` exists.
+        """
+        ...
+
+
 MixerParameter = Literal["gain_db", "mute", "solo"]
 
 

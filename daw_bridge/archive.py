@@ -112,9 +112,13 @@ def claimed_folder(root: Path, request: dict[str, object], *, force: bool) -> It
     if foreign:
         raise OutputError(f"{root}: exists and is not a daw-bridge song folder; give another folder with -o")
     if manifest is not None and not force and not _continues(manifest, request):
+        held, way = (
+            ("holds a session already", "use 'daw-bridge rebuild' for another template, ")
+            if manifest.state == "complete"
+            else ("holds an interrupted run with another mix or other settings", "repeat that run to continue it, ")
+        )
         raise OutputError(
-            f"{root}: holds a session already; use 'daw-bridge rebuild' for another template, "
-            "-o for another folder, or --force to replace the files that daw-bridge made"
+            f"{root}: {held}; {way}-o for another folder, or --force to replace the files that daw-bridge made"
         )
     made = _missing_parents(root)
     claim = Claim(root, manifest)

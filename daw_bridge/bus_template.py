@@ -38,12 +38,12 @@ __all__ = [
 RESERVED_NAMES = ("mix", "master", "reference")
 
 
-def parse_template(text: str, file: str, *, name: str = "") -> BusTemplate:
-    """The template in a YAML text; `file` is its name in messages, `name` the template's name if it has none itself.
+def parse_template(text: str, path: Path | str, *, name: str = "") -> BusTemplate:
+    """The template in a YAML text; `path` is its name in messages, `name` the template's name if it has none itself.
 
     Raises TemplateError with file:line:column.
     """
-    return _template(parse_yaml(text, file), name or Path(file).stem)
+    return _template(parse_yaml(text, str(path)), name or Path(path).stem)
 
 
 def read_template(path: Path) -> BusTemplate:

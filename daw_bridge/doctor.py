@@ -20,6 +20,7 @@ EXTRAS = {
     "midi": ("rtmidi", "MIDI control surfaces"),
     "live": ("sounddevice", "live preview"),
     "torchaudio": ("torchaudio", "resampling on the GPU"),
+    "plot": ("matplotlib", "plots of evaluations"),
 }
 """Extra -> the module that it brings, and what for."""
 

@@ -34,7 +34,7 @@ def output_errors(path: Path) -> Iterator[None]:
             raise OutputError(f"{path}: not allowed to write here; give another folder with -o") from exc
         if exc.errno == errno.ENAMETOOLONG:
             raise OutputError(f"{path}: the name is too long for this disk; give a shorter one with -o") from exc
-        raise OutputError(f"{path}: cannot write ({exc.strerror or exc})") from exc
+        raise OutputError(f"{path}: cannot write ({exc.strerror or exc}); give another folder with -o") from exc
 
 
 @contextmanager

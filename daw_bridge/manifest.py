@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from daw_bridge.errors import InputError
 from daw_bridge.files import confined, write_atomic
@@ -18,6 +18,7 @@ MANIFEST_NAME = "manifest.json"
 FORMAT_VERSION = 1
 
 State = Literal["building", "complete"]
+Noted = TypeVar("Noted", "ReferenceFile", "SeparationRecord")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +45,7 @@ class ReferenceFile:
     silent: bool
     integrated_lufs: float | None
     true_peak_dbtp: float | None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,14 +59,14 @@ class StemFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeparationRecord:
-    """`settings` holds everything that influences the samples; `null_depth_db` None stands for a perfect null."""
+    """`settings` holds everything that influences the samples; levels are floored at `units.SILENCE_DB`."""
 
     model: str
     weights_sha256: str
     settings: dict[str, Any]
     versions: dict[str, str]
-    null_depth_db: float | None
-    residual_rms_db: float | None
+    null_depth_db: float
+    residual_rms_db: float
     elapsed_s: float
     from_cache: bool
     notes: tuple[str, ...] = ()
@@ -163,15 +165,15 @@ def _manifest_from(data: dict[str, Any]) -> Manifest:
     return replace(
         plain,
         original=OriginalFile(**data["original"]) if data.get("original") else None,
-        reference=ReferenceFile(**data["reference"]) if data.get("reference") else None,
+        reference=_with_notes(ReferenceFile, data["reference"]) if data.get("reference") else None,
         stems=tuple(StemFile(**entry) for entry in data.get("stems", ())),
-        separation=_separation_from(data["separation"]) if data.get("separation") else None,
+        separation=_with_notes(SeparationRecord, data["separation"]) if data.get("separation") else None,
         sessions=tuple(_session_from(entry) for entry in data.get("sessions", ())),
     )
 
 
-def _separation_from(data: dict[str, Any]) -> SeparationRecord:
-    return SeparationRecord(**{**data, "notes": tuple(data["notes"])})
+def _with_notes(kind: type[Noted], data: dict[str, Any]) -> Noted:
+    return kind(**{**data, "notes": tuple(data["notes"])})
 
 
 def _session_from(data: dict[str, Any]) -> SessionRecord:

@@ -6,7 +6,7 @@ mentions but the set doesn't have is left out, with all that depends on it, and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from daw_bridge.bus_template import RESERVED_NAMES, BusTemplate, TemplateBus, TemplateMarker
@@ -68,24 +68,50 @@ def make_plan(stems: StemSet, template: BusTemplate, *, name: str) -> SessionPla
     """The session called `name`: each stem on a track from its offset, each track on its bus as the template says."""
     notes: list[str] = []
     taken = _take_stems(stems, template, notes)
-    present = {bus.name for bus, _ in taken}
     reference = stems.reference
-    wiring = _Wiring(present=present, sample_rate_hz=reference.sample_rate_hz, notes=notes)
-    return SessionPlan(
+    frame = _session_frame(template, [bus for bus, _ in taken], reference.sample_rate_hz, notes)
+    return replace(
+        frame,
         name=name,
-        sample_rate_hz=reference.sample_rate_hz,
         length_samples=reference.length_samples,
         tracks=tuple(_track(stem, bus) for bus, members in taken for stem in members),
-        buses=tuple(wiring.bus(bus) for bus, _ in taken),
-        returns=tuple(wiring.bus(_to_bus(each, RETURN_COLOUR)) for each in template.returns),
-        mix_bus=wiring.bus(_to_bus(template.mix_bus, MIX_COLOUR, MIX_LABEL)),
         reference=_reference(stems, template),
         markers=tuple(_markers(template, reference, notes)),
+        notes=tuple(notes),
+    )
+
+
+def empty_plan(template: BusTemplate, *, name: str, sample_rate_hz: int) -> SessionPlan:
+    """A session with all of the template's buses and nothing on them yet, for scripts that import audio themselves.
+
+    The template's markers are left out: a session without audio has no end that they could be held against.
+    """
+    notes: list[str] = []
+    buses = [_to_bus(each, family_of((each.stems or (each.name,))[0]).colour) for each in template.buses]
+    frame = _session_frame(template, buses, sample_rate_hz, notes)
+    return replace(frame, name=name, notes=tuple(notes))
+
+
+def _session_frame(template: BusTemplate, buses: Sequence[Bus], sample_rate_hz: int, notes: list[str]) -> SessionPlan:
+    """Buses, returns, mix bus and tempo, wired as far as these buses and this rate allow."""
+    wiring = _Wiring(present={bus.name for bus in buses}, sample_rate_hz=sample_rate_hz, notes=notes)
+    return SessionPlan(
+        name="",
+        sample_rate_hz=sample_rate_hz,
+        length_samples=0,
+        tracks=(),
+        buses=tuple(wiring.bus(bus) for bus in buses),
+        returns=tuple(wiring.bus(_to_bus(each, RETURN_COLOUR)) for each in template.returns),
+        mix_bus=wiring.bus(_to_bus(template.mix_bus, MIX_COLOUR, MIX_LABEL)),
         tempo_bpm=template.tempo_bpm,
         time_signature=template.time_signature,
         template=template.name,
-        notes=tuple(notes),
     )
+
+
+def neutral_bus(name: str, *, label: str = "", colour: Colour | None = None, gain_db: float = 0.0) -> Bus:
+    """A bus without effects, in the colour of the stem family that its name belongs to."""
+    return Bus(name=name, label=label or _label(name), colour=colour or family_of(name).colour, gain_db=gain_db)
 
 
 def _take_stems(stems: StemSet, template: BusTemplate, notes: list[str]) -> list[tuple[Bus, list[Stem]]]:
@@ -114,7 +140,7 @@ def _take_stems(stems: StemSet, template: BusTemplate, notes: list[str]) -> list
     for stem in sorted(left, key=lambda stem: _family(stem).rank):
         bus_name = _free_name(stem.name, names)
         names.add(bus_name.casefold())
-        bus = Bus(name=bus_name, label=_label(stem.name), colour=_family(stem).colour)
+        bus = neutral_bus(bus_name, label=_label(stem.name), colour=_family(stem).colour)
         taken.insert(_place(stem, taken), (bus, [stem]))
     return taken
 

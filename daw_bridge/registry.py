@@ -15,6 +15,8 @@ ENTRY_POINT_GROUP = "daw_bridge.adapters"
 BUILT_IN = {
     "reaper": "daw_bridge_reaper.adapter:ADAPTER",
     "reaper-sends": "daw_bridge_reaper.adapter:SEND_ADAPTER",
+    "ardour": "daw_bridge_ardour.adapter:ADAPTER",
+    "dawproject": "daw_bridge_dawproject.adapter:ADAPTER",
 }
 """Adapter name -> `module:attribute`, where the attribute is a SessionAdapter."""
 

@@ -18,11 +18,11 @@ from daw_bridge.errors import InputError, OutputError, UsageError, did_you_mean
 from daw_bridge.files import output_errors, safe_name
 from daw_bridge.manifest import read_manifest
 from daw_bridge.model import Bus, Clip, Colour, Marker, SessionPlan, Track
-from daw_bridge.plan import empty_plan
+from daw_bridge.plan import empty_plan, neutral_bus
 from daw_bridge.plan_json import plan_from_json
 from daw_bridge.registry import load_adapter
 from daw_bridge.units import clock, s_to_samples
-from daw_bridge.workflow.sessions import choose_template
+from daw_bridge.workflow.sessions import choose_template, write_under_free_name
 
 PROJECT_START = "project_start"
 
@@ -62,6 +62,7 @@ class Session:
     ) -> Track:
         """Put a whole audio file on a new track that feeds `target_bus` (its name, or its number from 1).
 
+        A name that is new to the session becomes a neutral bus, unless it looks like a slip for one that exists.
         `align_to` is "project_start", the name of a marker, or a time in seconds. Raises UsageError for an unknown
         bus or marker, InputError for audio that cannot be used or has another sample rate than the session.
         """
@@ -97,7 +98,7 @@ class Session:
         taken = {bus.name for bus in (*self.plan.buses, *self.plan.returns, self.plan.mix_bus)}
         if name in taken:
             raise UsageError(f"bus {name!r} exists already; choose another name")
-        made = Bus(name=name, label=label or name, colour=Colour.from_hex(colour) if colour else None, gain_db=gain_db)
+        made = neutral_bus(name, label=label or "", colour=Colour.from_hex(colour) if colour else None, gain_db=gain_db)
         self.plan = replace(self.plan, buses=(*self.plan.buses, made))
         return made
 
@@ -122,13 +123,7 @@ class Session:
         adapters = [load_adapter(name) for name in ([daw] if isinstance(daw, str) else daw)]
         with output_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
-        reports = []
-        for adapter in adapters:
-            name = free_session_name(
-                self.plan.name, lambda text, made=adapter: made.session_path(folder, text).exists()
-            )
-            reports.append(adapter.write(self.plan, folder, name))
-        return tuple(reports)
+        return tuple(write_under_free_name(adapter, self.plan, folder) for adapter in adapters)
 
     def _bus(self, target: str | int) -> Bus:
         if isinstance(target, int):
@@ -136,9 +131,11 @@ class Session:
                 raise UsageError(f"bus {target}: the session has buses 1 to {len(self.plan.buses)}")
             return self.plan.buses[target - 1]
         names = [bus.name for bus in self.plan.buses]
-        if target not in names:
-            raise UsageError(f"no bus called {target!r}{did_you_mean(target, names)}; there are: {', '.join(names)}")
-        return self.plan.bus(target)
+        if target in names:
+            return self.plan.bus(target)
+        if hint := did_you_mean(target, names):
+            raise UsageError(f"no bus called {target!r}{hint}; there are: {', '.join(names)}; or add_bus() it first")
+        return self.add_bus(target)
 
     def _position_samples(self, align_to: str | float) -> int:
         if align_to == PROJECT_START:

@@ -71,6 +71,8 @@ def _row(record: Record[Any], each: Field) -> str:
     value = defaults.get(each.key)
     if each.key not in defaults:
         default = "**required**"
+    elif each.key in record.same_as:
+        default = f"as `{record.same_as[each.key]}`"
     elif isinstance(value, bool):
         default = f"`{str(value).lower()}`"
     elif isinstance(value, int | float):

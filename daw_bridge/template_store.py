@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Literal
 
 from daw_bridge.bus_template import BusTemplate, read_template
 from daw_bridge.errors import TemplateError, did_you_mean
+from daw_bridge.paths import user_config_dir
 
 SUFFIXES = (".yaml", ".yml")
 _NAME = re.compile(r"[\w][\w -]{0,63}")
@@ -37,15 +37,8 @@ def shipped_folder() -> Path:
 
 
 def user_folder() -> Path:
-    """Where the user's own templates live: the configuration folder of this system."""
-    if sys.platform == "win32":
-        base = Path(os.environ.get("APPDATA") or Path.home() / "AppData" / "Roaming")
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Application Support"
-    else:
-        configured = Path(os.environ.get("XDG_CONFIG_HOME") or "")
-        base = configured if configured.is_absolute() else Path.home() / ".config"
-    return base / "daw-bridge" / "templates"
+    """Where the user's own templates live."""
+    return user_config_dir() / "templates"
 
 
 def list_templates(own_folder: Path | None = None) -> list[TemplateFile]:

@@ -230,6 +230,7 @@ LIMITER = Record(
         Field("release_ms", Number(1, 5000), "back to no gain reduction"),
         _ENABLED,
     ),
+    same_as={"threshold_db": "ceiling_db"},
 )
 GAIN = Record("gain", Gain, (Field("gain_db", _GAIN, "a plain gain in the chain"), _ENABLED))
 PLUGIN = Record(
@@ -297,7 +298,7 @@ _COLOUR = Field("colour", ColourText(), "of the strip and its tracks")
 _FADER = (
     Field("gain_db", _GAIN, "fader"),
     Field("pan", Number(-1, 1), "-1 left .. 1 right (balance: the far side is turned down)"),
-    Field("mute", Flag(), "silent, but there"),
+    Field("mute", Flag(), "silent, but there; its sends are silent too"),
 )
 _SOLO = Field("solo", Flag(), "when any bus is on solo, the others are silent")
 _EFFECTS = Field("effects", ListOf(_BUS_EFFECTS, high=16), "in this order, before the fader")

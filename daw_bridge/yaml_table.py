@@ -160,7 +160,7 @@ class ListOf:
         return {"type": "array", "items": items, "minItems": self.low, "maxItems": self.high}
 
     def describe(self) -> str:
-        return f"list of {self.item.describe()}"
+        return f"list; each {self.item.describe()}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +177,8 @@ class Record(Generic[T]):
     """Keys with values that make one `build` (a dataclass whose fields have the keys' names).
 
     `fixed` are fields that the place decides and no key. Of each group in `one_of` exactly one key must be there, of
-    each in `at_most_one` not more. `hints` are sentences for keys that people try but that cannot be here.
+    each in `at_most_one` not more. A key in `same_as` that is left out takes the value of the
+    other. `hints` are sentences for keys that people try but that cannot be here.
     """
 
     title: str
@@ -186,8 +187,8 @@ class Record(Generic[T]):
     fixed: Mapping[str, object] = field(default_factory=dict)
     one_of: tuple[tuple[str, ...], ...] = ()
     at_most_one: tuple[tuple[str, ...], ...] = ()
+    same_as: Mapping[str, str] = field(default_factory=dict)
     hints: Mapping[str, str] = field(default_factory=dict)
-    describe_as: str | None = None
 
     def read(self, node: YamlNode, **given: object) -> T:
         known = {each.key: each for each in self.fields}
@@ -206,10 +207,13 @@ class Record(Generic[T]):
                 raise node.error(f"{self.title} takes only one of {' and '.join(present)}")
             if not present and group in self.one_of:
                 raise node.error(f"{self.title} needs one of the keys {' or '.join(group)}")
+        for key, other in self.same_as.items():
+            if other in values:
+                values.setdefault(key, values[other])
         return self.build(**self.fixed, **given, **values)
 
     def dump(self, value: Any) -> object:
-        defaults = self.defaults()
+        defaults = {key: content for key, content in self.defaults().items() if key not in self.same_as}
         pairs = ((each.key, each.kind, getattr(value, each.key)) for each in self.fields)
         return {
             key: kind.dump(content) for key, kind, content in pairs if key not in defaults or content != defaults[key]
@@ -226,7 +230,7 @@ class Record(Generic[T]):
         properties: JsonSchema = {}
         for each in self.fields:
             content = each.kind.schema(definitions) | {"description": each.meaning}
-            if isinstance(defaults.get(each.key), bool | int | float | str):
+            if each.key not in self.same_as and isinstance(defaults.get(each.key), bool | int | float | str):
                 content["default"] = defaults[each.key]
             properties[each.key] = content
         rules: list[object] = [{"oneOf": [{"required": [key]} for key in group]} for group in self.one_of]
@@ -238,7 +242,7 @@ class Record(Generic[T]):
         )
 
     def describe(self) -> str:
-        return self.describe_as or f"[{self.title}](#{self.title.replace(' ', '-')})"
+        return f"[{self.title}](#{self.title.replace(' ', '-')})"
 
     def defaults(self) -> dict[str, object]:
         """The values of keys that may be left out, from the dataclass."""

@@ -45,7 +45,7 @@ def test_an_interrupted_run_that_was_kept_stays_and_resumes(tmp_path: Path) -> N
 def test_another_request_does_not_continue_an_interrupted_one(tmp_path: Path) -> None:
     write_manifest(tmp_path, make_manifest("building", model="a"))
     with (
-        pytest.raises(OutputError, match="holds a session already"),
+        pytest.raises(OutputError, match="interrupted run"),
         claimed_folder(tmp_path, {"model": "b"}, force=False),
     ):
         pass

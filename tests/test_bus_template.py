@@ -166,6 +166,24 @@ def test_a_ratio_is_a_number_or_r_to_1(written: str, ratio: float) -> None:
     assert effect.ratio == ratio
 
 
+@pytest.mark.parametrize(
+    ("written", "levels"),
+    [
+        ("{}", (-1.0, -1.0)),
+        ("{ceiling_db: -3}", (-3.0, -3.0)),
+        ("{ceiling_db: -0.3}", (-0.3, -0.3)),
+        ("{ceiling_db: -1, threshold_db: -6}", (-1.0, -6.0)),
+        ("{threshold_db: -6}", (-1.0, -6.0)),
+    ],
+)
+def test_a_limiter_without_threshold_is_a_brick_wall(written: str, levels: tuple[float, float]) -> None:
+    template = parse_template(f"mix_bus: {{effects: [{{limiter: {written}}}]}}", "t", name="t")
+    (limiter,) = template.mix_bus.effects
+    assert isinstance(limiter, Limiter)
+    assert (limiter.ceiling_db, limiter.threshold_db) == levels
+    assert parse_template(template_to_yaml(template), "t") == template
+
+
 def in_bus(line: str) -> str:
     """`line` (which is to stand in line 4, column 5) in a bus that has a neighbour and a return."""
     return f"buses:\n  drums: {{}}\n  bass:\n    {line}\nreturns:\n  plate: {{}}\n"
@@ -229,7 +247,7 @@ IN_A_BUS: list[tuple[str, int, str, bool]] = [
         False,
     ),
     (
-        "effects: [{limiter: {ceiling_db: -3}}]",
+        "effects: [{limiter: {ceiling_db: -3, threshold_db: -1}}]",
         25,
         "threshold (-1 dB) is above its ceiling (-3 dB)",
         False,

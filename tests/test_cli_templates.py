@@ -14,8 +14,8 @@ from daw_bridge.cli import main
 @pytest.fixture(autouse=True)
 def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty configuration folder."""
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    folder = tmp_path / "daw-bridge" / "templates"
+    monkeypatch.setenv("DAW_BRIDGE_CONFIG", str(tmp_path))
+    folder = tmp_path / "templates"
     folder.mkdir(parents=True)
     return folder
 

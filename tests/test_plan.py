@@ -19,7 +19,7 @@ from daw_bridge.model import (
     Stem,
     StemSet,
 )
-from daw_bridge.plan import FAMILIES, family_of, make_plan
+from daw_bridge.plan import FAMILIES, empty_plan, family_of, make_plan
 from daw_bridge.plan_json import plan_from_json, plan_to_json
 from daw_bridge.template_store import list_templates, load_template
 from tests.plan_strategies import templates
@@ -256,3 +256,12 @@ def test_markers_follow_tempo_and_time_signature_on_the_sample() -> None:
 def test_an_eighth_note_signature_counts_shorter_bars() -> None:
     plan = plan_of("tempo_bpm: 120\ntime_signature: 6/8\nmarkers: [{name: A, position_bar: 2}]", "drums")
     assert plan.markers[0].position_samples == 66_150  # six eighths at 120 quarters a minute are 1.5 s
+
+
+def test_an_empty_session_has_all_buses_of_the_template() -> None:
+    template = load_template("vocal-focus")
+    plan = empty_plan(template, name="song", sample_rate_hz=48_000)
+    assert [bus.name for bus in plan.buses] == [bus.name for bus in template.buses]
+    assert [bus.name for bus in plan.returns] == ["plate", "slap"]
+    assert (plan.tracks, plan.length_samples, plan.notes) == ((), 0, ())
+    assert plan.bus("other").effects == template.buses[6].effects

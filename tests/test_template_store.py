@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -41,12 +40,11 @@ def test_the_user_s_template_comes_first_and_may_hide_a_shipped_one(tmp_path: Pa
 
 
 def test_the_user_s_folder_follows_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "platform", "linux")
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    assert template_store.user_folder() == tmp_path / "daw-bridge" / "templates"
-    monkeypatch.setenv("XDG_CONFIG_HOME", "relative/is/invalid")
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    assert template_store.user_folder() == tmp_path / "home" / ".config" / "daw-bridge" / "templates"
+    monkeypatch.setenv("DAW_BRIDGE_CONFIG", str(tmp_path))
+    assert template_store.user_folder() == tmp_path / "templates"
+    (tmp_path / "templates").mkdir()
+    (tmp_path / "templates" / "mine.yaml").write_text("description: mine\n")
+    assert load_template("mine").description == "mine"
 
 
 def test_a_path_is_taken_as_it_is(tmp_path: Path) -> None:

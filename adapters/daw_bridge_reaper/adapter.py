@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from daw_bridge.adapter import Feature, Support, WriteReport
+from daw_bridge.adapter import Feature, Limit, ReadReport, Support, WriteReport
 from daw_bridge.errors import OutputError
 from daw_bridge.files import write_atomic
 from daw_bridge.model import SessionPlan
 from daw_bridge_reaper import rpp
+from daw_bridge_reaper.extract import plan_of
 from daw_bridge_reaper.layout import Routing, lay_out
+from daw_bridge_reaper.merge import merged_document
 from daw_bridge_reaper.session import ReaperProject
 from daw_bridge_reaper.write import project_document
 
@@ -58,10 +60,25 @@ class ReaperAdapter:
     def write(self, plan: SessionPlan, folder: Path, name: str) -> WriteReport:
         """See SessionAdapter.write."""
         target = self.session_path(folder, name)
-        if target.exists() or target.is_symlink():
-            raise OutputError(f"{target}: exists already; choose another name or folder")
+        require_free(target)
         project, limits = lay_out(plan, lambda path: media_path(path, folder), self.routing)
         write_atomic(target, rpp.to_bytes(project_document(project, seed_of(plan, project))))
+        return self._report(target, limits)
+
+    def read_plan(self, session: Path) -> ReadReport:
+        """See SessionReader.read_plan."""
+        return plan_of(rpp.load(session), session.stem)
+
+    def merge(self, plan: SessionPlan, session: Path, target: Path) -> WriteReport:
+        """See SessionMerger.merge."""
+        require_free(target)
+        document, limits = merged_document(
+            plan, session, target, lambda path: media_path(path, target.parent), self.routing
+        )
+        write_atomic(target, rpp.to_bytes(document))
+        return self._report(target, limits)
+
+    def _report(self, target: Path, limits: tuple[Limit, ...]) -> WriteReport:
         return WriteReport(
             adapter=self.name,
             session_path=target,
@@ -69,6 +86,12 @@ class ReaperAdapter:
             how_to_open=f"open {target.name} in REAPER (File > Open project)",
             limits=limits,
         )
+
+
+def require_free(target: Path) -> None:
+    """OutputError when something stands at `target` already."""
+    if target.exists() or target.is_symlink():
+        raise OutputError(f"{target}: exists already; choose another name or folder")
 
 
 def media_path(path: Path, folder: Path) -> str:

@@ -83,7 +83,10 @@ class Detector(NamedTuple):
     channel: int | None = None
 
 
-def to_fx(effect: Effect, notes: Notes, detector: Detector = Detector()) -> list[Fx]:  # noqa: B008  # immutable
+NO_SIDECHAIN = Detector()
+
+
+def to_fx(effect: Effect, notes: Notes, detector: Detector = NO_SIDECHAIN) -> list[Fx]:
     """The plug-ins that make `effect`, in order; empty when REAPER has none for it."""
     if isinstance(effect, Compressor):
         return _compressor(effect, notes, detector)
@@ -126,6 +129,7 @@ def _compressor(effect: Compressor, notes: Notes, detector: Detector) -> list[Fx
         attack_ms=notes.clamp(feature, "attack (ms)", effect.attack_ms, 0.0, 500.0),
         release_ms=notes.clamp(feature, "release (ms)", effect.release_ms, 0.0, 5000.0),
         knee_db=notes.clamp(feature, "knee (dB)", effect.knee_db, 0.0, 24.0),
+        rms_ms=0.0,  # the template's threshold means peaks
         wet_db=wet_db,
         auxiliary=detector.channel is not None,
     )

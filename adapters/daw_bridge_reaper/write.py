@@ -175,8 +175,9 @@ def track_chunk(track: ReaperTrack, index: int, guids: Guids) -> Chunk:
     add = chunk.body.append
     add(Line.of("NAME", track.name))
     add(Line.of("PEAKCOL", peak_colour(track.colour)))
-    chunk.body.extend(Line(text) for text in ("BEAT -1", "AUTOMODE 0", "PANLAWFLAGS 3"))
-    add(Line.of("VOLPAN", track.gain_linear, track.pan, -1, -1, 1))
+    chunk.body.extend(Line(text) for text in ("BEAT 0", "AUTOMODE 0", "PANLAWFLAGS 3"))
+    # The pan law of 0 dB on the track itself: a project that this is merged into may have another one.
+    add(Line.of("VOLPAN", track.gain_linear, track.pan, 1, -1, 1))
     # Solo 2 is "in place": what feeds the track and what it feeds stays audible.
     add(Line.of("MUTESOLO", int(track.mute), 2 if track.solo else 0, 0))
     chunk.body.extend(Line(text) for text in ("IPHASE 0", "PLAYOFFS 0 1"))
@@ -284,7 +285,7 @@ def _item_chunk(item: ReaperItem, index: int, place: int, guids: Guids) -> Chunk
     add(Line.of("IGUID", guids.of("item", index, place, item.path)))
     add(Line.of("IID", 1000 * index + place + 1))
     add(Line.of("NAME", item.name))
-    add(Line.of("VOLPAN", 1, 0, item.gain_linear, -1))
+    add(Line.of("VOLPAN", 1, 0, item.gain_linear, 1))
     add(Line.of("SOFFS", item.offset_s))
     add(Line.of("PLAYRATE", item.play_rate, 1, 0, -1, 0, 0.0025))
     add(Line("CHANMODE 0"))

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from daw_bridge.audio.reader import AudioInfo, AudioReader, FloatArray, open_audio
+from daw_bridge.audio.samples import checked_peak, interleaved
 from daw_bridge.audio.writer import AudioWriter
 from daw_bridge.errors import InputError
 from daw_bridge.progress import CancelToken, OnProgress, Progress, ignore_progress
@@ -80,11 +81,11 @@ def decode_to_reference(
         with AudioWriter(target, sample_rate_hz=reader.sample_rate_hz, channels=count_channels) as writer:
             for raw in reader.blocks(BLOCK_SAMPLES):
                 cancel.check()
-                peak = max(peak, _checked_peak(source, raw, done, reader.sample_rate_hz))
-                block = choose(raw)
-                digest.update(np.ascontiguousarray(block.T, dtype="<f4").data)
-                writer.write(block)
-                done += block.shape[1]
+                peak = max(peak, checked_peak(source, raw, done, reader.sample_rate_hz))
+                frames = interleaved(choose(raw))
+                digest.update(frames.astype("<f4", copy=False).data)
+                writer.write(frames.T)
+                done += len(frames)
                 on_progress(Progress(stage="decode", done=done, total=max(done, expected)))
             if not done:
                 raise InputError(f"{source}: there are no samples in it; export the mix again")
@@ -106,19 +107,6 @@ def _check_rate(reader: AudioReader) -> None:
         raise InputError(
             f"{reader.info.path}: {rate_hz} Hz is outside {LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ} Hz; convert it first"
         )
-
-
-def _checked_peak(source: Path, block: FloatArray, start_samples: int, rate_hz: int) -> float:
-    """The largest magnitude of a block; NaN and infinity travel through min and max, so one look finds them."""
-    peak = float(max(block.max(), -block.min()))
-    if np.isfinite(peak):
-        return peak
-    channel, sample = (int(index) for index in np.argwhere(~np.isfinite(block.T))[0][::-1])
-    kind = "NaN" if np.isnan(block[channel, sample]) else "infinite"
-    at = start_samples + sample
-    raise InputError(
-        f"{source}: sample {at} ({at / rate_hz:.3f} s) of channel {channel + 1} is {kind}; export the mix again"
-    )
 
 
 def _channel_chooser(

@@ -132,6 +132,8 @@ def read_xing(handle: BinaryIO, size_bytes: int) -> XingTag | None:
         if window[at] == 0xFF and _is_layer_3(window[at : at + 4]):
             frame = window[at : at + 200]
             offset = 4 + _side_info_bytes(frame)
+            if len(frame) < offset + 16:
+                return None
             if frame[offset : offset + 4] not in (b"Xing", b"Info"):
                 return None
             (flags,) = struct.unpack(">I", frame[offset + 4 : offset + 8])

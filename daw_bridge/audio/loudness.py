@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daw_bridge.audio.reader import open_audio
+from daw_bridge.audio.samples import checked_peak
 from daw_bridge.units import linear_to_db
 
 FloatArray = NDArray[np.float32]
@@ -55,8 +56,11 @@ def measure(path: Path) -> Loudness:
     """Loudness of a mono or stereo file; every channel has weight 1. Raises InputError."""
     with open_audio(path) as reader:
         meter = LoudnessMeter(reader.sample_rate_hz, reader.channels)
+        done = 0
         for block in reader.blocks(_BLOCK_SAMPLES):
+            checked_peak(path, block, done, reader.sample_rate_hz)
             meter.add(block)
+            done += block.shape[1]
     return meter.result()
 
 
@@ -145,7 +149,7 @@ class TruePeak:
 
     def __init__(self, sample_rate_hz: int, channels: int) -> None:
         phases = _PHASES if sample_rate_hz < 96_000 else _PHASES[::2] if sample_rate_hz < 192_000 else _PHASES[:0]
-        self._taps = np.ascontiguousarray(phases[:, ::-1].T)
+        self._taps = np.ascontiguousarray(phases[:, ::-1])
         self._gain_limit = float(np.abs(phases).sum(axis=1).max()) if len(phases) else 0.0
         self._history = np.zeros((channels, _TAPS - 1), dtype=np.float32)
         self._peak = 0.0
@@ -158,7 +162,7 @@ class TruePeak:
             return  # even the worst case of the filter stays below what was seen
         for channel in joined:
             windows = np.lib.stride_tricks.sliding_window_view(channel, _TAPS)
-            between = windows @ self._taps
+            between = self._taps @ windows.T
             self._peak = max(self._peak, float(between.max()), float(-between.min()))
 
     def finish(self) -> float:

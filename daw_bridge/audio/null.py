@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from daw_bridge.audio.reader import AudioReader, open_audio
+from daw_bridge.audio.samples import checked_peak
 from daw_bridge.errors import InputError
 from daw_bridge.units import linear_to_db
 
@@ -42,9 +43,13 @@ def null_test(reference: Path, parts: Sequence[Path]) -> NullResult:
         for reader in readers:
             _check_same_shape(whole, reader)
         for block in whole.blocks(_BLOCK_SAMPLES):
+            start = count // whole.channels
             left_over = -block.astype(np.float64)
+            checked_peak(reference, block, start, whole.sample_rate_hz)
             for reader in readers:
-                left_over += reader.read(block.shape[1])
+                part = reader.read(block.shape[1])
+                checked_peak(reader.info.path, part, start, reader.sample_rate_hz)
+                left_over += part
             peak = max(peak, float(left_over.max()), float(-left_over.min()))
             energy += float(np.vdot(left_over, left_over))
             count += left_over.size

@@ -157,6 +157,7 @@ class SoundfileReader(AudioReader):
         length: int | None = sound.frames
         if sound.format == "MP3" and not _mp3_knows_its_length(path):
             length = None
+            notes = (*notes, "no Xing/Info header: neither its length nor its encoder delay is known")
         if length == 0:
             sound.close()
             raise InputError(f"{path}: there are no samples in it; export the mix again")

@@ -61,6 +61,8 @@ class AvReader(AudioReader):
         self._stream = streams[0]
         if len(streams) > 1:
             notes = (*notes, f"{len(streams)} audio streams; the first one is used")
+        if container.format.name == "aac":
+            notes = (*notes, "raw AAC does not state its encoder delay; the start may be about 25 ms late")
         self._decoded_samples = 0
         self._first_pts: int | None = None
         self._end_pts: int | None = None

@@ -12,6 +12,8 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
+from daw_bridge.audio.samples import interleaved
+
 FloatArray = NDArray[np.float32]
 
 _TAIL_OUT_SAMPLES = 8  # the way back may be up to one output sample longer than soxr's own end; a few to be sure
@@ -64,7 +66,7 @@ class Resampler:
     def _run(self, block: FloatArray, *, last: bool) -> FloatArray:
         if self._stream is None:
             return block
-        done = self._stream.resample_chunk(np.ascontiguousarray(block.T, dtype=np.float32), last=last)
+        done = self._stream.resample_chunk(interleaved(block), last=last)
         return np.ascontiguousarray(done.T)
 
     def _give(self, block: FloatArray, limit_samples: int | None) -> FloatArray:

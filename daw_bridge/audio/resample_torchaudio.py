@@ -122,8 +122,8 @@ class TorchaudioResampler(PiecewiseResampler):
 def is_available() -> bool:
     """Whether torchaudio imports and a CUDA device is there."""
     try:
+        import torchaudio  # noqa: F401, I001 - first: without it there is no need to load torch
         import torch
-        import torchaudio  # noqa: F401
     except (ImportError, OSError):  # OSError: built for another torch
         return False
     return bool(torch.cuda.is_available())
@@ -131,8 +131,8 @@ def is_available() -> bool:
 
 def _torchaudio_transform(rate_in_hz: int, rate_out_hz: int, device: str) -> Transform:
     try:
+        import torchaudio  # noqa: I001 - first: without it there is no need to load torch
         import torch
-        import torchaudio
     except (ImportError, OSError) as exc:
         raise UsageError("torchaudio cannot be imported; install daw-bridge[torchaudio], or let soxr resample") from exc
     kernel: Any = torchaudio.transforms.Resample(

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from daw_bridge.cli.main import add_output_options
-from daw_bridge.errors import GuardRefused, UsageError
+from daw_bridge.errors import UsageError
+from daw_bridge.units import SILENCE_DB, clock
 
 if TYPE_CHECKING:
     from daw_bridge.workflow import BuildOptions, BuildResult
@@ -83,7 +84,8 @@ def build_options(args: argparse.Namespace) -> BuildOptions:
         "device": args.device,
         "batch_segments": args.batch,
         "allow_stems": args.allow_stems,
-        "allow_tf32": _allow_tf32(args.precision),
+        "allow_tf32": args.precision == "tf32",
+        "precision": "fp32" if args.precision == "tf32" else args.precision,
         "template": args.template,
         "daws": () if args.stems_only else _names(args.daw),
         "output": args.output,
@@ -97,16 +99,6 @@ def build_options(args: argparse.Namespace) -> BuildOptions:
 
 def _names(text: str | None) -> tuple[str, ...] | None:
     return tuple(part.strip() for part in text.split(",") if part.strip()) if text is not None else None
-
-
-def _allow_tf32(precision: str) -> bool:
-    if precision in ("fp16", "bf16", "half"):
-        raise GuardRefused(
-            f"--precision {precision}: half precision leaves errors of -40 dB in the stems; use fp32 (or tf32, -61 dB)"
-        )
-    if precision not in ("fp32", "tf32"):
-        raise UsageError(f"--precision {precision}: unknown; use fp32 or tf32")
-    return precision == "tf32"
 
 
 def _pair(text: str | None) -> tuple[int, int] | None:
@@ -140,7 +132,6 @@ def run_rebuild(args: argparse.Namespace) -> None:
 
 def _report(args: argparse.Namespace, result: BuildResult) -> None:
     from daw_bridge.cli.console import answer, say
-    from daw_bridge.units import clock
 
     manifest, separation, reference = result.manifest, result.manifest.separation, result.manifest.reference
     if separation is None or reference is None:  # a finished folder has both
@@ -149,9 +140,7 @@ def _report(args: argparse.Namespace, result: BuildResult) -> None:
     source = "from the cache" if separation.from_cache else f"in {clock(separation.elapsed_s)}"
     say(args, f"Model:   {separation.model} ({source})")
     say(args, f"Null:    {null_text(separation.null_depth_db)} (stems summed, read back, against the mix)")
-    if reference.silent:
-        say(args, "Note:    the mix is silent from start to end")
-    for note in (*separation.notes, *result.notes):
+    for note in (*reference.notes, *separation.notes):
         say(args, f"Note:    {note}")
     for report in result.reports:
         for limit in report.limits:
@@ -180,6 +169,6 @@ def _report(args: argparse.Namespace, result: BuildResult) -> None:
     )
 
 
-def null_text(null_depth_db: float | None) -> str:
-    """`-138.5 dBFS`, or that it is perfect (None)."""
-    return "exact to the last bit" if null_depth_db is None else f"{null_depth_db:.1f} dBFS"
+def null_text(null_depth_db: float) -> str:
+    """`-138.5 dBFS`; below the noise of 24-bit converters it only says that it is deeper."""
+    return f"{SILENCE_DB:.0f} dBFS or deeper" if null_depth_db <= SILENCE_DB else f"{null_depth_db:.1f} dBFS"

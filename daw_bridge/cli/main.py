@@ -14,6 +14,7 @@ from daw_bridge.errors import DawBridgeError
 
 COMMAND_MODULES: tuple[str, ...] = (
     "build",
+    "evaluate",
     "templates",
     "cache",
     "serve",

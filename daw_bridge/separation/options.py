@@ -14,7 +14,8 @@ class SeparationOptions:
     """`stems` None keeps all; `two_stems` gives that stem and its complement (mix minus stem).
 
     `residual` is "keep" (a stem of its own), "spread", "none" or "fold:STEM". `encoding` is "float32", "pcm24" or
-    "flac". `batch_segments`, `device` and `workers` change speed and memory only, never samples beyond 1e-5.
+    "flac". `batch_segments` and `device` change speed and memory only, never samples beyond 1e-5. `precision` is
+    "fp32": half precision is refused with the reason, and only `allow_tf32` lets a GPU round to TF32.
     """
 
     model: str = DEFAULT_MODEL
@@ -30,3 +31,4 @@ class SeparationOptions:
     batch_segments: int | None = None
     allow_stems: bool = False
     allow_tf32: bool = False
+    precision: str = "fp32"

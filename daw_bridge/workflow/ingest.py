@@ -31,7 +31,8 @@ def ingest(
     cancel: CancelToken,
 ) -> Ingested:
     """Archive `mix` and decode the archived copy to `song.unchecked_reference` (the rules have not passed it yet)."""
-    copy = song.original_dir / f"{safe_name(mix.stem)}{safe_name(mix.suffix, fallback='')}"
+    extension = safe_name(mix.suffix.lstrip("."), fallback="audio", limit=10)
+    copy = song.original_dir / f"{safe_name(mix.stem)}.{extension}"
     digest = archive_original(mix, copy)
     cancel.check()
     song.audio_dir.mkdir(exist_ok=True)
@@ -66,6 +67,7 @@ def _reference_file(song: SongFolder, decoded: DecodedAudio, channels: ChannelCh
         silent=decoded.silent,
         integrated_lufs=_finite(loudness.integrated_lufs) if loudness else None,
         true_peak_dbtp=_finite(loudness.true_peak_dbtp) if loudness else None,
+        notes=decoded.notes,
     )
 
 

@@ -38,4 +38,3 @@ class BuildResult:
     manifest: Manifest
     reports: tuple[WriteReport, ...]
     elapsed_s: float
-    notes: tuple[str, ...] = ()

@@ -2,39 +2,35 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from daw_bridge.adapter import SessionAdapter, WriteReport
 from daw_bridge.archive import free_session_name
-from daw_bridge.bus_template import BusTemplate
+from daw_bridge.bus_template import BusTemplate, read_template
 from daw_bridge.files import sha256_of_file
 from daw_bridge.manifest import Manifest, SessionRecord
 from daw_bridge.model import SessionPlan
 from daw_bridge.plan import make_plan
 from daw_bridge.plan_json import plan_to_json
 from daw_bridge.registry import load_adapter
+from daw_bridge.template_store import find_template
 
 
 @dataclass(frozen=True, slots=True)
 class TemplateChoice:
-    """A parsed template with the text that it came from, for the manifest."""
+    """A parsed template, how the user named it, and the sha256 of its file."""
 
     template: BusTemplate
+    given: str
     sha256: str
 
 
 def choose_template(name: str) -> TemplateChoice:
     """Find and parse a template by name or path; TemplateError otherwise."""
-    from daw_bridge.template_store import find_template
-
     path = find_template(name)
-    text = path.read_text("utf-8")
-    from daw_bridge.bus_template import parse_template
-
-    return TemplateChoice(parse_template(text, path=path), hashlib.sha256(text.encode("utf-8")).hexdigest())
+    return TemplateChoice(template=read_template(path), given=name, sha256=sha256_of_file(path))
 
 
 def load_adapters(names: Sequence[str]) -> list[SessionAdapter]:
@@ -55,11 +51,19 @@ def write_sessions(
     reports = []
     for adapter in adapters:
         records = _drop_unchanged(folder, records, adapter)
-        name = free_session_name(manifest.name, lambda text, made=adapter: made.session_path(folder, text).exists())
-        report = adapter.write(plan, folder, name)
+        report = write_under_free_name(adapter, plan, folder)
         reports.append(report)
         records.append(_record(folder, plan, choice, report))
     return replace(manifest, sessions=tuple(records)), tuple(reports)
+
+
+def write_under_free_name(adapter: SessionAdapter, plan: SessionPlan, folder: Path) -> WriteReport:
+    """Write the plan under its own name, or with a number behind it where that is taken."""
+
+    def taken(name: str) -> bool:
+        return adapter.session_path(folder, name).exists()
+
+    return adapter.write(plan, folder, free_session_name(plan.name, taken))
 
 
 def _drop_unchanged(folder: Path, records: list[SessionRecord], adapter: SessionAdapter) -> list[SessionRecord]:
@@ -83,7 +87,7 @@ def _record(folder: Path, plan: SessionPlan, choice: TemplateChoice, report: Wri
         file=path.relative_to(folder).as_posix(),
         files=tuple(file.relative_to(folder).as_posix() for file in report.files),
         sha256=sha256_of_file(path) if path.is_file() else "",
-        template=plan.template,
+        template=choice.given,
         template_sha256=choice.sha256,
         plan=plan_to_json(plan, folder),
         limits=tuple(f"{limit.where}: {limit.feature}: {limit.what}" for limit in report.limits),

@@ -71,8 +71,8 @@ def _from_result(song: SongFolder, result: SeparationResult) -> MadeStems:
         weights_sha256=result.weights_sha256,
         settings=dict(result.settings),
         versions=_versions(),
-        null_depth_db=_finite(result.null_depth_db),
-        residual_rms_db=_finite(result.residual_rms_db),
+        null_depth_db=round(result.null_depth_db, 2),
+        residual_rms_db=round(result.residual_rms_db, 2),
         elapsed_s=round(result.elapsed_s, 3),
         from_cache=False,
         notes=tuple(result.notes),
@@ -91,10 +91,6 @@ def _from_cache(song: SongFolder, cache: StemCache, entry: CacheEntry) -> MadeSt
     kept: dict[str, Any] = entry.record["separation"]
     record = SeparationRecord(**{**kept, "from_cache": True, "notes": tuple(kept["notes"])})
     return MadeStems(tuple(stems), record)
-
-
-def _finite(level_db: float | None) -> float | None:
-    return None if level_db is None or level_db < -1000.0 else round(level_db, 2)
 
 
 def _versions() -> dict[str, str]:

@@ -184,7 +184,28 @@ def test_an_mp3_without_a_header_has_no_length_and_is_read_to_its_end(tmp_path: 
             output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
     assert probe(path).length_samples is None
+    assert "no Xing/Info header" in probe(path).notes[0]
     assert read_all(path).shape[1] >= 100 * 1152
+
+
+def test_raw_aac_says_that_its_delay_is_unknown(tmp_path: Path) -> None:
+    assert "encoder delay" in probe(encode(tmp_path / "a.aac", noise(9_000), 44_100, "aac")).notes[0]
+
+
+def test_the_length_in_itunes_tag_is_kept_to(tmp_path: Path) -> None:
+    """Apple's encoders state the exact length in iTunSMPB and leave the last packet and the edit list round."""
+    path = encode(tmp_path / "a.m4a", noise(30_011), 44_100, "aac")
+    with open_audio(path) as reader:
+        whole = reader.read(1 << 20)
+    tagged = tmp_path / "tagged.m4a"
+    with av.open(str(path)) as given, av.open(str(tagged), "w", options={"movflags": "use_metadata_tags"}) as output:
+        output.metadata["iTunSMPB"] = f" 00000000 00000400 00000000 {29_500:016X} 00000000"
+        stream = output.add_stream_from_template(given.streams.audio[0])
+        for packet in given.demux(audio=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                output.mux(packet)
+    assert np.array_equal(read_all(tagged), whole[:, :29_500])
 
 
 def test_names_with_marks_of_every_kind_open(tmp_path: Path) -> None:

@@ -18,13 +18,14 @@ from daw_bridge.archive import (
 )
 from daw_bridge.audio.reader import AudioInfo, probe
 from daw_bridge.cache import StemCache
-from daw_bridge.errors import InputError
+from daw_bridge.errors import GuardRefused, InputError
 from daw_bridge.files import safe_name, sha256_of_file
 from daw_bridge.manifest import Manifest, read_manifest, write_manifest
 from daw_bridge.progress import CancelToken, OnProgress, Progress, ignore_progress
-from daw_bridge.separation.guard import check_options, check_reference
+from daw_bridge.separation.catalog import ModelInfo, check_stems, model_info
+from daw_bridge.separation.guard import check_options, refuse_provenance
+from daw_bridge.separation.loader import wanted_stems, weights_sha256
 from daw_bridge.separation.options import SeparationOptions
-from daw_bridge.separation.run import ModelIdentity, identify_model
 from daw_bridge.workflow.ingest import Ingested, ingest
 from daw_bridge.workflow.options import BuildOptions, BuildResult
 from daw_bridge.workflow.sessions import choose_template, load_adapters, write_sessions
@@ -41,7 +42,8 @@ class _Run:
     mix: Path
     info: AudioInfo
     options: BuildOptions
-    model: ModelIdentity
+    model: ModelInfo
+    weights_sha256: str
     name: str
     song: SongFolder
     request: dict[str, Any]
@@ -82,7 +84,11 @@ def build(
     choice = choose_template(options.template)
     adapters = load_adapters(options.daws)
     info = probe(mix)
-    model = identify_model(options)
+    _refuse_own_stems(mix, options)
+    model = model_info(options.model)
+    if options.weights is None:  # weights of one's own may give other stems
+        check_stems(wanted_stems(options) or (), model.name, model.stems)
+    digest = weights_sha256(options)
     root = options.output or mix.with_name(f"{safe_name(mix.stem)}{SONG_FOLDER_SUFFIX}")
     name = safe_name(options.name or mix.stem)
     run = _Run(
@@ -90,14 +96,17 @@ def build(
         info=info,
         options=options,
         model=model,
+        weights_sha256=digest,
         name=name,
         song=SongFolder(root, name.replace(" ", "_")),
-        request=_request(mix, options, model),
+        request=_request(mix, options, digest),
         on_progress=on_progress,
         cancel=cancel,
     )
     with folder_lock(root), claimed_folder(root, run.request, force=options.force) as claim:
         require_disk_space(root, _needed_bytes(run))
+        if claim.previous is None:
+            write_manifest(root, Manifest(name=name, daw_bridge=__version__, state="building", request=run.request))
         manifest = _with_stems(run, claim)
         on_progress(Progress(stage="build", done=0, total=1))
         manifest, reports = write_sessions(root, manifest, choice, adapters)
@@ -140,14 +149,32 @@ def rebuild(
     return BuildResult(folder=folder, manifest=manifest, reports=reports, elapsed_s=time.monotonic() - started)
 
 
-def _request(mix: Path, options: BuildOptions, model: ModelIdentity) -> dict[str, Any]:
+def _refuse_own_stems(mix: Path, options: BuildOptions) -> None:
+    """GuardRefused for a stem of ours, known by its tag or by the manifest of the folder that it lies in."""
+    if options.allow_stems:
+        return
+    refuse_provenance(mix, allow=False)
+    folder = mix.resolve().parent.parent
+    try:
+        manifest = read_manifest(folder)
+    except InputError:
+        return
+    for stem in manifest.stems if manifest is not None else ():
+        if (folder / stem.file).resolve() == mix.resolve():
+            raise GuardRefused(
+                f"{mix}: is the {stem.name} stem of {folder}; separating it again only adds errors. "
+                f"Give the mix, or insist with --allow-stems"
+            )
+
+
+def _request(mix: Path, options: BuildOptions, digest: str) -> dict[str, Any]:
     """What makes two runs the same run: the mix's bytes and everything that influences the samples."""
     kept = {key: value for key, value in asdict(options).items() if key in SeparationOptions.__dataclass_fields__}
     for speed_only in ("device", "batch_segments", "weights"):
         kept.pop(speed_only)
     kept = {key: list(value) if isinstance(value, tuple) else value for key, value in kept.items()}
     channels = list(options.channels) if isinstance(options.channels, tuple) else options.channels
-    return {"mix_sha256": sha256_of_file(mix), "weights_sha256": model.weights_sha256, "channels": channels, **kept}
+    return {"mix_sha256": sha256_of_file(mix), "weights_sha256": digest, "channels": channels, **kept}
 
 
 def _with_stems(run: _Run, claim: Claim) -> Manifest:
@@ -164,18 +191,28 @@ def _with_stems(run: _Run, claim: Claim) -> Manifest:
             on_progress=run.on_progress,
             cancel=run.cancel,
         )
-        check_reference(run.mix, run.song.unchecked_reference, run.options)
         manifest, reference = _begin(run, claim, ingested), ingested.reference
     made = make_stems(
         run.song,
         reference,
         run.options,
-        weights_sha256=run.model.weights_sha256,
+        weights_sha256=run.weights_sha256,
         cache=StemCache() if run.options.use_cache else None,
-        on_progress=run.on_progress,
+        on_progress=_keeping(claim, run.on_progress),
         cancel=run.cancel,
     )
     return replace(manifest, stems=made.stems, separation=made.record)
+
+
+def _keeping(claim: Claim, on_progress: OnProgress) -> OnProgress:
+    """The folder is worth keeping, for the next run to continue, once a first segment has been separated."""
+
+    def listen(event: Progress) -> None:
+        if event.stage == "separate" and event.done > 0:
+            claim.keep()
+        on_progress(event)
+
+    return listen
 
 
 def _begin(run: _Run, claim: Claim, ingested: Ingested) -> Manifest:
@@ -194,7 +231,6 @@ def _begin(run: _Run, claim: Claim, ingested: Ingested) -> Manifest:
     )
     song.unchecked_reference.replace(song.reference)
     write_manifest(song.root, manifest)
-    claim.keep()
     return manifest
 
 
@@ -202,4 +238,4 @@ def _needed_bytes(run: _Run) -> int:
     """What the run writes at most: the copy, the reference, all stems and the residual, once more while working."""
     samples = run.info.length_samples or 0
     one_file = samples * min(run.info.channels, 2) * BYTES_PER_SAMPLE
-    return run.mix.stat().st_size + one_file * (2 + 2 * len(run.model.sources))
+    return run.mix.stat().st_size + one_file * (2 + 2 * len(run.model.stems))

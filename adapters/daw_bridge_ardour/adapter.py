@@ -1,0 +1,106 @@
+"""The Ardour adapter: a session folder `NAME-ardour/` that Ardour 7 and newer open without a question.
+
+The folder is made complete under a temporary name beside its place, then renamed. Ardour itself is not needed for it.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from daw_bridge.adapter import Check, Feature, Support, WriteReport
+from daw_bridge.errors import OutputError, UsageError
+from daw_bridge.files import PART_SUFFIX, output_errors
+from daw_bridge.model import SessionPlan
+from daw_bridge_ardour.media import media_names, place
+from daw_bridge_ardour.session_xml import session_text
+
+SESSION_SUFFIX = ".ardour"
+_EMPTY_FOLDERS = ("analysis", "dead", "export", "externals", "peaks", "plugins")
+
+FEATURES: Mapping[Feature, Support] = {
+    Feature.CLIPS: Support.EXACT,
+    Feature.BUSES: Support.EXACT,
+    Feature.GAIN_PAN_MUTE_SOLO: Support.EXACT,
+    Feature.SENDS: Support.EXACT,
+    Feature.RETURNS: Support.EXACT,
+    Feature.MIX_BUS: Support.EXACT,
+    Feature.REFERENCE: Support.EXACT,
+    Feature.EQUALIZER: Support.EXACT,
+    Feature.COMPRESSOR: Support.EXACT,
+    Feature.SIDECHAIN: Support.APPROXIMATED,
+    Feature.GATE: Support.APPROXIMATED,
+    Feature.LIMITER: Support.APPROXIMATED,
+    Feature.GAIN: Support.EXACT,
+    Feature.REVERB: Support.APPROXIMATED,
+    Feature.DELAY: Support.APPROXIMATED,
+    Feature.PLUGIN: Support.EXACT,
+    Feature.COLOURS: Support.EXACT,
+    Feature.GROUPS: Support.EXACT,
+    Feature.MARKERS: Support.EXACT,
+    Feature.TEMPO: Support.EXACT,
+}
+
+
+class ArdourAdapter:
+    """Writes session folders. Stateless."""
+
+    name = "ardour"
+    title = "Ardour 7 or newer"
+    features = FEATURES
+
+    def session_path(self, folder: Path, name: str) -> Path:
+        """The session folder; the file that Ardour opens lies in it."""
+        return folder / f"{name}-ardour"
+
+    def write(self, plan: SessionPlan, folder: Path, name: str) -> WriteReport:
+        """Write `folder/NAME-ardour/NAME.ardour` with its audio linked into it; whole or not at all.
+
+        Raises OutputError when the session exists or the place cannot be written to, InputError when a clip's file is
+        missing or does not fit (rate, more than two channels), UsageError for a name that is a path.
+        """
+        if name in ("", ".", "..") or any(mark in name for mark in "/\\:;"):
+            raise UsageError(f"{name!r} cannot name an Ardour session; leave out / \\ : ;")
+        target = self.session_path(folder, name)
+        if os.path.lexists(target):
+            raise OutputError(f"{target}: exists already; sessions are never overwritten, give another name or folder")
+        clips = [
+            clip for track in (*plan.tracks, *([plan.reference] if plan.reference else [])) for clip in track.clips
+        ]
+        media = media_names(clip for clip in clips if clip.length_samples > 0)
+        text, limits = session_text(plan, name, media)
+        part = folder / f".{name[:60]}.{secrets.token_hex(4)}{PART_SUFFIX}"
+        try:
+            with output_errors(target):
+                audio = part / "interchange" / name / "audiofiles"
+                audio.mkdir(parents=True)
+                (part / "interchange" / name / "midifiles").mkdir()
+                for empty in _EMPTY_FOLDERS:
+                    (part / empty).mkdir()
+                place(media, audio)
+                (part / f"{name}{SESSION_SUFFIX}").write_bytes(text)
+                part.rename(target)
+        except BaseException:
+            shutil.rmtree(part, ignore_errors=True)
+            raise
+        session = target / f"{name}{SESSION_SUFFIX}"
+        audio = target / "interchange" / name / "audiofiles"
+        return WriteReport(
+            adapter=self.name,
+            session_path=target,
+            files=(session, *(audio / file for file in media.values())),
+            how_to_open=f"open {session} in Ardour 7 or newer (Session > Open), or run: ardour '{target}'",
+            limits=limits,
+        )
+
+    def doctor(self) -> list[Check]:
+        """Whether Ardour, its stock plug-ins and its export tool are here; a session can be written without them."""
+        from daw_bridge_ardour.program import checks
+
+        return checks()
+
+
+ADAPTER = ArdourAdapter()

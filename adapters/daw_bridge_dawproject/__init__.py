@@ -1,0 +1,1 @@
+"""DAWproject: one file with project, audio and mixer for Bitwig, Studio One, Cubase and others."""

@@ -1,0 +1,203 @@
+"""A SessionPlan as `project.xml` and `metadata.xml` of the DAWproject format 1.0 (github.com/bitwig/dawproject).
+
+Buses are group tracks that hold their tracks, the mix bus is a group track around them all, returns are effect tracks
+inside it, and the reference stands outside beside it. Every channel also names its `destination`, so importers that
+look only at routing agree. All times are seconds: Bitwig and Studio One place such clips without warping them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+from daw_bridge.adapter import Feature, Limit, Support
+from daw_bridge.errors import InputError
+from daw_bridge.model import Bus, Clip, Colour, SessionPlan, Track
+from daw_bridge.units import samples_to_s
+from daw_bridge_dawproject.devices import DeviceWriter
+from daw_bridge_dawproject.elements import Builder, clean, number
+
+FORMAT_VERSION = "1.0"
+AUDIO_FOLDER = "audio"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectText:
+    """The two XML files of the container, and what they could not express."""
+
+    project: bytes
+    metadata: bytes
+    limits: tuple[Limit, ...]
+
+
+def project_text(plan: SessionPlan, media: Mapping[Path, str]) -> ProjectText:
+    """The XML of a plan; `media` maps each clip's path to its path inside the container.
+
+    Raises InputError for a track or send that points at a bus which does not exist.
+    """
+    writer = _Writer(plan, media)
+    return ProjectText(project=_bytes(writer.project()), metadata=_bytes(_metadata(plan)), limits=tuple(writer.limits))
+
+
+def _bytes(root: ET.Element) -> bytes:
+    ET.indent(root)
+    text: bytes = ET.tostring(root, encoding="UTF-8", xml_declaration=True)
+    return text + b"\n"
+
+
+def _metadata(plan: SessionPlan) -> ET.Element:
+    root = ET.Element("MetaData")
+    ET.SubElement(root, "Title").text = clean(plan.name, "song")
+    if plan.notes:
+        ET.SubElement(root, "Comment").text = "\n".join(clean(note) for note in plan.notes)
+    return root
+
+
+class _Writer:
+    def __init__(self, plan: SessionPlan, media: Mapping[Path, str]) -> None:
+        self._plan, self._media, self._builder = plan, media, Builder()
+        self.limits: list[Limit] = []
+        buses = (*plan.buses, *plan.returns, plan.mix_bus)
+        # Ids first: routing points forwards and backwards.
+        self._channels = {bus.name: self._builder.new_id() for bus in buses}
+        self._master = self._builder.new_id()
+        self._lanes: list[tuple[str, Track]] = []
+
+    def project(self) -> ET.Element:
+        add, plan = self._builder.add, self._plan
+        root = ET.Element("Project", {"version": FORMAT_VERSION})
+        from daw_bridge import __version__
+
+        add(root, "Application", {"name": "daw-bridge", "version": __version__})
+        transport = add(root, "Transport")
+        self._builder.real(transport, "Tempo", plan.tempo_bpm, "bpm", 20.0, 666.0)
+        beats, unit = plan.time_signature
+        self._builder.numbered(transport, "TimeSignature", {"numerator": str(beats), "denominator": str(unit)})
+        self._structure(add(root, "Structure"))
+        self._arrangement(self._builder.numbered(root, "Arrangement"))
+        add(root, "Scenes")
+        return root
+
+    def _structure(self, parent: ET.Element) -> None:
+        plan = self._plan
+        mix = self._strip(parent, plan.mix_bus, "tracks", "master", self._master)
+        mix_id = self._channels[plan.mix_bus.name]
+        for bus in plan.buses:
+            group = self._strip(mix, bus, "tracks", "master", mix_id)
+            for track in plan.tracks:
+                if track.output == bus.name:
+                    self._track(group, track, self._channels[bus.name])
+        for track in plan.tracks:
+            if track.output not in {bus.name for bus in plan.buses}:
+                if track.output not in self._channels:
+                    known = ", ".join(self._channels)
+                    raise InputError(f"{track.name}: feeds the bus {track.output!r}, which is not here; known: {known}")
+                self._track(mix, track, self._channels[track.output])
+        for bus in plan.returns:
+            self._strip(mix, bus, "audio", "effect", mix_id)
+        if plan.reference is not None:
+            self._track(parent, plan.reference, self._master)
+        master = self._track_element(parent, "Master", "audio notes", None)
+        attributes = {"id": self._master, "audioChannels": "2", "role": "master", "solo": "false"}
+        self._mixer(self._builder.add(master, "Channel", attributes), gain_db=0.0, pan=0.0, mute=False)
+
+    def _track_element(self, parent: ET.Element, name: str, content: str, colour: Colour | None) -> ET.Element:
+        attributes = {"contentType": content, "loaded": "true", "name": clean(name, "track")}
+        if colour is not None:
+            attributes["color"] = colour.hex()
+        return self._builder.numbered(parent, "Track", attributes)
+
+    def _track(self, parent: ET.Element, track: Track, destination: str) -> None:
+        element = self._track_element(parent, track.name, "audio", track.colour)
+        attributes = {"audioChannels": "2", "destination": destination, "role": "regular", "solo": _flag(track.solo)}
+        channel = self._builder.numbered(element, "Channel", attributes)
+        self._mixer(channel, gain_db=track.gain_db, pan=track.pan, mute=track.mute)
+        self._lanes.append((element.get("id", ""), track))
+
+    def _strip(self, parent: ET.Element, bus: Bus, content: str, role: str, destination: str) -> ET.Element:
+        """A bus as a track; a return that lost an effect is muted, or it would add the dry signal."""
+        name = bus.label or bus.name
+        element = self._track_element(parent, name, content, bus.colour)
+        attributes = {"audioChannels": "2", "destination": destination, "role": role, "solo": _flag(bus.solo)}
+        channel = self._builder.add(element, "Channel", {"id": self._channels[bus.name], **attributes})
+        writer = DeviceWriter(self._builder, name)
+        if bus.effects:
+            writer.write_all(self._builder.add(channel, "Devices"), bus.effects)
+        lost = [limit for limit in writer.limits if limit.feature in (Feature.REVERB, Feature.DELAY, Feature.PLUGIN)]
+        self.limits += writer.limits
+        silent = role == "effect" and bool(lost) and not bus.mute
+        if silent:
+            what = "is muted: without its effect it would add the dry signal; insert one, then unmute"
+            self.limits.append(Limit(feature=Feature.RETURNS, support=Support.APPROXIMATED, where=name, what=what))
+        if bus.group is not None:
+            what = f"the format has no edit groups: {bus.group!r} left out"
+            self.limits.append(Limit(feature=Feature.GROUPS, support=Support.NOT_POSSIBLE, where=name, what=what))
+        self._mixer(channel, gain_db=bus.gain_db, pan=bus.pan, mute=bus.mute or silent, bus=bus)
+        return element
+
+    def _mixer(  # the order of these elements is the schema's
+        self, channel: ET.Element, *, gain_db: float, pan: float, mute: bool, bus: Bus | None = None
+    ) -> None:
+        self._builder.flag(channel, "Mute", mute)
+        self._builder.real(channel, "Pan", (1.0 + pan) / 2.0, "normalized", 0.0, 1.0)
+        if bus is not None and bus.sends:
+            sends = self._builder.add(channel, "Sends")
+            for send in bus.sends:
+                if send.to not in {made.name for made in self._plan.returns}:
+                    raise InputError(f"{bus.name}: sends to {send.to!r}, which is no return of this session")
+                kind = "pre" if send.pre_fader else "post"
+                attributes = {"type": kind, "destination": self._channels[send.to]}
+                element = self._builder.numbered(sends, "Send", attributes)
+                self._builder.flag(element, "Enable", value=True)
+                self._builder.level(element, send.gain_db)
+        self._builder.level(channel, gain_db)
+
+    def _arrangement(self, parent: ET.Element) -> None:
+        lanes = self._builder.numbered(parent, "Lanes", {"timeUnit": "seconds"})
+        for track_id, track in self._lanes:
+            lane = self._builder.numbered(lanes, "Lanes", {"track": track_id})
+            clips = self._builder.numbered(lane, "Clips")
+            for clip in track.clips:
+                if clip.length_samples > 0:
+                    self._clip(clips, clip)
+        if self._plan.markers:
+            self._markers(self._builder.numbered(parent, "Markers", {"timeUnit": "seconds"}))
+
+    def _clip(self, parent: ET.Element, clip: Clip) -> None:
+        rate = clip.sample_rate_hz
+        duration = number(samples_to_s(clip.length_samples, rate))
+        element = self._builder.add(
+            parent,
+            "Clip",
+            {
+                "name": clean(clip.name, "audio"),
+                "time": number(samples_to_s(clip.position_samples, rate)),
+                "duration": duration,
+                "contentTimeUnit": "seconds",
+                "playStart": "0.0",
+                "fadeTimeUnit": "seconds",
+                "fadeInTime": "0.0",
+                "fadeOutTime": "0.0",
+            },
+        )
+        format_ = {"algorithm": "raw", "channels": str(clip.channels), "sampleRate": str(rate), "duration": duration}
+        audio = self._builder.numbered(element, "Audio", format_)
+        self._builder.add(audio, "File", {"path": self._media[clip.path], "external": "false"})
+
+    def _markers(self, parent: ET.Element) -> None:
+        for marker in self._plan.markers:
+            time_s = samples_to_s(marker.position_samples, self._plan.sample_rate_hz)
+            attributes = {"name": clean(marker.name, "marker"), "time": number(time_s)}
+            if marker.colour is not None:
+                attributes["color"] = marker.colour.hex()
+            self._builder.add(parent, "Marker", attributes)
+            if marker.length_samples > 0:
+                what = "markers are points in this format: its length is left out"
+                limit = Limit(feature=Feature.MARKERS, support=Support.APPROXIMATED, where=marker.name, what=what)
+                self.limits.append(limit)
+
+
+def _flag(value: bool) -> str:
+    return "true" if value else "false"

@@ -1,0 +1,117 @@
+"""A plan into a copy of a project that somebody made: their text stays byte for byte, ours is added behind it.
+
+The new tracks come after the last one, so that every send of the project keeps its number; our own sends are counted
+on from there. Tempo, rate and master stay the project's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+from daw_bridge.adapter import Feature, Limit
+from daw_bridge.errors import InputError, OutputError
+from daw_bridge.model import SessionPlan
+from daw_bridge_reaper import rpp
+from daw_bridge_reaper.effects import Notes
+from daw_bridge_reaper.layout import MediaPath, Routing, lay_out
+from daw_bridge_reaper.read import read_project
+from daw_bridge_reaper.rpp import Chunk, Document, Line
+from daw_bridge_reaper.session import ReaperProject, ReaperTrack
+from daw_bridge_reaper.write import Guids, marker_lines, track_chunk
+
+
+def merged_document(
+    plan: SessionPlan, session: Path, target: Path, media_path: MediaPath, routing: Routing
+) -> tuple[Document, tuple[Limit, ...]]:
+    """The project at `session` with the plan's tracks added. Raises InputError, OutputError."""
+    document = rpp.load(session)
+    if document.problems:
+        raise InputError(f"{session}: damaged ({document.problems[0]}); open it in REAPER and save it under a new name")
+    theirs = read_project(document)
+    if session.resolve().parent != target.resolve().parent:
+        _require_absolute_media(document.root, session, target)
+    if sum(track.folder_depth for track in theirs.tracks) > 0:
+        raise InputError(f"{session}: its last folder is never closed; open it in REAPER and save it again")
+    ours, limits = lay_out(plan, media_path, routing)
+    guids = Guids(hashlib.sha256(f"{rpp.serialise(document)}\0{ours!r}".encode("utf-8", "replace")).hexdigest())
+    _add_markers(document.root, ours, guids)
+    _add_tracks(document.root, _renumbered(ours.tracks, theirs), len(theirs.tracks), guids)
+    return document, (*limits, *_kept_by_the_project(ours, theirs, session))
+
+
+def _require_absolute_media(root: Chunk, session: Path, target: Path) -> None:
+    for path in _media(root):
+        if not (PurePosixPath(path).is_absolute() or PureWindowsPath(path).is_absolute()):
+            raise OutputError(
+                f"{target}: the project's media ({path}) are found from {session.resolve().parent}; "
+                "give -o a file in that folder"
+            )
+
+
+def _media(root: Chunk) -> Iterable[str]:
+    """The files of all sources, wherever they are nested."""
+    todo = [root]
+    while todo:
+        chunk = todo.pop()
+        todo.extend(chunk.chunks())
+        if chunk.name == "SOURCE":
+            yield from (line.tokens[1] for line in chunk.lines("FILE") if len(line.tokens) > 1 and line.tokens[1])
+
+
+def _renumbered(tracks: tuple[ReaperTrack, ...], theirs: ReaperProject) -> list[ReaperTrack]:
+    """Receives counted from the end of the project, edit groups on bits that it does not use."""
+    offset = len(theirs.tracks)
+    used = 0
+    for track in theirs.tracks:
+        used |= track.group_mask
+    bits: dict[int, int] = {0: 0}
+    for mask in sorted({track.group_mask for track in tracks} - {0}):
+        free = next((bit for bit in range(32) if not used >> bit & 1), None)
+        bits[mask] = 0 if free is None else 1 << free
+        used |= bits[mask]
+    return [
+        replace(
+            track,
+            receives=tuple(replace(receive, source=receive.source + offset) for receive in track.receives),
+            group_mask=bits[track.group_mask],
+        )
+        for track in tracks
+    ]
+
+
+def _add_tracks(root: Chunk, tracks: list[ReaperTrack], offset: int, guids: Guids) -> None:
+    places = [place for place, part in enumerate(root.body) if isinstance(part, Chunk) and part.name == "TRACK"]
+    after = places[-1] + 1 if places else _end_of_settings(root)
+    root.body[after:after] = [track_chunk(track, offset + index, guids) for index, track in enumerate(tracks)]
+
+
+def _add_markers(root: Chunk, ours: ReaperProject, guids: Guids) -> None:
+    numbers = [round(rpp.to_float(line.tokens[1])) for line in root.lines("MARKER") if len(line.tokens) > 1]
+    places = [place for place, part in enumerate(root.body) if isinstance(part, Line) and part.keyword == "MARKER"]
+    after = places[-1] + 1 if places else _end_of_settings(root)
+    root.body[after:after] = list(marker_lines(ours.markers, guids, first=max([0, *numbers]) + 1))
+
+
+def _end_of_settings(root: Chunk) -> int:
+    """Before the first track; behind everything when there is none."""
+    for place, part in enumerate(root.body):
+        if isinstance(part, Chunk) and part.name == "TRACK":
+            return place
+    return len(root.body)
+
+
+def _kept_by_the_project(ours: ReaperProject, theirs: ReaperProject, session: Path) -> tuple[Limit, ...]:
+    notes = Notes(session.name)
+    if (ours.tempo_bpm, ours.time_signature) != (theirs.tempo_bpm, theirs.time_signature):
+        beats, unit = theirs.time_signature
+        notes.bent(Feature.TEMPO, f"the project keeps its own: {theirs.tempo_bpm:g} bpm, {beats}/{unit}")
+    if ours.sample_rate_hz != theirs.sample_rate_hz:
+        notes.bent(
+            Feature.CLIPS,
+            f"the project runs at {theirs.sample_rate_hz} Hz, the stems have {ours.sample_rate_hz} Hz: "
+            "REAPER converts while it plays, so they null at their own rate only",
+        )
+    return tuple(notes.limits)

@@ -1,0 +1,124 @@
+"""Options -> a loaded `Separator`, whatever the family. The only place that knows all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from daw_bridge.files import sha256_of_file
+from daw_bridge.separation.catalog import ModelInfo, check_stems, model_info
+from daw_bridge.separation.memory import Rung
+from daw_bridge.separation.options import SeparationOptions
+from daw_bridge.separation.separator import Separator
+from daw_bridge.separation.weights import bsrnn_path, combined_sha256, find_weights
+
+Note = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """A separator and the sha256 of its weights.
+
+    `rung` is how it computes, where that can vary; `repeat` makes it compute as an earlier run did, so that a resumed
+    run gives the identical samples.
+    """
+
+    separator: Separator
+    weights_sha256: str
+    rung: Rung | None = None
+    repeat: Callable[[Rung], None] | None = None
+    segment_s: tuple[float, ...] = ()
+
+
+def wanted_stems(options: SeparationOptions) -> tuple[str, ...] | None:
+    """The stems that a model has to compute; None for all of them."""
+    return (options.two_stems,) if options.two_stems else options.stems
+
+
+def load(options: SeparationOptions, note: Note) -> Loaded:
+    """The model of the options in memory; `note` hears what a person should know, a line at a time.
+
+    Raises ModelError, WeightsMissing, WeightsCorrupt, DeviceError, UsageError.
+    """
+    info = model_info(options.model)
+    if info.family == "demucs":
+        return _load_demucs(info, options, note)
+    if info.family == "bsrnn":
+        from daw_bridge.separation.bsrnn import load_bsrnn_separator
+
+        path = bsrnn_path(info, options.weights)
+        return _checked(load_bsrnn_separator(info.name, path), _sha256_of_path(path), options)
+    from daw_bridge.separation.preview import load_preview_separator
+
+    return _checked(load_preview_separator(), _sha256_of_path(_preview_folder()), options)
+
+
+def weights_sha256(options: SeparationOptions) -> str:
+    """The sha256 that `load` would report, without building a network: for asking the cache."""
+    info = model_info(options.model)
+    if info.family == "demucs":
+        found = find_weights(info, options.weights)
+        return combined_sha256([sha256_of_file(member.path) for member in found.members])
+    return _sha256_of_path(bsrnn_path(info, options.weights) if info.family == "bsrnn" else _preview_folder())
+
+
+def _load_demucs(info: ModelInfo, options: SeparationOptions, note: Note) -> Loaded:
+    from daw_bridge.separation.demucs import DemucsSeparator, Plan, choose_rungs, need_of
+    from daw_bridge.separation.weights import load_bag
+
+    bag = load_bag(find_weights(info, options.weights), info.name)
+    stems = wanted_stems(options)
+    check_stems(stems or (), info.name, bag.sources)
+    plan = Plan(
+        stems=stems,
+        overlap=options.overlap,
+        segment_s=options.segment_s,
+        shifts=options.shifts,
+        allow_tf32=options.allow_tf32,
+    )
+    ratio = (options.segment_s or info.segment_s) / info.segment_s
+    need = need_of(bag, info.memory_gb_per_segment, ratio)
+    rungs = choose_rungs(need, options.device, options.batch_segments, note)
+    separator = DemucsSeparator(info.name, bag, plan, rungs, note)
+    seconds = tuple(sorted({samples / separator.sample_rate_hz for samples in separator.segment_samples}))
+    return Loaded(
+        separator=separator,
+        weights_sha256=bag.sha256,
+        rung=rungs[0],
+        repeat=separator.repeat if options.batch_segments is None else None,
+        segment_s=seconds,
+    )
+
+
+def _checked(separator: Separator, sha256: str, options: SeparationOptions) -> Loaded:
+    check_stems(wanted_stems(options) or (), separator.name, separator.sources)
+    return Loaded(separator=separator, weights_sha256=sha256)
+
+
+def _preview_folder() -> Path:
+    return Path(__file__).parent / "weights_data"
+
+
+def _sha256_of_path(path: Path) -> str:
+    """Of a file its own; of a folder that of all weight files in it, by name."""
+    if path.is_file():
+        return sha256_of_file(path)
+    files = sorted(
+        entry for entry in path.iterdir() if entry.suffix in (".safetensors", ".th", ".ckpt", ".npz", ".onnx")
+    )
+    return combined_sha256([sha256_of_file(entry) for entry in files])
+
+
+def rung_of(recorded: Any) -> Rung | None:
+    """The way of computing that a journal recorded, if it is one."""
+    try:
+        return Rung(
+            device=str(recorded["device"]),
+            batch_segments=int(recorded["batch_segments"]),
+            workers=int(recorded["workers"]),
+            threads=int(recorded["threads"]),
+        )
+    except (KeyError, TypeError, ValueError):
+        return None

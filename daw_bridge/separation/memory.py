@@ -1,0 +1,139 @@
+"""Memory: what a batch needs, how large a batch may be, and the ladder that is climbed down when it was too much.
+
+The figure of a model is the peak of one segment's activations; a batch of B segments takes B times that, beside the
+weights. The ladder halves the batch (on the CPU: the workers), then moves to the CPU, then gives up.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from daw_bridge.errors import DeviceError
+
+GIB = 1024.0**3
+SPARE_GB = 0.6
+"""What CUDA's context, cuDNN's workspace and fragmentation take beside the tensors."""
+
+LARGEST_BATCH = 16
+"""More segments at once gain nothing: the card is busy long before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rung:
+    """One way to compute: `batch_segments` at once on a GPU, or `workers` x `threads` on the CPU."""
+
+    device: str
+    batch_segments: int = 1
+    workers: int = 1
+    threads: int = 1
+
+    def describe(self) -> str:
+        if self.device == "cpu":
+            return f"CPU, {self.workers} worker(s) of {self.threads} thread(s)"
+        return f"{self.device}, {self.batch_segments} segment(s) at once"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    """What a run takes, in GB (2**30 bytes)."""
+
+    weights_gb: float
+    per_segment_gb: float
+
+    def of(self, batch_segments: int) -> float:
+        return self.weights_gb + batch_segments * self.per_segment_gb
+
+
+def ladder(first: Rung, *, cores: int) -> list[Rung]:
+    """The rungs from `first` down: halve the batch to 1, then the CPU with all cores, then one worker."""
+    rungs = [first]
+    batch = first.batch_segments
+    while batch > 1:
+        batch //= 2
+        rungs.append(Rung(device=first.device, batch_segments=batch, workers=first.workers, threads=first.threads))
+    if first.device != "cpu":
+        rungs.append(Rung(device="cpu", workers=1, threads=cores))
+    elif first.workers > 1:
+        rungs.append(Rung(device="cpu", workers=1, threads=max(1, cores)))
+    return rungs
+
+
+class Ladder:
+    """The rungs in use. `step_down` says in one line what it does, through `note`."""
+
+    def __init__(self, rungs: Sequence[Rung], note: Callable[[str], None]) -> None:
+        self._rungs = list(rungs)
+        self._note = note
+
+    @property
+    def rung(self) -> Rung:
+        return self._rungs[0]
+
+    def step_down(self) -> Rung:
+        """The next rung; DeviceError when there is none."""
+        if len(self._rungs) < 2:
+            raise DeviceError(
+                f"out of memory even with {self.rung.describe()}; close other programs, ask for a shorter segment "
+                "with --segment, or take a smaller model (--model htdemucs_6s or preview)"
+            )
+        before = self._rungs.pop(0)
+        self._note(f"out of memory with {before.describe()}; going on with {self.rung.describe()}")
+        return self.rung
+
+
+def batch_for(need: Need, free_gb: float) -> int:
+    """The largest power of two of segments that fits beside the weights, at most `LARGEST_BATCH`; 0 when none does."""
+    batch = LARGEST_BATCH
+    while batch and need.of(batch) + SPARE_GB > free_gb:
+        batch //= 2
+    return batch
+
+
+def check_headroom(need: Need, free_gb: float, device: str, *, batch_segments: int) -> None:
+    """DeviceError, before anything is computed, when the batch cannot fit."""
+    wanted = need.of(batch_segments) + SPARE_GB
+    if wanted > free_gb:
+        raise DeviceError(
+            f"{device}: {batch_segments} segment(s) at once need {wanted:.1f} GB ({need.weights_gb:.1f} weights + "
+            f"{batch_segments} x {need.per_segment_gb:.1f} + {SPARE_GB:.1f} spare), {free_gb:.1f} GB are free; "
+            "close other programs, ask for less with --batch or --segment, or use --device cpu"
+        )
+
+
+def cpu_rung(need: Need, free_gb: float, cores: int) -> Rung:
+    """One worker of one thread per core as far as memory allows (faster than one worker of many threads)."""
+    room = max(1, int((free_gb * 0.7 - need.weights_gb) / max(need.per_segment_gb, 1e-3)))
+    workers = max(1, min(cores, room))
+    return Rung(device="cpu", workers=workers, threads=max(1, cores // workers))
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    try:
+        return max(1, len(os.sched_getaffinity(0)))
+    except AttributeError:
+        return max(1, os.cpu_count() or 1)
+
+
+def free_host_gb() -> float:
+    """Host memory that can be had without swapping; a safe 4 GB where the system does not say."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as lines:  # noqa: PTH123
+            for line in lines:
+                if line.startswith("MemAvailable:"):
+                    return int(line.split()[1]) * 1024.0 / GIB
+    except OSError:
+        pass
+    return 4.0
+
+
+def free_device_gb(device: str) -> float:
+    """Free memory of a CUDA device; for others the host's."""
+    if device.startswith("cuda"):
+        import torch
+
+        free, _total = torch.cuda.mem_get_info(torch.device(device))
+        return float(free) / GIB
+    return free_host_gb()

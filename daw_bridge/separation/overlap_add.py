@@ -1,0 +1,363 @@
+"""The streaming overlap-add engine: segments in, stems out, in order, in constant memory, resumable anywhere.
+
+It computes what `demucs.apply.apply_model(split=True)` of demucs 4.1 computes: segments of L samples every
+`stride = int((1 - overlap) * L)` samples, a triangular weight on each, and their weighted mean. What differs is that
+nothing is held longer than the segments that still overlap it, that several segments are computed at once, and that a
+run may begin at any sample: it recomputes the few segments that reach over it, adds them in the same order as an
+uncut run, and so gives the identical samples.
+
+A `Lane` is one grid of segments over the mix. A bag whose members share a segment length is one lane; a member with
+its own length, or a time shift, is a lane of its own.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from daw_bridge.errors import UsageError
+from daw_bridge.progress import CancelToken
+from daw_bridge.separation.separator import SampleSource
+
+
+class OutOfMemory(Exception):
+    """What a `Runner` raises (from submit or result) when a batch does not fit; the engine asks it to step down."""
+
+
+class Pending(Protocol):
+    """A batch under way."""
+
+    def result(self) -> Tensor:
+        """Shape (batch, stems of the member, channels, samples); raises OutOfMemory."""
+        ...
+
+
+class Runner(Protocol):
+    """Computes batches of segments somewhere; may shrink when memory runs out."""
+
+    @property
+    def batch_segments(self) -> int: ...
+
+    @property
+    def in_flight(self) -> int:
+        """How many batches are worth having under way at once."""
+        ...
+
+    @property
+    def device(self) -> torch.device:
+        """Where results lie."""
+        ...
+
+    def submit(self, network: int, windows: Sequence[Tensor]) -> Pending:
+        """Start one network on windows of equal shape (channels, samples)."""
+        ...
+
+    def step_down(self) -> None:
+        """Use less memory from now on; DeviceError when there is nothing left to give up."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """One network on a lane: the emitted stems that its outputs add to, and the share it has in each.
+
+    `input_samples(n)` is the length that the network wants for a chunk of n samples (>= n); the surplus is filled
+    with the mix around the chunk, as demucs does.
+    """
+
+    network: int
+    stems: tuple[int, ...]
+    shares: tuple[float, ...]
+    input_samples: Callable[[int], int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lane:
+    """One grid: segments of `segment_samples` every `stride_samples`, over the mix behind `lead_samples` of silence."""
+
+    segment_samples: int
+    stride_samples: int
+    members: tuple[Member, ...]
+    lead_samples: int = 0
+
+
+def stride_of(segment_samples: int, overlap: float) -> int:
+    """Samples between two segments, as demucs rounds it; UsageError when none are left."""
+    stride = int((1 - overlap) * segment_samples)
+    if stride < 1:
+        raise UsageError(f"an overlap of {overlap:g} leaves no step between segments; use 0.25 to 0.9")
+    return stride
+
+
+def triangle(segment_samples: int) -> Tensor:
+    """The weight of a segment, rising to 1 in its middle; shape (segment_samples,)."""
+    half = segment_samples // 2
+    rise = torch.arange(1, half + 1)
+    fall = torch.arange(segment_samples - half, 0, -1)
+    ramp = torch.cat([rise, fall])
+    return ramp / ramp.max()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NormalisedMix:
+    """Windows of `(mix - mean) / deviation`, zero outside the mix, from a source that can seek."""
+
+    source: SampleSource
+    channels: int
+    mean: float = 0.0
+    deviation: float = 1.0
+
+    def window(self, start: int, end: int) -> Tensor:
+        """Samples [start, end) of the mix, shape (channels, end - start)."""
+        first, last = max(0, start), min(self.source.length_samples, end)
+        if last <= first:
+            return torch.zeros(self.channels, end - start)
+        self.source.seek(first)
+        samples = torch.from_numpy(self.source.read(last - first))
+        if samples.shape[-1] != last - first:
+            raise EOFError(f"the mix ended {last - first - samples.shape[-1]} samples early")
+        samples = (samples - self.mean) / self.deviation
+        return torch.nn.functional.pad(samples, (first - start, end - last))
+
+
+@dataclass(slots=True, kw_only=True)
+class _Job:
+    """One network on one batch of segments; `closes` is the lane position that is final once this job is added."""
+
+    lane: int
+    member: int
+    segments: tuple[int, ...]
+    closes: int | None = None
+
+
+@dataclass(slots=True)
+class _LaneState:
+    """The accumulators of a lane. `base` is the lane position of their first sample."""
+
+    lane: Lane
+    length: int
+    weight: Tensor
+    next_segment: int
+    base: int
+    drop: int
+    sums: Tensor
+    weights: Tensor
+    ready: list[Tensor] = field(default_factory=list)
+
+    @classmethod
+    def at(
+        cls, lane: Lane, length: int, start: int, batch: int, shape: tuple[int, int], device: torch.device
+    ) -> _LaneState:
+        """Begin so that the mix samples from `start` on come out whole."""
+        first = max(0, (start + lane.lead_samples - lane.segment_samples) // lane.stride_samples + 1)
+        first -= first % batch
+        base = first * lane.stride_samples
+        return cls(
+            lane,
+            length + lane.lead_samples,
+            triangle(lane.segment_samples).to(device),
+            first,
+            base,
+            start + lane.lead_samples - base,
+            torch.zeros(*shape, 0, device=device),
+            torch.zeros(0, device=device),
+        )
+
+    def offset(self, segment: int) -> int:
+        return segment * self.lane.stride_samples
+
+    @property
+    def done(self) -> bool:
+        return self.offset(self.next_segment) >= self.length
+
+    def next_group(self, batch: int) -> tuple[int, ...]:
+        """The segments of the next batch. Batches begin at multiples of `batch`; a cut segment goes alone."""
+        first = self.next_segment
+        whole = max(0, (self.length - self.lane.segment_samples) // self.lane.stride_samples + 1)
+        end = min((first // batch + 1) * batch, whole) if first < whole else first + 1
+        self.next_segment = end
+        return tuple(range(first, end))
+
+    def add(self, member: Member, segment: int, output: Tensor, *, is_first: bool) -> None:
+        """Add one segment's output, shape (stems of the member, channels, input samples)."""
+        offset = self.offset(segment)
+        count = min(self.lane.segment_samples, self.length - offset)
+        surplus = (output.shape[-1] - count) // 2
+        chunk = output[..., surplus : surplus + count]
+        first = offset - self.base
+        self._grow(first + count)
+        weight = self.weight[:count]
+        for row, share, stem in zip(member.stems, member.shares, chunk, strict=True):
+            weighted = weight * stem
+            self.sums[row, :, first : first + count] += weighted if share == 1.0 else weighted * share
+        if is_first:
+            self.weights[first : first + count] += weight
+
+    def _grow(self, size: int) -> None:
+        missing = size - self.sums.shape[-1]
+        if missing > 0:
+            self.sums = torch.nn.functional.pad(self.sums, (0, missing))
+            self.weights = torch.nn.functional.pad(self.weights, (0, missing))
+
+    def close(self, position: int) -> None:
+        """Everything before the lane position is final: divide by the weights and hand it to `ready`."""
+        count = position - self.base
+        block = self.sums[..., :count] / self.weights[:count]
+        self.sums = self.sums[..., count:].clone()
+        self.weights = self.weights[count:].clone()
+        self.base = position
+        skip = min(self.drop, count)
+        self.drop -= skip
+        if count > skip:
+            self.ready.append(block[..., skip:])
+
+    @property
+    def available(self) -> int:
+        return sum(block.shape[-1] for block in self.ready)
+
+    def take(self, count: int) -> Tensor:
+        whole = self.ready[0] if len(self.ready) == 1 else torch.cat(self.ready, -1)
+        self.ready = [whole[..., count:]] if whole.shape[-1] > count else []
+        return whole[..., :count]
+
+    def move(self, device: torch.device) -> None:
+        self.weight, self.sums, self.weights = self.weight.to(device), self.sums.to(device), self.weights.to(device)
+        self.ready = [block.to(device) for block in self.ready]
+
+
+class OverlapAdd:
+    """One run of the engine. `emit` gets CPU tensors of shape (stems, channels, n), contiguous and in order."""
+
+    def __init__(
+        self,
+        lanes: Sequence[Lane],
+        mix: NormalisedMix,
+        runner: Runner,
+        *,
+        stems: int,
+        channels: int,
+        start_samples: int = 0,
+    ) -> None:
+        self._mix, self._runner = mix, runner
+        self._length = mix.source.length_samples
+        self._position = start_samples
+        self._states = [
+            _LaneState.at(lane, self._length, start_samples, runner.batch_segments, (stems, channels), runner.device)
+            for lane in lanes
+        ]
+        self._waiting: deque[_Job] = deque()
+
+    def run(self, emit: Callable[[Tensor], None], tick: Callable[[int], None], cancel: CancelToken) -> None:
+        """Compute and emit everything from the start to the end; `tick` hears the mix position reached, in samples."""
+        flying: deque[tuple[_Job, Pending]] = deque()
+        while True:
+            cancel.check()
+            try:
+                self._fill(flying)
+                if not flying:
+                    break
+                outputs = flying[0][1].result()
+            except OutOfMemory:
+                self._back_off(flying)
+                continue
+            job, _ = flying.popleft()
+            self._commit(job, outputs)
+            self._emit_ready(emit)
+            tick(self._reached())
+
+    def _fill(self, flying: deque[tuple[_Job, Pending]]) -> None:
+        while len(flying) < self._runner.in_flight:
+            if not self._waiting and not self._plan_group():
+                return
+            job = self._waiting[0]
+            state = self._states[job.lane]
+            member = state.lane.members[job.member]
+            windows = [self._window(state, member, segment) for segment in job.segments]
+            flying.append((job, self._runner.submit(member.network, windows)))
+            self._waiting.popleft()
+
+    def _plan_group(self) -> bool:
+        """Queue the jobs of the next batch, on the lane that lags behind; False when all is planned."""
+        open_lanes = [index for index, state in enumerate(self._states) if not state.done]
+        if not open_lanes:
+            return False
+
+        def mix_position(index: int) -> int:
+            state = self._states[index]
+            return state.offset(state.next_segment) - state.lane.lead_samples
+
+        lane = min(open_lanes, key=mix_position)
+        state = self._states[lane]
+        group = state.next_group(self._runner.batch_segments)
+        last = len(state.lane.members) - 1
+        closes = min(state.offset(state.next_segment), state.length)
+        self._waiting.extend(
+            _Job(lane=lane, member=member, segments=group, closes=closes if member == last else None)
+            for member in range(last + 1)
+        )
+        return True
+
+    def _window(self, state: _LaneState, member: Member, segment: int) -> Tensor:
+        """The network's input: the chunk with the mix around it where the network wants more, zeros outside."""
+        offset = state.offset(segment)
+        count = min(state.lane.segment_samples, state.length - offset)
+        wanted = member.input_samples(count)
+        start = offset - (wanted - count) // 2 - state.lane.lead_samples
+        return self._mix.window(start, start + wanted)
+
+    def _commit(self, job: _Job, outputs: Tensor) -> None:
+        state = self._states[job.lane]
+        member = state.lane.members[job.member]
+        for segment, output in zip(job.segments, outputs, strict=True):
+            state.add(member, segment, output, is_first=job.member == 0)
+        if job.closes is not None:
+            state.close(job.closes)
+
+    def _back_off(self, flying: deque[tuple[_Job, Pending]]) -> None:
+        """Out of memory: shrink, and do again what was under way, in smaller batches. What is finished stays."""
+        again = [job for job, _ in flying]
+        flying.clear()
+        self._runner.step_down()
+        batch = self._runner.batch_segments
+        split = [part for job in [*again, *self._waiting] for part in _split(job, batch)]
+        self._waiting = deque(split)
+        for state in self._states:
+            state.move(self._runner.device)
+
+    def _emit_ready(self, emit: Callable[[Tensor], None]) -> None:
+        count = min(state.available for state in self._states)
+        if count == 0:
+            return
+        total = self._states[0].take(count)
+        for state in self._states[1:]:
+            total = total + state.take(count)
+        self._position += count
+        emit(total.cpu())
+
+    def _reached(self) -> int:
+        """The mix position that is emitted, plus the share of the work that is done on what comes next."""
+        if not self._waiting or self._waiting[0].member == 0:
+            return self._position
+        job = self._waiting[0]
+        lane = self._states[job.lane].lane
+        span = len(job.segments) * lane.stride_samples
+        return min(self._length, self._position + span * job.member // len(lane.members))
+
+
+def _split(job: _Job, batch: int) -> list[_Job]:
+    """The job in parts of at most `batch` segments; only the last part closes the group."""
+    pieces = [job.segments[index : index + batch] for index in range(0, len(job.segments), batch)]
+    return [
+        _Job(
+            lane=job.lane,
+            member=job.member,
+            segments=piece,
+            closes=job.closes if index == len(pieces) - 1 else None,
+        )
+        for index, piece in enumerate(pieces)
+    ]

@@ -1,0 +1,269 @@
+"""One mix to its stems on the disk: resampled to the model's rate and back, aligned, exact in length, resumable.
+
+The model's stems grow as raw frames in a work folder (`work_folder`) that a killed run leaves behind. When they are
+whole, one pass brings them to the source's rate, makes the residual and writes all files (`write_stems`); another
+reads them back and measures how deep they null against the reference.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from daw_bridge.errors import OutputError
+from daw_bridge.files import sha256_of_file
+from daw_bridge.model import StemSet
+from daw_bridge.progress import CancelToken, OnProgress, Progress, ignore_progress
+from daw_bridge.separation import guard
+from daw_bridge.separation.background import BackgroundWriter
+from daw_bridge.separation.loader import Loaded, load, rung_of, wanted_stems
+from daw_bridge.separation.mix_source import Mix, open_mix
+from daw_bridge.separation.options import SeparationOptions
+from daw_bridge.separation.residual import Consistency
+from daw_bridge.separation.separator import FloatArray, Separator
+from daw_bridge.separation.work_folder import WorkFolder, check_space
+from daw_bridge.separation.write_stems import INTEGER_BITS, checked_encoding, write_stems
+from daw_bridge.units import SILENCE_DB
+
+ALGORITHM = "daw-bridge separation 1"
+"""Part of every key: raised when the same settings would give other samples."""
+
+NULL_DEPTH_DB = -120.0
+_ZERO_BLOCK_SAMPLES = 1 << 18
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeparationResult:
+    """What came out. `null_depth_db` is read back from the written files; both levels are floored at SILENCE_DB.
+
+    `resumed_at_s` is how much of the mix an earlier, killed run had already done.
+    """
+
+    stems: StemSet
+    model: str
+    weights_sha256: str
+    settings: dict[str, Any]
+    null_depth_db: float
+    residual_rms_db: float
+    notes: tuple[str, ...]
+    elapsed_s: float
+    resumed_at_s: float = 0.0
+
+
+def separation_key(audio_sha256: str, options: SeparationOptions, weights_sha256: str) -> str:
+    """Hex sha256 over the mix, the weights and every option that influences the written files: the cache's key."""
+    parts = {**_sample_settings(options), "residual": options.residual, "encoding": options.encoding}
+    return _digest({**parts, "audio": audio_sha256, "weights": weights_sha256})
+
+
+def _sample_settings(options: SeparationOptions) -> dict[str, Any]:
+    """The options that influence the model's samples."""
+    stems = wanted_stems(options)
+    return {
+        "algorithm": ALGORITHM,
+        "model": options.model,
+        "stems": sorted(stems) if stems else None,
+        "two_stems": options.two_stems,
+        "overlap": options.overlap,
+        "segment_s": options.segment_s,
+        "shifts": options.shifts if options.shifts > 1 else 0,
+        "allow_tf32": options.allow_tf32,
+    }
+
+
+def _digest(parts: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode("utf-8")).hexdigest()
+
+
+def separate_reference(
+    reference: Path,
+    folder: Path,
+    options: SeparationOptions,
+    *,
+    prefix: str = "",
+    provenance: str = "",
+    on_progress: OnProgress = ignore_progress,
+    cancel: CancelToken | None = None,
+    separator: Separator | None = None,
+) -> SeparationResult:
+    """Separate a float32 WAV (mono or stereo, 8 to 192 kHz) into `folder/{prefix}{stem}.wav` (or .flac).
+
+    Stems have the reference's rate, channels and exact length. A mono mix is given to the model on both channels and
+    comes back as their mean. A run that was killed continues when it is started again with the same arguments, and
+    gives the identical samples. `separator` replaces the model of the options (tests; one load for many songs).
+    Raises InputError, OutputError, ModelError, GuardRefused, DeviceError, Busy, Cancelled.
+    """
+    started = time.monotonic()
+    guard.check_options(options)
+    guard.refuse_provenance(reference, allow=options.allow_stems)
+    run = _Run(options, on_progress, cancel or CancelToken())
+    loaded = run.load(separator)
+    header = {"model": options.model, "rung": asdict(loaded.rung) if loaded.rung else None}
+    parts = {**_sample_settings(options), "reference": sha256_of_file(reference), "weights": loaded.weights_sha256}
+    done = False
+    with ExitStack() as scope:
+        work = WorkFolder(folder, _digest(parts)[:16], header)
+        scope.callback(lambda: work.release(remove=done))
+        recorded = rung_of(work.header.get("rung"))
+        if loaded.repeat is not None and recorded is not None:
+            loaded.repeat(recorded)
+        mix = scope.enter_context(
+            open_mix(
+                reference,
+                rate_hz=loaded.separator.sample_rate_hz,
+                channels=loaded.separator.channels,
+                work=work.path,
+                on_progress=run.on_progress,
+                cancel=run.cancel,
+            )
+        )
+        consistency = run.consistency(loaded.separator)
+        resumed = run.compute(mix, loaded.separator, work, consistency)
+        stems = run.write(reference, folder, loaded.separator, work, consistency, prefix, provenance)
+        depth_db = run.verify(stems, options.residual)
+        done = True
+    return SeparationResult(
+        stems=stems,
+        model=loaded.separator.name,
+        weights_sha256=loaded.weights_sha256,
+        settings=run.settings(loaded),
+        null_depth_db=depth_db,
+        residual_rms_db=max(SILENCE_DB, consistency.residual_rms_db),
+        notes=tuple(run.notes),
+        elapsed_s=time.monotonic() - started,
+        resumed_at_s=resumed / loaded.separator.sample_rate_hz,
+    )
+
+
+class _Run:
+    """The steps of one `separate_reference`, and the notes that they leave."""
+
+    def __init__(self, options: SeparationOptions, on_progress: OnProgress, cancel: CancelToken) -> None:
+        self.options, self.cancel = options, cancel
+        self.notes: list[str] = []
+        self._listener = on_progress
+        self._last = Progress(stage="load", done=0, total=1)
+
+    def on_progress(self, event: Progress) -> None:
+        self._last = event
+        self._listener(event)
+
+    def note(self, text: str) -> None:
+        """A line for a person, now (with the progress as it stands) and in the result."""
+        self.notes.append(text)
+        self.on_progress(replace(self._last, note=text))
+        self._last = replace(self._last, note="")
+
+    def load(self, separator: Separator | None) -> Loaded:
+        if separator is not None:
+            return Loaded(separator=separator, weights_sha256=str(getattr(separator, "weights_sha256", "")))
+        return load(self.options, self.note)
+
+    def kept(self, separator: Separator) -> list[int]:
+        """Which of the separator's stems are asked for, in its order."""
+        wanted = wanted_stems(self.options)
+        return [index for index, name in enumerate(separator.sources) if wanted is None or name in wanted]
+
+    def consistency(self, separator: Separator) -> Consistency:
+        return Consistency(
+            self.options.residual,
+            [separator.sources[index] for index in self.kept(separator)],
+            bits=INTEGER_BITS[checked_encoding(self.options.encoding)],
+            complement=self.options.two_stems is not None,
+        )
+
+    def compute(self, mix: Mix, separator: Separator, work: WorkFolder, consistency: Consistency) -> int:
+        """Let the stems in the work folder grow to the whole mix; the sample at which this run began."""
+        kept = self.kept(separator)
+        total = mix.source.length_samples
+        stems = work.stems(len(kept) * separator.channels)
+        begun = stems.done_samples
+        frame_bytes = 4 * len(kept) * separator.channels
+        written_bytes = 4 * len(consistency.names) * mix.channels * mix.length_samples
+        check_space(work.path, (total - begun) * frame_bytes + written_bytes)
+        try:
+            if mix.peak == 0.0:
+                self.note("the mix is silent from beginning to end; so are its stems")
+                _append_silence(stems.append, (len(kept), separator.channels), total - begun)
+            elif begun < total:
+                with BackgroundWriter(stems.append) as writer:
+                    separator.run(
+                        mix.source,
+                        lambda block: writer.put(block[kept] if len(kept) < len(block) else block),
+                        start_samples=begun,
+                        on_progress=self.on_progress,
+                        cancel=self.cancel,
+                    )
+            if stems.done_samples != total:
+                raise OutputError(f"{work.path}: {separator.name} gave {stems.done_samples} samples of {total}")
+        finally:
+            stems.flush()
+            stems.close()
+        return begun
+
+    def write(
+        self,
+        reference: Path,
+        folder: Path,
+        separator: Separator,
+        work: WorkFolder,
+        consistency: Consistency,
+        prefix: str,
+        provenance: str,
+    ) -> StemSet:
+        line = provenance or f"daw-bridge model={separator.name}"
+        with work.open_stems(len(self.kept(separator)) * separator.channels) as raw:
+            return write_stems(
+                raw,
+                reference,
+                folder,
+                consistency,
+                rate_hz=separator.sample_rate_hz,
+                encoding=checked_encoding(self.options.encoding),
+                prefix=prefix,
+                provenance=line,
+                on_progress=self.on_progress,
+                cancel=self.cancel,
+            )
+
+    def verify(self, stems: StemSet, residual: str) -> float:
+        """How deep the written files null against the reference, dBFS."""
+        from daw_bridge.audio.null import null_depth_db
+
+        self.on_progress(Progress(stage="verify", done=0, total=1))
+        depth_db = max(SILENCE_DB, null_depth_db(stems.reference.path, [stem.path for stem in stems.stems]))
+        self.on_progress(Progress(stage="verify", done=1, total=1))
+        if depth_db > NULL_DEPTH_DB and (residual != "none" or self.options.two_stems):
+            self.note(f"the stems null only to {depth_db:.1f} dBFS; does the mix go far beyond full scale?")
+        return depth_db
+
+    def settings(self, loaded: Loaded) -> dict[str, Any]:
+        """Everything that influenced the samples, for the manifest."""
+        import soxr
+        import torch
+
+        return {
+            **_sample_settings(self.options),
+            "residual": self.options.residual,
+            "encoding": self.options.encoding,
+            "precision": "tf32" if self.options.allow_tf32 else self.options.precision,
+            "segments_s": list(loaded.segment_s),
+            "model_sample_rate_hz": loaded.separator.sample_rate_hz,
+            "computed_on": loaded.rung.describe() if loaded.rung else "CPU",
+            "torch": torch.__version__,
+            "soxr": soxr.__version__,
+            "resampler_quality": "soxr VHQ",
+        }
+
+
+def _append_silence(append: Any, shape: tuple[int, int], count: int) -> None:
+    for begin in range(0, count, _ZERO_BLOCK_SAMPLES):
+        block: FloatArray = np.zeros((*shape, min(_ZERO_BLOCK_SAMPLES, count - begin)), dtype=np.float32)
+        append(block)

@@ -1,0 +1,170 @@
+"""Where batches are computed: worker threads on the CPU, or a GPU with copies that overlap the computation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from queue import SimpleQueue
+
+import torch
+from torch import Tensor, nn
+
+from daw_bridge.separation.memory import Ladder, Rung
+from daw_bridge.separation.networks import replica
+from daw_bridge.separation.overlap_add import OutOfMemory, Pending
+from daw_bridge.separation.speed import threads_per_worker
+
+Cleanup = Callable[[], None]
+
+
+def is_out_of_memory(exc: BaseException) -> bool:
+    """Whether an error means that memory ran out, on whatever device."""
+    if isinstance(exc, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    text = str(exc)
+    return isinstance(exc, RuntimeError) and ("not enough memory" in text or "can't allocate memory" in text)
+
+
+class _CpuPending:
+    def __init__(self, future: Future[Tensor]) -> None:
+        self._future = future
+
+    def result(self) -> Tensor:
+        try:
+            return self._future.result()
+        except (RuntimeError, MemoryError) as exc:
+            if is_out_of_memory(exc):
+                raise OutOfMemory from exc
+            raise
+
+
+class _CpuEngine:
+    """Worker threads, each with its own replica of the networks (over shared weights)."""
+
+    device = torch.device("cpu")
+
+    def __init__(self, networks: Sequence[nn.Module], rung: Rung) -> None:
+        self._stack = ExitStack()
+        self._stack.enter_context(threads_per_worker(rung.threads))
+        self._pool = ThreadPoolExecutor(rung.workers, thread_name_prefix="separate")
+        self._free: SimpleQueue[list[nn.Module]] = SimpleQueue()
+        for worker in range(rung.workers):
+            self._free.put(list(networks) if worker == 0 else [replica(network) for network in networks])
+        self.in_flight = rung.workers + 1
+
+    def submit(self, network: int, windows: Sequence[Tensor]) -> Pending:
+        return _CpuPending(self._pool.submit(self._forward, network, windows))
+
+    def _forward(self, network: int, windows: Sequence[Tensor]) -> Tensor:
+        modules = self._free.get()
+        try:
+            with torch.inference_mode():
+                output: Tensor = modules[network](torch.stack(list(windows)))
+                return output
+        finally:
+            self._free.put(modules)
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._stack.close()
+
+
+class _GpuPending:
+    def __init__(self, output: Tensor, done: torch.cuda.Event | None) -> None:
+        self._output, self._done = output, done
+
+    def result(self) -> Tensor:
+        try:
+            if self._done is not None:
+                self._done.synchronize()
+        except RuntimeError as exc:
+            if is_out_of_memory(exc):
+                raise OutOfMemory from exc
+            raise
+        return self._output
+
+
+class _GpuEngine:
+    """One device: the next batch is launched before the last one is awaited; input copies are pinned and async."""
+
+    in_flight = 2
+
+    def __init__(self, networks: Sequence[nn.Module], rung: Rung) -> None:
+        self.device = torch.device(rung.device)
+        try:
+            self._networks = [network.to(self.device) for network in networks]
+        except RuntimeError as exc:
+            if is_out_of_memory(exc):
+                raise OutOfMemory from exc
+            raise
+
+    def submit(self, network: int, windows: Sequence[Tensor]) -> Pending:
+        batch = torch.stack(list(windows))
+        cuda = self.device.type == "cuda"
+        try:
+            with torch.inference_mode():
+                moved = (batch.pin_memory() if cuda else batch).to(self.device, non_blocking=cuda)
+                output = self._networks[network](moved)
+        except (RuntimeError, MemoryError) as exc:
+            if is_out_of_memory(exc):
+                raise OutOfMemory from exc
+            raise
+        done = None
+        if cuda:
+            done = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            done.record()
+        return _GpuPending(output, done)
+
+    def close(self) -> None:
+        for network in self._networks:
+            network.to("cpu")
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+
+class LadderRunner:
+    """The engine's `Runner`: computes on the ladder's rung, and on the next one when memory runs out."""
+
+    def __init__(self, networks: Sequence[nn.Module], ladder: Ladder) -> None:
+        self._networks = networks
+        self._ladder = ladder
+        self._engine = self._start()
+
+    def _start(self) -> _CpuEngine | _GpuEngine:
+        while True:
+            try:
+                rung = self._ladder.rung
+                return _CpuEngine(self._networks, rung) if rung.device == "cpu" else _GpuEngine(self._networks, rung)
+            except OutOfMemory:
+                for network in self._networks:
+                    network.to("cpu")
+                self._ladder.step_down()
+
+    @property
+    def batch_segments(self) -> int:
+        return self._ladder.rung.batch_segments
+
+    @property
+    def in_flight(self) -> int:
+        return self._engine.in_flight
+
+    @property
+    def device(self) -> torch.device:
+        return self._engine.device
+
+    def submit(self, network: int, windows: Sequence[Tensor]) -> Pending:
+        return self._engine.submit(network, windows)
+
+    def step_down(self) -> None:
+        before = self._ladder.rung
+        rung = self._ladder.step_down()
+        if before.device == rung.device != "cpu":
+            if self.device.type == "cuda":
+                torch.cuda.empty_cache()
+            return
+        self._engine.close()
+        self._engine = self._start()
+
+    def close(self) -> None:
+        self._engine.close()

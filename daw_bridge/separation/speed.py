@@ -1,0 +1,85 @@
+"""Process-wide switches that a run needs, each set for its scope only and put back after it."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
+"""Names of glibc's mallopt parameters (malloc.h)."""
+
+
+@contextmanager
+def strict_fp32(*, allow_tf32: bool = False) -> Iterator[None]:
+    """IEEE float32 in convolutions and matrix products.
+
+    PyTorch lets cuDNN use TF32 convolutions by default, which puts an error of -61 dB on htdemucs.
+    """
+    convolution, matmul = torch.backends.cudnn.allow_tf32, torch.get_float32_matmul_precision()
+    torch.backends.cudnn.allow_tf32 = allow_tf32
+    torch.set_float32_matmul_precision("high" if allow_tf32 else "highest")
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = convolution
+        torch.set_float32_matmul_precision(matmul)
+
+
+@contextmanager
+def plain_attention() -> Iterator[None]:
+    """Attention through scaled_dot_product_attention: on the CPU it is faster than PyTorch's own fast path."""
+    enabled = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(enabled)
+
+
+@contextmanager
+def threads_per_worker(count: int) -> Iterator[None]:
+    """Every PyTorch operation on `count` threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def kept_memory() -> Iterator[None]:
+    """Freed memory stays with the process while a network runs, and goes back to the system at the end.
+
+    glibc maps each large block anew and faults in every page of it: up to 6 million page faults a minute of audio.
+    Does nothing where the C library is another one.
+    """
+    libc = _glibc()
+    if libc is None:
+        yield
+        return
+    libc.mallopt(_M_ARENA_MAX, 1)
+    libc.mallopt(_M_MMAP_THRESHOLD, 1 << 30)
+    libc.mallopt(_M_TRIM_THRESHOLD, (1 << 31) - 1)
+    try:
+        yield
+    finally:
+        libc.mallopt(_M_TRIM_THRESHOLD, 1 << 25)
+        libc.mallopt(_M_MMAP_THRESHOLD, 1 << 25)
+        libc.malloc_trim(0)
+
+
+def _glibc() -> ctypes.CDLL | None:
+    if not sys.platform.startswith("linux"):
+        return None
+    try:
+        libc = ctypes.CDLL("libc.so.6")
+        libc.mallopt.argtypes = (ctypes.c_int, ctypes.c_int)
+        libc.malloc_trim.argtypes = (ctypes.c_size_t,)
+    except (OSError, AttributeError):
+        return None
+    return libc

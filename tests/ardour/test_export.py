@@ -1,0 +1,257 @@
+"""The proof: real Ardour opens what we wrote and renders it, and the render is compared sample by sample."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.adapter_lab import (
+    Case,
+    case_plan,
+    compressor_db,
+    cookbook_db,
+    impulse,
+    null_db,
+    peak_db,
+    read_audio,
+    response_db,
+    square_steps,
+    step_levels_db,
+    write_clip,
+)
+from daw_bridge.model import (
+    BandKind,
+    Bus,
+    Compressor,
+    Delay,
+    EqBand,
+    Equalizer,
+    Gain,
+    Gate,
+    PluginRef,
+    Reverb,
+    Send,
+    SessionPlan,
+    Track,
+)
+from daw_bridge_ardour.adapter import ADAPTER
+from daw_bridge_ardour.program import Ardour, export_session
+from tests.ardour.plans import song_plan
+
+pytestmark = pytest.mark.daw
+NULL_DB = -120.0
+EQ_TOLERANCE_DB = 0.5
+COMPRESSOR_TOLERANCE_DB = 1.0
+LEVEL_TOLERANCE_DB = 0.05
+
+
+def render(plan: SessionPlan, song: Path, ardour: Ardour) -> np.ndarray:
+    """What Ardour makes of a plan: float32 (2, samples)."""
+    report = ADAPTER.write(plan, song, "Song")
+    return read_audio(export_session(report.session_path, song / "render.wav", ardour=ardour, timeout_s=120))
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("rate", [44_100, 48_000, 96_000])
+def test_a_neutral_session_nulls_against_the_mix(song: Path, ardour: Ardour, rate: int, channels: int) -> None:
+    """Every stem has an impulse on its own sample, so a null also says that each is on its exact sample."""
+    plan, audio = song_plan(song, rate=rate, channels=channels, seconds=1.0)
+    assert null_db(render(plan, song, ardour), audio["reference"]) <= NULL_DB
+
+
+EQ_CASES = {
+    "bell": (EqBand(kind=BandKind.BELL, frequency_hz=1000, gain_db=6, q=1.4),),
+    "wide bell up high": (EqBand(kind=BandKind.BELL, frequency_hz=9000, gain_db=-9, q=0.5),),
+    "narrow bell": (EqBand(kind=BandKind.BELL, frequency_hz=250, gain_db=-18, q=8),),
+    "low shelf": (EqBand(kind=BandKind.LOWSHELF, frequency_hz=120, gain_db=12),),
+    "high shelf": (EqBand(kind=BandKind.HIGHSHELF, frequency_hz=8000, gain_db=-6),),
+    "steep shelf": (EqBand(kind=BandKind.HIGHSHELF, frequency_hz=4000, gain_db=5, q=1.2),),
+    "pass filters": (
+        EqBand(kind=BandKind.HIGHPASS, frequency_hz=80),
+        EqBand(kind=BandKind.LOWPASS, frequency_hz=12_000, q=0.9),
+    ),
+    "notch": (EqBand(kind=BandKind.NOTCH, frequency_hz=3000, q=2),),
+    "six bands, one off": (
+        *(EqBand(kind=BandKind.BELL, frequency_hz=100 * 3**n, gain_db=3 - n, q=1 + n) for n in range(5)),
+        EqBand(kind=BandKind.BELL, frequency_hz=700, gain_db=12, enabled=False),
+    ),
+}
+
+
+@pytest.mark.parametrize("rate", [44_100, 96_000])
+def test_equalizers_have_the_curves_of_the_cookbook(song: Path, ardour: Ardour, rate: int) -> None:
+    cases = [
+        Case(name=name, effects=(Equalizer(bands=bands),), signal=impulse(rate // 4))
+        for name, bands in EQ_CASES.items()
+    ]
+    cases.append(Case(name="gain", effects=(Gain(gain_db=-7.3),), signal=impulse(2048)))
+    cases.append(
+        Case(name="bypassed", effects=(Equalizer(bands=EQ_CASES["bell"], enabled=False),), signal=impulse(2048))
+    )
+    plan, parts = case_plan(song, cases, rate)
+    rendered = render(plan, song, ardour)
+    frequencies = np.geomspace(30.0, 16_000.0, 120)
+    worst = {}
+    for (name, bands), part in zip(EQ_CASES.items(), parts, strict=False):
+        measured = response_db(rendered[:1, part] / 0.5, frequencies, rate)
+        wanted = cookbook_db(bands, frequencies, rate)
+        audible = wanted > -40.0
+        worst[name] = float(np.abs(measured - wanted)[audible].max())
+    assert max(worst.values()) <= EQ_TOLERANCE_DB, worst
+    gain, bypassed = (rendered[:, part] / 0.5 for part in parts[-2:])
+    assert peak_db(gain) == pytest.approx(-7.3, abs=LEVEL_TOLERANCE_DB)
+    assert null_db(bypassed, impulse(2048, level=1.0)) <= NULL_DB
+
+
+LEVELS_DB = (-40.0, -30.0, -24.0, -20.0, -16.0, -10.0, -4.0)
+COMPRESSORS = {
+    "hard knee": Compressor(threshold_db=-20, ratio=4, attack_ms=5, release_ms=50),
+    "soft knee, makeup": Compressor(threshold_db=-18, ratio=2, attack_ms=5, release_ms=50, knee_db=12, makeup_db=3),
+    "cut behind": Compressor(threshold_db=-30, ratio=10, attack_ms=5, release_ms=50, makeup_db=-6),
+}
+
+
+def test_compressors_have_the_static_curve_and_gates_close(song: Path, ardour: Ardour) -> None:
+    rate = 48_000
+    steps = square_steps(LEVELS_DB, rate // 4)
+    cases = [Case(name=name, effects=(effect,), signal=steps) for name, effect in COMPRESSORS.items()]
+    gate = Gate(threshold_db=-25, attack_ms=1, hold_ms=0, release_ms=20)
+    cases.append(Case(name="gate", effects=(gate,), signal=steps))
+    plan, parts = case_plan(song, cases, rate)
+    rendered = render(plan, song, ardour)
+    for effect, part in zip(COMPRESSORS.values(), parts, strict=False):
+        measured = step_levels_db(rendered[:, part], len(LEVELS_DB))
+        wanted = [
+            compressor_db(level, effect.threshold_db, effect.ratio, effect.knee_db) + effect.makeup_db
+            for level in LEVELS_DB
+        ]
+        assert measured == pytest.approx(wanted, abs=COMPRESSOR_TOLERANCE_DB)
+    gated = step_levels_db(rendered[:, parts[-1]], len(LEVELS_DB))
+    assert all(level < -80.0 for level in gated[:2])
+    assert gated[3:] == pytest.approx(LEVELS_DB[3:], abs=0.1)
+
+
+def test_a_sidechain_ducks_by_the_key_bus(song: Path, ardour: Ardour) -> None:
+    """A steady bus is turned down by ratio and threshold while the key bus plays, and not at all while it rests."""
+    rate, half = 48_000, 24_000
+    steady = square_steps([-12.0], 2 * half)
+    key = np.concatenate([np.zeros((1, half), np.float32), square_steps([-10.0], half)], axis=1)
+    pad = write_clip(song / "audio" / "pad.wav", np.repeat(steady, 2, axis=0), rate)
+    kick = write_clip(song / "audio" / "kick.wav", np.repeat(key, 2, axis=0), rate)
+    duck = Compressor(threshold_db=-30, ratio=4, attack_ms=1, release_ms=20, sidechain_bus="kick")
+    plan = SessionPlan(
+        name="duck",
+        sample_rate_hz=rate,
+        length_samples=2 * half,
+        tracks=(Track(name="pad", output="pads", clips=(pad,)), Track(name="kick", output="kick", clips=(kick,))),
+        buses=(Bus(name="kick", label="Kick", pan=0.0), Bus(name="pads", label="Pads", effects=(duck,))),
+        mix_bus=Bus(name="mix", label="Mix"),
+    )
+    rendered = render(plan, song, ardour)
+    pads = rendered.astype(np.float64) - np.repeat(key, 2, axis=0)
+    assert peak_db(pads[:, half // 2 : half]) == pytest.approx(-12.0, abs=0.1)
+    assert peak_db(pads[:, -half // 4 :]) == pytest.approx(-12.0 - 15.0, abs=COMPRESSOR_TOLERANCE_DB)
+
+
+def test_faders_pans_sends_returns_and_mutes(song: Path, ardour: Ardour) -> None:
+    """One impulse per strip; its level and side in the render say what the mixer did with it."""
+    rate, size = 48_000, 2400
+    rows = {
+        "fader": Bus(name="fader", label="Fader", gain_db=-4.5),
+        "boost": Bus(name="boost", label="Boost", gain_db=5.0),
+        "left": Bus(name="left", label="Left", pan=-0.6),
+        "right": Bus(name="right", label="Right", pan=1.0),
+        "muted": Bus(name="muted", label="Muted", mute=True),
+        "post": Bus(name="post", label="Post", gain_db=-6, sends=(Send(to="dry", gain_db=-9),)),
+        "pre": Bus(name="pre", label="Pre", gain_db=-60, sends=(Send(to="dry", gain_db=-3, pre_fader=True),)),
+    }
+    tracks = []
+    for number, name in enumerate(rows):
+        audio = np.zeros((1, size * len(rows)), np.float32)
+        audio[0, number * size + 100] = 0.25
+        clip = write_clip(song / "audio" / f"{name}.wav", audio, rate)
+        tracks.append(Track(name=f"{name} stem", output=name, clips=(clip,), gain_db=1.5, pan=0.5 * (name == "fader")))
+    plan = SessionPlan(
+        name="mixer",
+        sample_rate_hz=rate,
+        length_samples=size * len(rows),
+        tracks=tuple(tracks),
+        buses=tuple(rows.values()),
+        returns=(Bus(name="dry", label="Dry", gain_db=-2),),
+        mix_bus=Bus(name="mix", label="Mix", gain_db=-1),
+    )
+    rendered = render(plan, song, ardour)
+    both = {name: rendered[:, n * size : (n + 1) * size] / 0.25 for n, name in enumerate(rows)}
+    level = {name: tuple(peak_db(side) - 0.5 for side in part) for name, part in both.items()}
+    balance = 20 * np.log10(0.4)
+    post_db = 20 * np.log10(10 ** (-6 / 20) + 10 ** ((-6 - 9 - 2) / 20))
+    pre_db = 20 * np.log10(10 ** (-60 / 20) + 10 ** ((-3 - 2) / 20))
+    assert level["fader"] == pytest.approx((-4.5 + 20 * np.log10(0.5), -4.5), abs=LEVEL_TOLERANCE_DB)
+    assert level["boost"] == pytest.approx((5.0, 5.0), abs=LEVEL_TOLERANCE_DB)
+    assert level["left"] == pytest.approx((0.0, balance), abs=LEVEL_TOLERANCE_DB)
+    assert level["right"][0] < -120.0
+    assert level["right"][1] == pytest.approx(0.0, abs=LEVEL_TOLERANCE_DB)
+    assert peak_db(both["muted"]) < -120.0
+    assert level["post"] == pytest.approx((post_db, post_db), abs=LEVEL_TOLERANCE_DB)
+    assert level["pre"] == pytest.approx((pre_db, pre_db), abs=LEVEL_TOLERANCE_DB)
+    for name in ("fader", "boost", "post", "pre"):
+        assert int(np.abs(both[name][1]).argmax()) == 100, f"{name} is not on its sample"
+
+
+def test_a_soloed_bus_is_heard_alone_and_returns_take_their_time(song: Path, ardour: Ardour) -> None:
+    rate, length = 48_000, 24_000
+    audio = {"solo": impulse(length, 500), "rest": impulse(length, 9000)}
+    clips = {name: write_clip(song / "audio" / f"{name}.wav", data, rate) for name, data in audio.items()}
+    plan = SessionPlan(
+        name="solo",
+        sample_rate_hz=rate,
+        length_samples=length,
+        tracks=tuple(Track(name=f"{name} stem", output=name, clips=(clips[name],)) for name in audio),
+        buses=(
+            Bus(name="solo", label="Solo", solo=True, sends=(Send(to="echo"), Send(to="verb"))),
+            Bus(name="rest", label="Rest"),
+        ),
+        returns=(
+            Bus(name="echo", label="Echo", effects=(Delay(time_ms=100, feedback=0.5),), pan=-1.0),
+            Bus(name="verb", label="Verb", effects=(Reverb(predelay_ms=20),), pan=1.0),
+        ),
+        mix_bus=Bus(name="mix", label="Mix"),
+    )
+    rendered = render(plan, song, ardour)
+    assert rendered[0, 500] == pytest.approx(0.5, abs=1e-4)
+    echoes = [int(5000 + np.abs(rendered[0, 5000:7000]).argmax()), int(9500 + np.abs(rendered[0, 9500:11000]).argmax())]
+    assert echoes == pytest.approx([500 + 4800, 500 + 9600], abs=1)  # its 20 kHz filter spreads a repeat over samples
+    ratio = peak_db(rendered[:1, 9500:11000]) - peak_db(rendered[:1, 5000:7000])
+    assert ratio == pytest.approx(-6.0, abs=0.5)
+    assert peak_db(rendered[1:, 501 : 500 + 960]) < -100.0  # the pre-delay
+    assert peak_db(rendered[1:, 500 + 960 :]) > -40.0  # the tail
+    rest = rendered[0, 9000] - rendered[0, 8999]
+    assert abs(float(rest)) < 1e-3
+
+
+def test_many_stems_odd_names_missing_plugins_and_empty_files(song: Path, ardour: Ardour) -> None:
+    """32 stems; one is empty, one bus asks for a plug-in that nobody has; the rest must still null."""
+    rate, length = 44_100, 22_050
+    names = [f'{n}: a/b "c" & <d> é 日本 🎸' for n in range(31)]
+    audio = [impulse(length, 300 * n + 5, 0.1) for n in range(31)]
+    clips = [write_clip(song / "audio" / f"{n} é & b.wav", data, rate) for n, data in enumerate(audio)]
+    empty = replace(clips[0], path=song / "audio" / "empty.wav", length_samples=0)
+    missing = PluginRef(daw="ardour", name="urn:example:nobody-has-this")
+    plan = SessionPlan(
+        name='all "names" & <more>',
+        sample_rate_hz=rate,
+        length_samples=length,
+        tracks=(
+            *(Track(name=name, output=name, clips=(clip,)) for name, clip in zip(names, clips, strict=True)),
+            Track(name="empty", output=names[0], clips=(empty,)),
+        ),
+        buses=tuple(Bus(name=name, label=name, effects=(missing,) if n == 30 else ()) for n, name in enumerate(names)),
+        mix_bus=Bus(name="mix", label="Mix: <all>"),
+    )
+    rendered = render(plan, song, ardour)
+    wanted = np.sum(audio[:30], axis=0, dtype=np.float32)
+    end = 300 * 30
+    assert null_db(rendered[:, :end], wanted[:, :end]) <= NULL_DB

@@ -1,0 +1,193 @@
+"""The command line: bad input is one clear line with its exit code and leaves nothing behind; names may be wild."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from daw_bridge.cli.main import main
+
+from .conftest import MakeMix
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+FAST = ["-m", "preview", "-q"]
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
+    """Exit code and the one line on stderr."""
+    try:
+        code = main(list(arguments))
+    except SystemExit as exc:
+        code = int(exc.code or 0)
+    return code, capsys.readouterr().err.strip()
+
+
+def damaged(name: str, data: bytes) -> Callable[[Path], Path]:
+    def make(folder: Path) -> Path:
+        path = folder / name
+        path.write_bytes(data)
+        return path
+
+    return make
+
+
+def nan_mix(folder: Path) -> Path:
+    audio = np.zeros((1000, 2), dtype=np.float32)
+    audio[500, 1] = np.nan
+    sf.write(folder / "nan.wav", audio, 44_100, subtype="FLOAT")
+    return folder / "nan.wav"
+
+
+def truncated(name: str) -> Callable[[Path], Path]:
+    def make(folder: Path) -> Path:
+        path = folder / name
+        rng = np.random.default_rng(1)
+        sf.write(path, (0.1 * rng.standard_normal((44_100, 2))).astype(np.float32), 44_100)
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+        return path
+
+    return make
+
+
+def six_channels(folder: Path) -> Path:
+    sf.write(folder / "surround.wav", np.full((4410, 6), 0.1, dtype=np.float32), 44_100)
+    return folder / "surround.wav"
+
+
+def empty_audio(folder: Path) -> Path:
+    sf.write(folder / "zero.wav", np.zeros((0, 2), dtype=np.float32), 44_100)
+    return folder / "zero.wav"
+
+
+BAD_MIXES: dict[str, tuple[Callable[[Path], Path], str]] = {
+    "missing": (lambda folder: folder / "nowhere.wav", "nowhere.wav"),
+    "folder": (lambda folder: folder, "folder"),
+    "empty file": (damaged("empty.wav", b""), "empty"),
+    "text": (damaged("text.wav", b"not audio at all\n" * 50), "text.wav"),
+    "truncated wav": (truncated("cut.wav"), "cut.wav"),
+    "truncated flac": (truncated("cut.flac"), "cut.flac"),
+    "truncated mp3": (truncated("cut.mp3"), "cut.mp3"),
+    "zero length": (empty_audio, "zero.wav"),
+    "nan": (nan_mix, "nan.wav"),
+    "six channels": (six_channels, "--downmix"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_MIXES)
+def test_a_bad_mix_is_one_line_and_leaves_nothing(
+    case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make, words = BAD_MIXES[case]
+    folder = tmp_path / "in"
+    folder.mkdir()
+    mix = make(folder)
+    before = sorted(folder.rglob("*"))
+    code, error = run(capsys, "build", str(mix), *FAST)
+    assert code == 3, error
+    assert error.startswith("daw-bridge: ") and "\n" not in error and words in error
+    assert str(tmp_path) in error and "original/" not in error
+    assert sorted(folder.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["-m", "htdemucs_fd"], 6, "did you mean htdemucs_ft"),
+        (["-m", "htdemucs"], 6, "--model preview"),
+        (["-t", "bnad", *FAST], 5, "did you mean band"),
+        (["--daw", "reeper", *FAST], 9, "did you mean reaper"),
+        (["--overlap", "0", *FAST], 7, "overlap"),
+        (["--overlap", "0.1", *FAST], 7, "overlap"),
+        (["--precision", "fp16", *FAST], 7, "fp16 is refused"),
+        (["--precision", "int8", *FAST], 2, "precision"),
+        (["--residual", "fold:nothing", *FAST], 2, "nothing"),
+        (["--stems", "vocals,guitar", *FAST], 2, "guitar"),
+        (["--format", "mp3", *FAST], 2, "mp3"),
+        (["--channels", "one,two", *FAST], 2, "--channels 1,2"),
+        (["--device", "cuda", *FAST], 8, "cuda"),
+        (["--shifts", "-1", *FAST], 2, "shifts"),
+        (["--bogus"], 2, "--bogus"),
+    ],
+)
+def test_a_bad_option_is_one_line_and_leaves_nothing(
+    arguments: list[str], code: int, words: str, make_mix: MakeMix, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mix = make_mix(seconds=0.5)
+    got, error = run(capsys, "build", str(mix), *arguments)
+    assert got == code, error
+    assert words in error
+    assert not mix.with_name("mix.session").exists()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "two words.wav",
+        'it\'s "quoted".wav',
+        "#1 hit; take `2`.wav",
+        "Für 🎹 愛.wav",
+        "line\nbreak.wav",
+        "-dash.wav",
+        "x" * 240 + ".wav",
+    ],
+)
+def test_wild_file_names_work(name: str, make_mix: MakeMix, capsys: pytest.CaptureFixture[str]) -> None:
+    mix = make_mix(name, seconds=0.3)
+    assert main(["build", "-m", "preview", "--json", "--progress", "none", "--", str(mix)]) == 0
+    made = json.loads(capsys.readouterr().out)
+    assert Path(made["sessions"]["reaper"]).is_file()
+
+
+def test_a_name_longer_than_the_disk_takes_is_one_clear_line(
+    make_mix: MakeMix, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mix = make_mix()
+    code, error = run(capsys, "build", str(mix.with_name("y" * 300 + ".wav")), *FAST)
+    assert code == 3 and "\n" not in error
+
+
+def test_stems_are_never_separated_again(make_mix: MakeMix, capsys: pytest.CaptureFixture[str]) -> None:
+    mix = make_mix(seconds=0.5)
+    assert main(["separate", str(mix), "-m", "preview", "--json", "--progress", "none"]) == 0
+    made = json.loads(capsys.readouterr().out)
+    stem = made["stems"]["vocals"]
+    code, error = run(capsys, "build", stem, *FAST)
+    assert code == 7 and "--allow-stems" in error
+    moved = mix.with_name("renamed.wav")
+    moved.write_bytes(Path(stem).read_bytes())
+    assert run(capsys, "build", str(moved), *FAST)[0] == 7
+    assert run(capsys, "build", str(moved), *FAST, "--allow-stems")[0] == 0
+
+
+def test_an_output_folder_that_is_not_ours_is_refused(
+    make_mix: MakeMix, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    holiday = tmp_path / "holiday"
+    holiday.mkdir()
+    (holiday / "photo.jpg").write_bytes(b"x")
+    code, error = run(capsys, "build", str(make_mix()), "-o", str(holiday), "--force", *FAST)
+    assert code == 4 and "not a daw-bridge song folder" in error
+    code, error = run(capsys, "build", str(make_mix()), "-o", "/proc/nowhere/song", *FAST)
+    assert code == 4 and "-o" in error
+
+
+def test_help_is_instant_and_importing_loads_no_torch() -> None:
+    began_s = time.monotonic()
+    code = "import sys, daw_bridge, daw_bridge.cli.main as m; m.build_parser().format_help(); " + (
+        "sys.exit(any(name in sys.modules for name in ('torch', 'numpy', 'reapy', 'demucs', 'av')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+    assert time.monotonic() - began_s < 10  # a backstop against importing torch; the figure is in docs/benchmarks.md
+
+
+def test_every_command_has_help_and_completion(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["completion", "bash"]) == 0
+    assert "daw-bridge" in capsys.readouterr().out
