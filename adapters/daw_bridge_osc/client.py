@@ -67,13 +67,11 @@ class OscDaw:
     def _connect(self) -> None:
         self._link.send([template.fill({}) for template in self.profile.hello])
         self.refresh()
-        if not self._anything_heard:
-            tracks = self.profile.tracks
-            if tracks.list is not None or tracks.names is not None:
-                raise DawUnreachable(
-                    f"{self.profile.title} does not answer at {self._link.where}; "
-                    "is it running with OSC on, and do the ports fit?"
-                )
+        if self.profile.hello and not self._anything_heard:
+            raise DawUnreachable(
+                f"{self.profile.title} does not answer at {self._link.where}; "
+                "is it running with OSC on, and do the ports fit?"
+            )
 
     def refresh(self) -> None:
         """Ask anew which tracks there are. Raises DawUnreachable when a list is asked for and none comes."""
@@ -100,13 +98,15 @@ class OscDaw:
             fresh = Roster(self.profile)
             with self._collecting():
                 self._link.send([listing.ask.fill({})])
-                for message in self._incoming(4 * self.profile.transport.timeout_ms / 1000.0):
+                for message in self._incoming(2 * self.profile.transport.timeout_ms / 1000.0):
                     if fresh.take_answer(message):
                         with self._roster_lock:
                             self._roster = fresh
                         if fresh.sample_rate_hz:
                             self.clock = Clock(sample_rate_hz=fresh.sample_rate_hz, tempo_bpm=self.clock.tempo_bpm)
                         return
+            if self._link.refused:
+                break
         raise DawUnreachable(
             f"{self.profile.title} does not list its tracks at {self._link.where}; is it running with OSC on?"
         )
@@ -119,22 +119,26 @@ class OscDaw:
         self._settle()
         with self._roster_lock:
             self._roster = Roster(self.profile)
-        self._link.send([template.fill({}) for template in self.profile.hello])
-        page = 1
-        while True:
-            self._settle()
-            with self._roster_lock:
-                full = self._roster.count_in(page) == bank.size
-                if not full or page >= bank.pages:
-                    break
-                self._roster.bank = page + 1
-            self._link.send([bank.next.fill({})])
-            page += 1
-        self._link.send([bank.previous.fill({})] * (page - 1))
-        self._settle()
         self._shown_bank = 1
-        with self._roster_lock:
-            self._roster.bank = 1
+        self._link.send([template.fill({}) for template in self.profile.hello])
+        self._settle()
+        while self._shown_bank < bank.pages:
+            with self._roster_lock:
+                if self._roster.count_in(self._shown_bank) < bank.size:
+                    break
+            self._scroll_to(self._shown_bank + 1)
+        self._scroll_to(1)
+
+    def _scroll_to(self, bank: int) -> None:
+        """Show a bank, one page at a time: what is reported in between belongs to the pages in between."""
+        while bank and bank != self._shown_bank:
+            step = self._shown_bank + (1 if bank > self._shown_bank else -1)
+            messages = bank_messages(self.profile, self._shown_bank, Place(number=0, bank=step))
+            self._shown_bank = step
+            with self._roster_lock:
+                self._roster.bank = step
+            self._link.send(messages)
+            self._settle()
 
     def _settle(self) -> None:
         """Wait until nothing new comes."""
@@ -179,14 +183,8 @@ class OscDaw:
         mapping = mapping_of(self.profile, operation)
         place = self._place(values["track"]) if "track" in values else None
         messages = compose(self.profile, request, place, self.clock)
-        if place is not None and place.bank:
-            scroll = bank_messages(self.profile, self._shown_bank, place)
-            if scroll:
-                self._shown_bank = place.bank
-                with self._roster_lock:
-                    self._roster.bank = place.bank
-                self._link.send(scroll)
-                self._settle()
+        if place is not None:
+            self._scroll_to(place.bank)
         started_s = time.monotonic()
         self.last_error = ""
         if mapping.confirm is None:

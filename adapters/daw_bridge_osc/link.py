@@ -30,6 +30,7 @@ class Link:
         self._on_messages = on_messages
         self._next_s = 0.0
         self._closing = False
+        self.refused = False
         reply_port = transport.reply_port if address.reply_port is None else address.reply_port
         self._socket = self._open_udp(reply_port) if transport.framing is None else self._open_tcp()
         self._thread = threading.Thread(target=self._read, name="osc", daemon=True)
@@ -119,6 +120,7 @@ class Link:
             except TimeoutError:
                 continue
             except ConnectionRefusedError:
+                self.refused = True
                 time.sleep(0.01)
                 continue
             except (OSError, OscError):

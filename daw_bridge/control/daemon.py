@@ -55,9 +55,9 @@ def default_catalog() -> Catalog:
         return [template.name for template in list_templates()]
 
     def models() -> list[str]:
-        from daw_bridge.separation.catalog import MODELS
+        from daw_bridge.separation.catalog import CATALOG
 
-        return list(MODELS)
+        return list(CATALOG)
 
     def daws() -> list[str]:
         from daw_bridge.registry import adapter_names
