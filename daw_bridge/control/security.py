@@ -86,7 +86,7 @@ class AccessPolicy:
 
 
 class RateLimiter:
-    """A token bucket for each host, for at most `MAX_HOSTS` hosts."""
+    """A token bucket for each sender, for at most `MAX_HOSTS` of them."""
 
     def __init__(
         self,
@@ -98,7 +98,7 @@ class RateLimiter:
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def allows(self, host: str) -> bool:
-        """Take one message from the host's bucket; False when it is empty."""
+        """Take one message from the sender's bucket; False when it is empty."""
         now = self._clock()
         left, since = self._buckets.pop(host, (self._burst, now))
         left = min(self._burst, left + (now - since) * self._per_s)

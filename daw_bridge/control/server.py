@@ -24,7 +24,10 @@ MAX_BACKLOG_BYTES = 262_144
 TIME_TAG_PAST_S = 10.0
 TIME_TAG_FUTURE_S = 1.0
 """Bundles are carried out at once. Time tags farther off than this are dropped: they are not meant for now."""
-RECEIVE_BUFFER_BYTES = 4_194_304
+RECEIVE_BUFFER_BYTES = 1_048_576
+SEND_BUFFER_BYTES = 131_072
+TOTAL_PER_S = 8000.0
+"""Messages a second from all senders together; beyond that they are dropped before they are read."""
 
 
 class UdpClient:
@@ -80,6 +83,7 @@ class Gate:
 
     def __init__(self, bridge: Bridge, limiter: RateLimiter | None = None) -> None:
         self._bridge, self._limiter = bridge, limiter or RateLimiter()
+        self._total = RateLimiter(TOTAL_PER_S, TOTAL_PER_S)
 
     def packet(self, data: bytes, client: Client) -> bool:
         """Take one packet; False when it was malformed."""
@@ -87,7 +91,7 @@ class Gate:
         if not self._bridge.policy.admits(client.host):
             counters.add("packets_from_strangers")
             return True
-        if not self._limiter.allows(client.host):
+        if not self._allows(client):
             counters.add("packets_over_rate")
             return True
         try:
@@ -98,7 +102,7 @@ class Gate:
             return False
         now = time.time()
         for position, message in enumerate(messages):
-            if position and not self._limiter.allows(client.host):
+            if position and not self._allows(client):
                 counters.add("packets_over_rate")
                 break
             if self._timely(message, now):
@@ -108,6 +112,10 @@ class Gate:
                 late = DawBridgeError("the bundle's time tag is not now; commands are carried out at once")
                 self._bridge.error(client, message.address, "", late)
         return True
+
+    def _allows(self, client: Client) -> bool:
+        """Each sender has a bucket of its own, so that one that floods does not silence the others; all share one."""
+        return self._limiter.allows(client.key) and self._total.allows("")
 
     @staticmethod
     def _timely(message: Message, now: float) -> bool:
@@ -152,6 +160,7 @@ class _TcpProtocol(asyncio.Protocol):
             self._bridge.counters.add("connections_refused")
             self._transport.abort()
             return
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         self._open.add(self)
 
     def data_received(self, data: bytes) -> None:

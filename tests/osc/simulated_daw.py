@@ -148,8 +148,10 @@ def live(daw: SimulatedDaw, message: Message) -> list[Message]:
         return [Message("/live/test", ("ok",))]
     if message.address == "/live/song/get/track_names":
         return [Message(message.address, tuple(daw.names))]
-    if parts[:2] != ["live", "track"]:
-        return []
+    return _live_track(daw, message, parts) if parts[:2] == ["live", "track"] else []
+
+
+def _live_track(daw: SimulatedDaw, message: Message, parts: list[str]) -> list[Message]:
     number = message.arguments[0]
     if not isinstance(number, int) or not 0 <= number < len(daw.names):
         return [Message("/live/error", (f"Index out of range: {number}",))]

@@ -93,7 +93,7 @@ def test_live_is_asked_because_its_setters_say_nothing(connect: Make) -> None:
     assert daw.values[1, "volume"] == pytest.approx(0.7, abs=1e-6)
     # Asking again proves an equal value too, which changes nothing.
     assert client.do("track.gain_db", track="drums", value=-6.0).by == "answer"
-    with pytest.raises(DawError, match="Ableton Live .* says: Index out of range: 98"):
+    with pytest.raises(DawError, match=r"Ableton Live .* says: Index out of range: 98"):
         client.do("track.mute", track=99, value=True)
 
 
@@ -140,7 +140,7 @@ def test_bursts_are_paced(connect: Make) -> None:
 def test_nobody_there_is_one_line(connect: Make) -> None:
     with pytest.raises(DawUnreachable, match=r"REAPER does not answer at 127\.0\.0\.1:\d+; is it running with OSC on"):
         OscDaw(_quick("reaper"), MixerAddress(port=_free_port(), reply_port=_free_port()))
-    with pytest.raises(DawUnreachable, match="Ardour does not list its tracks at .*; is it running with OSC on"):
+    with pytest.raises(DawUnreachable, match=r"Ardour does not list its tracks at .*; is it running with OSC on"):
         OscDaw(load_profile("ardour"), MixerAddress(port=_free_port()))
     with pytest.raises(DawUnreachable, match="no such host"):
         OscDaw(load_profile("ardour"), MixerAddress(host="no-such-host.invalid"))
