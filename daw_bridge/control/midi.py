@@ -18,6 +18,7 @@ from typing import Any
 from daw_bridge.control.bridge import Bridge
 from daw_bridge.control.mackie import MackieSurface, MidiData
 from daw_bridge.control.midi_map import MidiInput, MidiMap, parse_map, read_map
+from daw_bridge.control.midi_socket import SocketPort
 from daw_bridge.control.mixer_commands import MixerCommands
 from daw_bridge.control.security import RateLimiter, is_loopback
 from daw_bridge.errors import AdapterMissing, DawUnreachable, UsageError
@@ -63,11 +64,9 @@ def _open_socket_port(name: str) -> Any:
     host, _, port = place.rpartition(":")
     if not is_loopback(host) or not port.isdigit():
         raise UsageError(f"{name}: write it as tcp:127.0.0.1:PORT; MIDI sockets stay on this machine")
+    _mido()
     try:
-        sockets = importlib.import_module("mido.sockets")
-        return sockets.PortServer(host, int(port))
-    except ImportError as exc:
-        raise AdapterMissing("MIDI needs mido; install it with: pip install 'daw-bridge[midi]'") from exc
+        return SocketPort(host, int(port))
     except OSError as exc:
         raise DawUnreachable(f"{name}: cannot listen there ({exc.strerror or exc})") from exc
 
