@@ -6,14 +6,14 @@ Several cases share one export: each case is a bus with its own second of the so
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from daw_bridge.model import BandKind, Bus, Clip, Effect, EqBand, SessionPlan, Track
+from daw_bridge.model import BandKind, Bus, Clip, Effect, EqBand, Equalizer, Gain, SessionPlan, Track
 
 Audio = NDArray[np.float32]
 
@@ -116,15 +116,66 @@ def response_db(ir: Audio, frequencies_hz: NDArray[np.float64], sample_rate_hz: 
 def cookbook_db(
     bands: Iterable[EqBand], frequencies_hz: NDArray[np.float64], sample_rate_hz: int
 ) -> NDArray[np.float64]:
+    """Magnitude in dB of `cookbook_response`."""
+    response = cookbook_response(bands, frequencies_hz, sample_rate_hz)
+    return np.asarray(20.0 * np.log10(np.maximum(np.abs(response), 1e-12)))
+
+
+def cookbook_response(
+    bands: Iterable[EqBand], frequencies_hz: NDArray[np.float64], sample_rate_hz: int
+) -> NDArray[np.complex128]:
     """What the bands should do: Robert Bristow-Johnson, "Audio EQ Cookbook", evaluated on the unit circle."""
-    total = np.zeros(len(frequencies_hz))
+    total = np.ones(len(frequencies_hz), np.complex128)
     z = np.exp(-2j * np.pi * frequencies_hz / sample_rate_hz)
     for band in bands:
         if band.enabled:
             b, a = _cookbook(band, sample_rate_hz)
-            ratio = np.polyval(b[::-1], z) / np.polyval(a[::-1], z)
-            total += 20.0 * np.log10(np.maximum(np.abs(ratio), 1e-12))
+            total *= np.polyval(b[::-1], z) / np.polyval(a[::-1], z)
     return total
+
+
+def linear_only(plan: SessionPlan) -> SessionPlan:
+    """The plan with dynamics, reverbs and delays bypassed (not removed): what is left has a transfer function."""
+
+    def quiet(bus: Bus) -> Bus:
+        effects = (e if isinstance(e, Equalizer | Gain) else replace(e, enabled=False) for e in bus.effects)
+        return replace(bus, effects=tuple(effects))
+
+    return replace(
+        plan,
+        buses=tuple(quiet(bus) for bus in plan.buses),
+        returns=tuple(quiet(bus) for bus in plan.returns),
+        mix_bus=quiet(plan.mix_bus),
+    )
+
+
+def path_db(plan: SessionPlan, track: Track, frequencies_hz: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Magnitude in dB, (2, frequencies), from a track to the master by theory: EQs, gains, pans, sends, returns."""
+
+    def strip(bus: Bus) -> NDArray[np.complex128]:
+        response = np.ones(len(frequencies_hz), np.complex128)
+        for effect in bus.effects:
+            if effect.enabled and isinstance(effect, Equalizer):
+                response *= cookbook_response(effect.bands, frequencies_hz, plan.sample_rate_hz)
+            elif effect.enabled and isinstance(effect, Gain):
+                response *= 10.0 ** (effect.gain_db / 20.0)
+        return response
+
+    def fader(gain_db: float, pan: float, mute: bool) -> NDArray[np.float64]:
+        sides = np.array([[min(1.0, 1.0 - pan)], [min(1.0, 1.0 + pan)]])
+        return sides * (0.0 if mute else 10.0 ** (gain_db / 20.0))
+
+    total = np.zeros((2, len(frequencies_hz)), np.complex128)
+    source = plan.bus(track.output)
+    before_fader = strip(source) * fader(track.gain_db, track.pan, track.mute)
+    after_fader = before_fader * fader(source.gain_db, source.pan, source.mute)
+    total += after_fader
+    for send in source.sends:
+        to = plan.bus(send.to)
+        tap = before_fader if send.pre_fader else after_fader
+        total += tap * 10.0 ** (send.gain_db / 20.0) * strip(to) * fader(to.gain_db, to.pan, to.mute)
+    total *= strip(plan.mix_bus) * fader(plan.mix_bus.gain_db, plan.mix_bus.pan, plan.mix_bus.mute)
+    return np.asarray(20.0 * np.log10(np.maximum(np.abs(total), 1e-12)))
 
 
 def _cookbook(band: EqBand, sample_rate_hz: int) -> tuple[list[float], list[float]]:

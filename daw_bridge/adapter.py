@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
 from daw_bridge.model import SessionPlan
+from daw_bridge.progress import CancelToken, OnProgress, ignore_progress
 
 
 class Feature(StrEnum):
@@ -132,13 +133,63 @@ class SessionReader(Protocol):
 
 
 @runtime_checkable
+class OpenSessionReader(Protocol):
+    """An adapter that can read the session that is open in its DAW, for `templates extract --live`."""
+
+    def read_open_plan(self) -> ReadReport:
+        """As SessionReader.read_plan. Raises DawUnreachable when no DAW answers."""
+        ...
+
+
+@runtime_checkable
 class SessionMerger(Protocol):
     """An adapter that can put a plan into a copy of a session that somebody made, for `build --into`."""
+
+    def check_merge(self, session: Path, target: Path) -> None:
+        """Raise what `merge` would raise for this session and this target, before the long work begins."""
+        ...
 
     def merge(self, plan: SessionPlan, session: Path, target: Path) -> WriteReport:
         """Write `target`: everything that is in `session`, and the plan's tracks behind it.
 
         Raises InputError for a session that cannot be used, OutputError when `target` exists.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenderReport:
+    """A session as sound. -inf LUFS means that it is silent or shorter than 0.4 s."""
+
+    path: Path
+    channels: int
+    sample_rate_hz: int
+    length_samples: int
+    integrated_lufs: float
+    true_peak_dbtp: float
+    limits: tuple[Limit, ...] = ()
+
+
+@runtime_checkable
+class PlanRenderer(Protocol):
+    """Plays a plan into a WAV file without a DAW; the adapter called `render` is one."""
+
+    def render(
+        self,
+        plan: SessionPlan,
+        target: Path,
+        *,
+        bus: str | None = None,
+        reference: bool = False,
+        gain_db: float = 0.0,
+        overwrite: bool = False,
+        on_progress: OnProgress = ignore_progress,
+        cancel: CancelToken | None = None,
+    ) -> RenderReport:
+        """The whole session, or one `bus` or return alone, or the `reference` track alone, with `gain_db` at the end.
+
+        Raises UsageError for an unknown bus, InputError for media that don't fit, OutputError when `target` exists
+        and `overwrite` is not given.
         """
         ...
 

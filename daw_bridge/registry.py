@@ -17,6 +17,8 @@ BUILT_IN = {
     "reaper-sends": "daw_bridge_reaper.adapter:SEND_ADAPTER",
     "ardour": "daw_bridge_ardour.adapter:ADAPTER",
     "dawproject": "daw_bridge_dawproject.adapter:ADAPTER",
+    "reaper-live": "daw_bridge_reaper.live.adapter:LIVE_ADAPTER",
+    "render": "daw_bridge_render.adapter:ADAPTER",
 }
 """Adapter name -> `module:attribute`, where the attribute is a SessionAdapter."""
 

@@ -167,7 +167,7 @@ class Parameters:
 
 
 NAME = Text("a name")
-_GAIN = Number(-120, 24)
+_GAIN = Number(-150, 24)
 _MS = Number(0, 5000)
 _ENABLED = Field("enabled", Flag(), "`false` leaves it in the chain, bypassed")
 _FREQUENCY = Field("frequency_hz", Number(10, 24_000), "corner or centre")

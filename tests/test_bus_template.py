@@ -193,7 +193,7 @@ def in_bus(line: str) -> str:
 IN_A_BUS: list[tuple[str, int, str, bool]] = [
     ("gian_db: 1", 5, "unknown key 'gian_db' in bus (did you mean gain_db?)", True),
     ("gain_db: loud", 14, "expected a number, found the text 'loud'", True),
-    ("gain_db: 25", 14, "25 is out of range; allowed: -120 to 24", True),
+    ("gain_db: 25", 14, "25 is out of range; allowed: -150 to 24", True),
     ("gain_db: -inf", 14, "expected a number, found the text '-inf'", True),
     ("pan: -1.01", 10, "-1.01 is out of range; allowed: -1 to 1", True),
     ("mute: yes", 11, "expected true or false, found the text 'yes'", True),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
-from daw_bridge.cli import main
+from daw_bridge.cli.main import main
 
 
 @pytest.fixture(autouse=True)

@@ -101,7 +101,7 @@ def test_the_neutral_template_touches_nothing(names: tuple[str, ...]) -> None:
 def test_the_untouched_dj_session_is_the_record() -> None:
     plan = make_plan(make_set(*FOUR), load_template("dj"), name="song")
     assert not any(effect.enabled for bus in (*plan.buses, plan.mix_bus) for effect in bus.effects)
-    assert {send.gain_db for bus in plan.buses for send in bus.sends} == {-120.0}
+    assert {send.gain_db for bus in plan.buses for send in bus.sends} == {-150.0}
 
 
 def test_karaoke_mutes_the_vocals_and_nothing_but_them_and_their_remains() -> None:

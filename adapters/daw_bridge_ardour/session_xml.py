@@ -65,6 +65,7 @@ def session_text(plan: SessionPlan, name: str, media: Mapping[Path, str]) -> tup
         if strip.kind == "track":
             audio.playlist(playlists, strip, playlist)
     _groups(root, mixer, ids)
+    _click(root, ids)
     _tempo(root, plan)
     root.set("id-counter", str(ids.last + 1))
     root.set("name-counter", "1")
@@ -124,6 +125,15 @@ def _groups(root: ET.Element, mixer: Mixer, ids: Ids) -> None:
         members = " ".join(ids.routes[strip.name] for strip in mixer.strips if strip.group == name)
         fixed = {"id": ids.new(), "name": name, "hidden": 0, "active": 1, "route-active": 1, "color": 0, "rgba": 0}
         node(groups, "RouteGroup", {**fixed, **shared, "routes": members})
+
+
+def _click(root: ET.Element, ids: Ids) -> None:
+    """Where the metronome sounds; without it Ardour warns while loading."""
+    outputs = node(node(root, "Click"), "IO", {"name": "Click", "id": ids.new(), "direction": "Output"})
+    outputs.set("default-type", "audio")
+    for channel in (1, 2):
+        port = node(outputs, "Port", type_="audio", name=f"Click/audio_out {channel}")
+        node(port, "Connection", other=f"system:playback_{channel}")
 
 
 def _tempo(root: ET.Element, plan: SessionPlan) -> None:

@@ -16,6 +16,7 @@ from daw_bridge.adapter import Feature, Limit, Support
 from daw_bridge.errors import InputError
 from daw_bridge.model import Bus, Clip, Colour, SessionPlan, Track
 from daw_bridge.units import samples_to_s
+from daw_bridge.version import __version__
 from daw_bridge_dawproject.devices import DeviceWriter
 from daw_bridge_dawproject.elements import Builder, clean, number
 
@@ -68,8 +69,6 @@ class _Writer:
     def project(self) -> ET.Element:
         add, plan = self._builder.add, self._plan
         root = ET.Element("Project", {"version": FORMAT_VERSION})
-        from daw_bridge import __version__
-
         add(root, "Application", {"name": "daw-bridge", "version": __version__})
         transport = add(root, "Transport")
         self._builder.real(transport, "Tempo", plan.tempo_bpm, "bpm", 20.0, 666.0)

@@ -14,7 +14,7 @@ from daw_bridge.model import SessionPlan
 from daw_bridge_reaper import rpp
 from daw_bridge_reaper.extract import plan_of
 from daw_bridge_reaper.layout import Routing, lay_out
-from daw_bridge_reaper.merge import merged_document
+from daw_bridge_reaper.merge import mergeable, merged_document
 from daw_bridge_reaper.session import ReaperProject
 from daw_bridge_reaper.write import project_document
 
@@ -68,6 +68,11 @@ class ReaperAdapter:
     def read_plan(self, session: Path) -> ReadReport:
         """See SessionReader.read_plan."""
         return plan_of(rpp.load(session), session.stem)
+
+    def check_merge(self, session: Path, target: Path) -> None:
+        """See SessionMerger.check_merge."""
+        require_free(target)
+        mergeable(session, target)
 
     def merge(self, plan: SessionPlan, session: Path, target: Path) -> WriteReport:
         """See SessionMerger.merge."""

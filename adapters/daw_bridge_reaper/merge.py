@@ -27,19 +27,25 @@ def merged_document(
     plan: SessionPlan, session: Path, target: Path, media_path: MediaPath, routing: Routing
 ) -> tuple[Document, tuple[Limit, ...]]:
     """The project at `session` with the plan's tracks added. Raises InputError, OutputError."""
-    document = rpp.load(session)
-    if document.problems:
-        raise InputError(f"{session}: damaged ({document.problems[0]}); open it in REAPER and save it under a new name")
+    document = mergeable(session, target)
     theirs = read_project(document)
-    if session.resolve().parent != target.resolve().parent:
-        _require_absolute_media(document.root, session, target)
-    if sum(track.folder_depth for track in theirs.tracks) > 0:
-        raise InputError(f"{session}: its last folder is never closed; open it in REAPER and save it again")
     ours, limits = lay_out(plan, media_path, routing)
     guids = Guids(hashlib.sha256(f"{rpp.serialise(document)}\0{ours!r}".encode("utf-8", "replace")).hexdigest())
     _add_markers(document.root, ours, guids)
     _add_tracks(document.root, _renumbered(ours.tracks, theirs), len(theirs.tracks), guids)
     return document, (*limits, *_kept_by_the_project(ours, theirs, session))
+
+
+def mergeable(session: Path, target: Path) -> Document:
+    """The project, when a copy of it at `target` can take more tracks. Raises InputError, OutputError."""
+    document = rpp.load(session)
+    if document.problems:
+        raise InputError(f"{session}: damaged ({document.problems[0]}); open it in REAPER and save it under a new name")
+    if session.resolve().parent != target.resolve().parent:
+        _require_absolute_media(document.root, session, target)
+    if sum(track.folder_depth for track in read_project(document).tracks) > 0:
+        raise InputError(f"{session}: its last folder is never closed; open it in REAPER and save it again")
+    return document
 
 
 def _require_absolute_media(root: Chunk, session: Path, target: Path) -> None:

@@ -28,6 +28,7 @@ _DURATION_IS_EXACT = ("mov", "matroska")
 _LOSSLESS = ("alac", "flac", "tta", "wavpack", "ape", "truehd", "mlp")
 _HELD_FRAMES = 3  # the padding of AAC and MP3 is shorter than this many frames
 _SMALLEST_MISS_S = 0.1
+_SMALLEST_LATENESS_S = 0.002
 _INTEGER_SCALES = {"u8": 2.0**7, "s16": 2.0**15, "s32": 2.0**31, "s64": 2.0**63}
 
 
@@ -78,7 +79,7 @@ class AvReader(AudioReader):
                 if known_by_content
                 else not_audio(path)
             )
-        super().__init__(self._describe(first.shape[0], notes))
+        super().__init__(self._describe(first.shape[0], (*notes, *self._late_start())))
         self._blocks = self._trimmed(chain([first], frames))
         self._rest = np.zeros((first.shape[0], 0), dtype=np.float32)
 
@@ -143,6 +144,15 @@ class AvReader(AudioReader):
             raise InputError(
                 f"{self._path}: damaged or cut off, cannot be decoded after {self._where()}; copy or download it again"
             ) from exc
+
+    def _late_start(self) -> tuple[str, ...]:
+        """A remark when a video's sound starts after its picture: sample 0 is always the first of the sound."""
+        pictures = [stream for stream in self._container.streams.video if stream.start_time is not None]
+        if not pictures or self._first_pts is None:
+            return ()
+        picture_s = float(pictures[0].start_time * pictures[0].time_base)
+        late_s = float(self._first_pts * self._stream.time_base) - picture_s
+        return (f"the sound starts {late_s:.3f} s after the picture",) if late_s > _SMALLEST_LATENESS_S else ()
 
     def _where(self) -> str:
         return clock(self._decoded_samples / self._rate_hz if self._decoded_samples else 0.0)

@@ -19,13 +19,18 @@ Subparsers = argparse._SubParsersAction
 def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     """Add the three commands."""
     build = subparsers.add_parser("build", help="mix -> stems -> DAW session, in one folder")
-    _add_separation_options(build)
+    build.add_argument("mix", type=Path, metavar="MIX", help="WAV, AIFF, FLAC, OGG, MP3, M4A, or a video")
+    add_separation_options(build)
     build.add_argument("-t", "--template", metavar="T", help="bus template: a name or a .yaml file (default: band)")
     build.add_argument("--daw", metavar="NAMES", help="one or several, as in reaper,ardour (default: reaper)")
+    build.add_argument(
+        "--into", type=Path, metavar="PROJECT", help="add the tracks to a copy of this session; -o names the copy"
+    )
     build.set_defaults(func=run_build, stems_only=False)
     separate = subparsers.add_parser("separate", help="mix -> stems, no session")
-    _add_separation_options(separate)
-    separate.set_defaults(func=run_build, stems_only=True, template=None, daw=None)
+    separate.add_argument("mix", type=Path, metavar="MIX", help="WAV, AIFF, FLAC, OGG, MP3, M4A, or a video")
+    add_separation_options(separate)
+    separate.set_defaults(func=run_build, stems_only=True, template=None, daw=None, into=None)
     rebuild = subparsers.add_parser("rebuild", help="another session from a finished folder; runs no model")
     rebuild.add_argument("folder", type=Path, metavar="FOLDER", help="a song folder made by build or separate")
     rebuild.add_argument("-t", "--template", metavar="T", help="bus template (default: that of the last session)")
@@ -35,8 +40,8 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     rebuild.set_defaults(func=run_rebuild)
 
 
-def _add_separation_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("mix", type=Path, metavar="MIX", help="WAV, AIFF, FLAC, OGG, MP3, M4A, or a video")
+def add_separation_options(parser: argparse.ArgumentParser) -> None:
+    """What `build`, `separate` and `batch` share."""
     parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="song folder (default: MIX.session beside it)")
     parser.add_argument("--name", help="name of the session (default: that of the mix)")
     parser.add_argument("--force", action="store_true", help="replace files that daw-bridge made in that folder")
@@ -88,7 +93,7 @@ def build_options(args: argparse.Namespace) -> BuildOptions:
         "precision": "fp32" if args.precision == "tf32" else args.precision,
         "template": args.template,
         "daws": () if args.stems_only else _names(args.daw),
-        "output": args.output,
+        "output": None if args.into else args.output,
         "name": args.name,
         "channels": "downmix" if args.downmix else _pair(args.channels),
         "force": args.force,
@@ -113,12 +118,23 @@ def _pair(text: str | None) -> tuple[int, int] | None:
 
 def run_build(args: argparse.Namespace) -> None:
     from daw_bridge.cli.console import working
-    from daw_bridge.workflow import build
+    from daw_bridge.workflow import Into, build, build_into
 
     options = build_options(args)
     with working(args) as (on_progress, cancel):
-        result = build(args.mix, options, on_progress=on_progress, cancel=cancel)
+        if args.into is None:
+            result = build(args.mix, options, on_progress=on_progress, cancel=cancel)
+        else:
+            into = Into(session=args.into, target=_new_session(args))
+            result = build_into(args.mix, into, options, on_progress=on_progress, cancel=cancel)
     _report(args, result)
+
+
+def _new_session(args: argparse.Namespace) -> Path:
+    """Where `--into` writes: never over the session that it adds to."""
+    if args.output is None:
+        raise UsageError(f"--into {args.into}: name the new session with -o, as in -o {args.into.stem}-stems.rpp")
+    return Path(args.output)
 
 
 def run_rebuild(args: argparse.Namespace) -> None:

@@ -9,11 +9,14 @@ import os
 import sys
 from collections.abc import Sequence
 
-from daw_bridge import __version__
 from daw_bridge.errors import DawBridgeError
+from daw_bridge.version import __version__
 
 COMMAND_MODULES: tuple[str, ...] = (
     "build",
+    "batch",
+    "models",
+    "render",
     "evaluate",
     "templates",
     "cache",
@@ -76,7 +79,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(args.func(args) or 0)
     except DawBridgeError as exc:
-        print(f"daw-bridge: {exc}", file=sys.stderr)
+        # One line whatever a file name holds.
+        print(f"daw-bridge: {exc}".replace("\n", "\\n").replace("\r", "\\r"), file=sys.stderr)
         return exc.exit_code
     except KeyboardInterrupt:
         print("daw-bridge: cancelled", file=sys.stderr)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from daw_bridge.errors import TemplateError
+from daw_bridge.errors import OutputError, TemplateError, UsageError
 
 if TYPE_CHECKING:
     from daw_bridge.bus_template import BusTemplate
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add `templates` with its four commands."""
+    """Add `templates` with its commands."""
     from daw_bridge.cli.main import add_output_options
 
     parser = subparsers.add_parser("templates", help="bus templates: list, show, check, JSON Schema for editors")
@@ -35,8 +36,44 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     schema = commands.add_parser("schema", help="the JSON Schema, so that editors complete and check templates")
     schema.set_defaults(func=_schema)
 
-    for command in (listing, show, check, schema):
+    extract = commands.add_parser("extract", help="make a template of a session that you mixed")
+    extract.add_argument("session", nargs="?", type=Path, metavar="SESSION", help="a REAPER project (.rpp)")
+    extract.add_argument("--live", action="store_true", help="the project that is open in REAPER")
+    extract.add_argument("--name", help="name of the template (default: that of the session)")
+    extract.add_argument("--daw", default=None, help="whose session it is (default: reaper)")
+    extract.add_argument("-o", "--output", type=Path, metavar="FILE", help="a new .yaml file (default: print it)")
+    extract.set_defaults(func=_extract)
+
+    for command in (listing, show, check, schema, extract):
         add_output_options(command, default=argparse.SUPPRESS)
+
+
+def _extract(args: argparse.Namespace) -> int:
+    from daw_bridge.files import write_atomic
+    from daw_bridge.workflow import extract_open_template, extract_template
+
+    if args.live == (args.session is not None):
+        raise UsageError("give a session file, or --live for the project that is open in REAPER")
+    if args.output is not None and args.output.exists():
+        raise OutputError(f"{args.output}: exists already; give another name with -o")
+    if args.live:
+        extracted = extract_open_template(daw=args.daw or "reaper-live", name=args.name)
+    else:
+        extracted = extract_template(args.session, daw=args.daw or "reaper", name=args.name)
+    if args.output is not None:
+        write_atomic(args.output, extracted.text)
+    limits = [f"{limit.where}: {limit.feature} {limit.support}: {limit.what}" for limit in extracted.limits]
+    if args.json:
+        path = str(args.output) if args.output else None
+        print(json.dumps({"name": extracted.template.name, "path": path, "text": extracted.text, "limits": limits}))
+        return 0
+    for limit in limits:
+        print(limit, file=sys.stderr)
+    if args.output is None:
+        print(extracted.text, end="")
+    elif not args.quiet:
+        print(f"{args.output}: {_summary(extracted.template)}")
+    return 0
 
 
 def _list(args: argparse.Namespace) -> int:

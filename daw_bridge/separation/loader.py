@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from daw_bridge.errors import DeviceError
 from daw_bridge.files import sha256_of_file
+from daw_bridge.progress import OnProgress, ignore_progress
 from daw_bridge.separation.catalog import ModelInfo, check_stems, model_info
+from daw_bridge.separation.fetch import fetch
 from daw_bridge.separation.memory import Rung
 from daw_bridge.separation.options import SeparationOptions
 from daw_bridge.separation.separator import Separator
-from daw_bridge.separation.weights import bsrnn_path, combined_sha256, find_weights
+from daw_bridge.separation.weights import bsrnn_path, checked_sha256, combined_sha256, find_weights
 
 Note = Callable[[str], None]
 
@@ -22,7 +26,7 @@ class Loaded:
     """A separator and the sha256 of its weights.
 
     `rung` is how it computes, where that can vary; `repeat` makes it compute as an earlier run did, so that a resumed
-    run gives the identical samples.
+    run gives the identical samples. `turn` is held while it computes, where several songs share it.
     """
 
     separator: Separator
@@ -30,6 +34,7 @@ class Loaded:
     rung: Rung | None = None
     repeat: Callable[[Rung], None] | None = None
     segment_s: tuple[float, ...] = ()
+    turn: AbstractContextManager[object] = field(default_factory=nullcontext)
 
 
 def wanted_stems(options: SeparationOptions) -> tuple[str, ...] | None:
@@ -43,25 +48,31 @@ def load(options: SeparationOptions, note: Note) -> Loaded:
     Raises ModelError, WeightsMissing, WeightsCorrupt, DeviceError, UsageError.
     """
     info = model_info(options.model)
+    if options.weights is None:
+        fetch(info)
     if info.family == "demucs":
         return _load_demucs(info, options, note)
     if info.family == "bsrnn":
-        from daw_bridge.separation.bsrnn import load_bsrnn_separator
-
-        path = bsrnn_path(info, options.weights)
-        return _checked(load_bsrnn_separator(info.name, path), _sha256_of_path(path), options)
+        return _load_bsrnn(info, options, note)
+    if options.device not in ("auto", "cpu"):
+        raise DeviceError(f"--device {options.device}: {info.name} computes on the CPU only; leave --device out")
     from daw_bridge.separation.preview import load_preview_separator
 
     return _checked(load_preview_separator(), _sha256_of_path(_preview_folder()), options)
 
 
-def weights_sha256(options: SeparationOptions) -> str:
-    """The sha256 that `load` would report, without building a network: for asking the cache."""
+def weights_sha256(options: SeparationOptions, on_progress: OnProgress = ignore_progress) -> str:
+    """The sha256 that `load` would report, without building a network: for asking the cache.
+
+    Fetches the weights when they are not on this machine. Raises ModelError, WeightsMissing, WeightsCorrupt.
+    """
     info = model_info(options.model)
+    if options.weights is None:
+        fetch(info, on_progress=on_progress)
     if info.family == "demucs":
         found = find_weights(info, options.weights)
         return combined_sha256([sha256_of_file(member.path) for member in found.members])
-    return _sha256_of_path(bsrnn_path(info, options.weights) if info.family == "bsrnn" else _preview_folder())
+    return _sha256_of_bsrnn(info, options) if info.family == "bsrnn" else _sha256_of_path(_preview_folder())
 
 
 def _load_demucs(info: ModelInfo, options: SeparationOptions, note: Note) -> Loaded:
@@ -90,6 +101,31 @@ def _load_demucs(info: ModelInfo, options: SeparationOptions, note: Note) -> Loa
         repeat=separator.repeat if options.batch_segments is None else None,
         segment_s=seconds,
     )
+
+
+def _load_bsrnn(info: ModelInfo, options: SeparationOptions, note: Note) -> Loaded:
+    from daw_bridge.separation.bsrnn import load_bsrnn_separator
+
+    stems = wanted_stems(options)
+    check_stems(stems or (), info.name, info.stems)
+    sha256 = _sha256_of_bsrnn(info, options)
+    separator = load_bsrnn_separator(
+        info.name,
+        bsrnn_path(info, options.weights),
+        options.device,
+        stems=stems,
+        batch_chunks=options.batch_segments,
+        allow_tf32=options.allow_tf32,
+        note=note,
+    )
+    return _checked(separator, sha256, options)
+
+
+def _sha256_of_bsrnn(info: ModelInfo, options: SeparationOptions) -> str:
+    from daw_bridge.separation.bsrnn_weights import weight_files
+
+    files = weight_files(bsrnn_path(info, options.weights), wanted_stems(options))
+    return combined_sha256([checked_sha256(path) for path in files])
 
 
 def _checked(separator: Separator, sha256: str, options: SeparationOptions) -> Loaded:

@@ -156,11 +156,11 @@ def build_network(family: str, args: Sequence[Any], kwargs: dict[str, Any], stat
     fitting = {key: value for key, value in kwargs.items() if key in known}
     try:
         with _Uninitialised():
-            module = network_class(*args, **{**fitting, "rescale": 0})
-        module.load_state_dict(state, assign=True)
+            module = network_class(*args, **{**fitting, "rescale": 0}).float()
+        module.load_state_dict(dict(state))
     except (RuntimeError, TypeError, AssertionError, KeyError, ValueError) as exc:
         raise ModelError(f"the checkpoint does not fit its network {family}: {str(exc).splitlines()[0]}") from exc
-    return Network.of(module.float())
+    return Network.of(module)
 
 
 def keep_sources(network: Network, kept: Sequence[int]) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -23,7 +24,7 @@ from daw_bridge.model import StemSet
 from daw_bridge.progress import CancelToken, OnProgress, Progress, ignore_progress
 from daw_bridge.separation import guard
 from daw_bridge.separation.background import BackgroundWriter
-from daw_bridge.separation.loader import Loaded, load, rung_of, wanted_stems
+from daw_bridge.separation.loader import Loaded, Note, load, rung_of, wanted_stems
 from daw_bridge.separation.mix_source import Mix, open_mix
 from daw_bridge.separation.options import SeparationOptions
 from daw_bridge.separation.residual import Consistency
@@ -31,6 +32,8 @@ from daw_bridge.separation.separator import FloatArray, Separator
 from daw_bridge.separation.work_folder import WorkFolder, check_space
 from daw_bridge.separation.write_stems import INTEGER_BITS, checked_encoding, write_stems
 from daw_bridge.units import SILENCE_DB
+
+LoadModel = Callable[[SeparationOptions, Note], Loaded]
 
 ALGORITHM = "daw-bridge separation 1"
 """Part of every key: raised when the same settings would give other samples."""
@@ -92,28 +95,27 @@ def separate_reference(
     on_progress: OnProgress = ignore_progress,
     cancel: CancelToken | None = None,
     separator: Separator | None = None,
+    load_model: LoadModel = load,
 ) -> SeparationResult:
     """Separate a float32 WAV (mono or stereo, 8 to 192 kHz) into `folder/{prefix}{stem}.wav` (or .flac).
 
     Stems have the reference's rate, channels and exact length. A mono mix is given to the model on both channels and
     comes back as their mean. A run that was killed continues when it is started again with the same arguments, and
-    gives the identical samples. `separator` replaces the model of the options (tests; one load for many songs).
+    gives the identical samples. `separator` replaces the model of the options; `load_model` says where it comes from
+    (a `ModelKeeper` loads once for many songs).
     Raises InputError, OutputError, ModelError, GuardRefused, DeviceError, Busy, Cancelled.
     """
     started = time.monotonic()
     guard.check_options(options)
     guard.refuse_provenance(reference, allow=options.allow_stems)
     run = _Run(options, on_progress, cancel or CancelToken())
-    loaded = run.load(separator)
+    loaded = run.load(separator, load_model)
     header = {"model": options.model, "rung": asdict(loaded.rung) if loaded.rung else None}
     parts = {**_sample_settings(options), "reference": sha256_of_file(reference), "weights": loaded.weights_sha256}
     done = False
     with ExitStack() as scope:
         work = WorkFolder(folder, _digest(parts)[:16], header)
         scope.callback(lambda: work.release(remove=done))
-        recorded = rung_of(work.header.get("rung"))
-        if loaded.repeat is not None and recorded is not None:
-            loaded.repeat(recorded)
         mix = scope.enter_context(
             open_mix(
                 reference,
@@ -125,7 +127,11 @@ def separate_reference(
             )
         )
         consistency = run.consistency(loaded.separator)
-        resumed = run.compute(mix, loaded.separator, work, consistency)
+        recorded = rung_of(work.header.get("rung"))
+        with loaded.turn:
+            if loaded.repeat is not None and recorded is not None:
+                loaded.repeat(recorded)
+            resumed = run.compute(mix, loaded.separator, work, consistency)
         stems = run.write(reference, folder, loaded.separator, work, consistency, prefix, provenance)
         depth_db = run.verify(stems, options.residual)
         done = True
@@ -161,10 +167,10 @@ class _Run:
         self.on_progress(replace(self._last, note=text))
         self._last = replace(self._last, note="")
 
-    def load(self, separator: Separator | None) -> Loaded:
+    def load(self, separator: Separator | None, load_model: LoadModel) -> Loaded:
         if separator is not None:
             return Loaded(separator=separator, weights_sha256=str(getattr(separator, "weights_sha256", "")))
-        return load(self.options, self.note)
+        return load_model(self.options, self.note)
 
     def kept(self, separator: Separator) -> list[int]:
         """Which of the separator's stems are asked for, in its order."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from daw_bridge.errors import ModelError, WeightsCorrupt, WeightsMissing
+from daw_bridge.files import sha256_of_file
 from daw_bridge.paths import user_cache_dir
 from daw_bridge.separation.catalog import ModelInfo
 from daw_bridge.separation.checkpoint import SUFFIXES, Checkpoint, read_checkpoint
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from daw_bridge.separation.networks import Network
 
 CHECKSUM_FILE = "sha256.json"
+HUB_NAMESPACE = "adefossez"
+"""Whose repositories on the Hugging Face hub demucs 4.1 loads from."""
 
 
 def weights_home() -> Path:
@@ -173,7 +176,7 @@ def _demucs_caches(info: ModelInfo) -> list[Path]:
     if not info.signatures:
         return []
     hub = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface") / "hub"
-    repository = hub / f"models--adefossez--{hub_name(info.name)}" / "snapshots"
+    repository = hub / f"models--{HUB_NAMESPACE}--{hub_name(info.name)}" / "snapshots"
     torch_home = Path(os.environ.get("TORCH_HOME") or Path.home() / ".cache" / "torch")
     snapshots = sorted(repository.iterdir()) if repository.is_dir() else []
     return [*snapshots, torch_home / "hub" / "checkpoints"]
@@ -252,6 +255,17 @@ def bsrnn_path(info: ModelInfo, given: Path | None = None, *, home: Path | None 
             raise WeightsMissing(f"{given}: no such file or folder; --weights takes a checkpoint or the folder of one")
         return given
     folder = (home or weights_home()) / info.name
-    if folder.is_dir() and any(folder.iterdir()):
+    if (folder / CHECKSUM_FILE).is_file():  # written last: a fetch that was killed half-way is none
         return folder
     raise missing(info)
+
+
+def checked_sha256(path: Path) -> str:
+    """The sha256 of a weights file; WeightsCorrupt if its folder's list, written when it was fetched, says another."""
+    digest, recorded = sha256_of_file(path), _recorded(path.parent).get(path.name, "")
+    if recorded and recorded != digest:
+        raise WeightsCorrupt(
+            f"{path}: sha256 is {digest[:8]}..., it was {recorded[:8]}... when it was fetched; "
+            "delete the folder and fetch it again with: daw-bridge models fetch"
+        )
+    return digest

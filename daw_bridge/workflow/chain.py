@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from daw_bridge import __version__
 from daw_bridge.archive import (
     Claim,
     SongFolder,
@@ -24,8 +23,10 @@ from daw_bridge.manifest import Manifest, read_manifest, write_manifest
 from daw_bridge.progress import CancelToken, OnProgress, Progress, ignore_progress
 from daw_bridge.separation.catalog import ModelInfo, check_stems, model_info
 from daw_bridge.separation.guard import check_options, refuse_provenance
-from daw_bridge.separation.loader import wanted_stems, weights_sha256
+from daw_bridge.separation.loader import load, wanted_stems, weights_sha256
 from daw_bridge.separation.options import SeparationOptions
+from daw_bridge.separation.run import LoadModel
+from daw_bridge.version import __version__
 from daw_bridge.workflow.ingest import Ingested, ingest
 from daw_bridge.workflow.options import BuildOptions, BuildResult
 from daw_bridge.workflow.sessions import choose_template, load_adapters, write_sessions
@@ -47,6 +48,7 @@ class _Run:
     name: str
     song: SongFolder
     request: dict[str, Any]
+    load_model: LoadModel
     on_progress: OnProgress
     cancel: CancelToken
 
@@ -71,12 +73,14 @@ def build(
     *,
     on_progress: OnProgress = ignore_progress,
     cancel: CancelToken | None = None,
+    load_model: LoadModel = load,
 ) -> BuildResult:
     """A song folder with stems, archived mix and one session for each of `options.daws`.
 
-    Interrupted, the same call continues it and gives the same samples. Raises InputError, OutputError, TemplateError,
-    ModelError, GuardRefused, DeviceError, DawError, Busy, Cancelled; whatever is wrong with the request or the mix is
-    raised before anything is left on the disk.
+    `load_model` may be a `ModelKeeper`, to load once for many songs. Interrupted, the same call continues it and
+    gives the same samples. Raises InputError, OutputError, TemplateError, ModelError, GuardRefused, DeviceError,
+    DawError, Busy, Cancelled; whatever is wrong with the request or the mix is raised before anything is left on
+    the disk.
     """
     started = time.monotonic()
     mix, options, cancel = Path(mix), options or BuildOptions(), cancel or CancelToken()
@@ -88,7 +92,7 @@ def build(
     model = model_info(options.model)
     if options.weights is None:  # weights of one's own may give other stems
         check_stems(wanted_stems(options) or (), model.name, model.stems)
-    digest = weights_sha256(options)
+    digest = weights_sha256(options, on_progress)
     root = options.output or mix.with_name(f"{safe_name(mix.stem)}{SONG_FOLDER_SUFFIX}")
     name = safe_name(options.name or mix.stem)
     run = _Run(
@@ -100,6 +104,7 @@ def build(
         name=name,
         song=SongFolder(root, name.replace(" ", "_")),
         request=_request(mix, options, digest),
+        load_model=load_model,
         on_progress=on_progress,
         cancel=cancel,
     )
@@ -198,10 +203,11 @@ def _with_stems(run: _Run, claim: Claim) -> Manifest:
         run.options,
         weights_sha256=run.weights_sha256,
         cache=StemCache() if run.options.use_cache else None,
+        load_model=run.load_model,
         on_progress=_keeping(claim, run.on_progress),
         cancel=run.cancel,
     )
-    return replace(manifest, stems=made.stems, separation=made.record)
+    return replace(manifest, stems=made.stems, separation=made.record, reference=made.reference)
 
 
 def _keeping(claim: Claim, on_progress: OnProgress) -> OnProgress:

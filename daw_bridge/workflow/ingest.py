@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from daw_bridge.archive import SongFolder, archive_original
@@ -56,7 +56,6 @@ def ingest(
 
 
 def _reference_file(song: SongFolder, decoded: DecodedAudio, channels: ChannelChoice) -> ReferenceFile:
-    loudness = None if decoded.silent else measure(song.unchecked_reference)
     return ReferenceFile(
         file=song.relative(song.reference),
         audio_sha256=decoded.audio_sha256,
@@ -65,9 +64,21 @@ def _reference_file(song: SongFolder, decoded: DecodedAudio, channels: ChannelCh
         length_samples=decoded.length_samples,
         channel_choice="all" if channels is None else str(channels),
         silent=decoded.silent,
-        integrated_lufs=_finite(loudness.integrated_lufs) if loudness else None,
-        true_peak_dbtp=_finite(loudness.true_peak_dbtp) if loudness else None,
+        integrated_lufs=None,
+        true_peak_dbtp=None,
         notes=decoded.notes,
+    )
+
+
+def with_loudness(reference: ReferenceFile, path: Path) -> ReferenceFile:
+    """The same with the integrated loudness and true peak of `path`; a silent mix has neither."""
+    if reference.silent:
+        return reference
+    loudness = measure(path)
+    return replace(
+        reference,
+        integrated_lufs=_finite(loudness.integrated_lufs),
+        true_peak_dbtp=_finite(loudness.true_peak_dbtp),
     )
 
 

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from daw_bridge import __version__
 from daw_bridge.archive import SongFolder
 from daw_bridge.cache import CacheEntry, StemCache
 from daw_bridge.files import sha256_of_file
 from daw_bridge.manifest import ReferenceFile, SeparationRecord, StemFile
 from daw_bridge.progress import CancelToken, OnProgress
 from daw_bridge.separation.options import SeparationOptions
-from daw_bridge.separation.run import SeparationResult, separate_reference, separation_key
+from daw_bridge.separation.run import LoadModel, SeparationResult, separate_reference, separation_key
+from daw_bridge.version import __version__
+from daw_bridge.workflow.ingest import with_loudness
 
 
 @dataclass(frozen=True, slots=True)
 class MadeStems:
+    """The stems, how they were made, and the reference with its loudness (measured once, then cached with them)."""
+
     stems: tuple[StemFile, ...]
     record: SeparationRecord
+    reference: ReferenceFile
 
 
 def make_stems(
@@ -31,6 +35,7 @@ def make_stems(
     *,
     weights_sha256: str,
     cache: StemCache | None,
+    load_model: LoadModel,
     on_progress: OnProgress,
     cancel: CancelToken,
 ) -> MadeStems:
@@ -38,7 +43,7 @@ def make_stems(
     key = separation_key(reference.audio_sha256, options, weights_sha256)
     entry = cache.find(key) if cache is not None else None
     if cache is not None and entry is not None:
-        return _from_cache(song, cache, entry)
+        return _from_cache(song, cache, entry, reference)
     result = separate_reference(
         song.reference,
         song.audio_dir,
@@ -47,15 +52,18 @@ def make_stems(
         provenance=f"daw-bridge {__version__} model={options.model} weights={weights_sha256[:16]}",
         on_progress=on_progress,
         cancel=cancel,
+        load_model=load_model,
     )
-    made = _from_result(song, result)
+    made = _from_result(song, result, with_loudness(reference, song.reference))
     if cache is not None:
         files = {f"{stem.name}{Path(stem.file).suffix}": song.root / stem.file for stem in made.stems}
-        cache.store(key, files, {"stems": [asdict(stem) for stem in made.stems], "separation": asdict(made.record)})
+        levels = {name: getattr(made.reference, name) for name in ("integrated_lufs", "true_peak_dbtp")}
+        stems = [asdict(stem) for stem in made.stems]
+        cache.store(key, files, {"stems": stems, "separation": asdict(made.record), "loudness": levels})
     return made
 
 
-def _from_result(song: SongFolder, result: SeparationResult) -> MadeStems:
+def _from_result(song: SongFolder, result: SeparationResult, reference: ReferenceFile) -> MadeStems:
     stems = tuple(
         StemFile(
             name=stem.name,
@@ -77,10 +85,10 @@ def _from_result(song: SongFolder, result: SeparationResult) -> MadeStems:
         from_cache=False,
         notes=tuple(result.notes),
     )
-    return MadeStems(stems, record)
+    return MadeStems(stems, record, reference)
 
 
-def _from_cache(song: SongFolder, cache: StemCache, entry: CacheEntry) -> MadeStems:
+def _from_cache(song: SongFolder, cache: StemCache, entry: CacheEntry, reference: ReferenceFile) -> MadeStems:
     stems = []
     song.audio_dir.mkdir(exist_ok=True)
     for cached in entry.record["stems"]:
@@ -90,7 +98,7 @@ def _from_cache(song: SongFolder, cache: StemCache, entry: CacheEntry) -> MadeSt
         stems.append(StemFile(**{**cached, "file": song.relative(target)}))
     kept: dict[str, Any] = entry.record["separation"]
     record = SeparationRecord(**{**kept, "from_cache": True, "notes": tuple(kept["notes"])})
-    return MadeStems(tuple(stems), record)
+    return MadeStems(tuple(stems), record, replace(reference, **entry.record["loudness"]))
 
 
 def _versions() -> dict[str, str]:

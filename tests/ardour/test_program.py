@@ -66,6 +66,25 @@ def test_every_process_gets_the_flag_against_the_avx512_crash(tmp_path: Path) ->
     assert run_ardour([shown], timeout_s=10).strip() == "flags=0"
 
 
+def test_exports_keep_the_users_settings_but_for_the_port_resampler(
+    tmp_path: Path, session: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With it Ardour now and then aligns sends 16 samples late."""
+    own = tmp_path / "settings" / "ardour7" / "config"
+    own.parent.mkdir(parents=True)
+    options = '<Option name="a" value="b"/><Option name="port-resampler-quality" value="17"/>'
+    text = f"<Ardour><Config>{options}</Config></Ardour>"
+    own.write_text(text)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "settings"))
+    program = pretend(tmp_path, f'cp "$XDG_CONFIG_HOME/ardour7/config" {tmp_path}/used; echo x > "$4"')
+    export_session(session, tmp_path / "out.wav", ardour=program)
+    used = (tmp_path / "used").read_text()
+    assert '<Option name="a" value="b" />' in used
+    assert used.count("port-resampler-quality") == 1
+    assert '<Option name="port-resampler-quality" value="0" />' in used
+    assert own.read_text() == text
+
+
 def test_a_crash_in_mid_export_leaves_no_file(tmp_path: Path, session: Path) -> None:
     """What 7.3 does on AVX-512: a full-size file is written, then the process aborts."""
     program = pretend(tmp_path, 'echo half > "$4"; echo "malloc(): invalid size" >&2; kill -ABRT $$')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -133,7 +134,7 @@ def test_a_file_without_samples_is_refused(tmp_path: Path, name: str) -> None:
 
 
 def test_a_video_without_sound_is_refused_and_with_two_sounds_says_so(tmp_path: Path) -> None:
-    def video(name: str, sounds: int) -> Path:
+    def video(name: str, sounds: int, late_samples: int = 0) -> Path:
         with av.open(str(tmp_path / name), "w") as output:
             picture = output.add_stream("mpeg4", rate=25, width=32, height=32, pix_fmt="yuv420p")
             streams = [output.add_stream("aac", rate=48_000, layout="stereo") for _ in range(sounds)]
@@ -144,7 +145,8 @@ def test_a_video_without_sound_is_refused_and_with_two_sounds_says_so(tmp_path: 
             for stream in streams:
                 for index in range(9):
                     sound = av.AudioFrame.from_ndarray(np.zeros((2, 1024), np.float32), "fltp", "stereo")
-                    sound.sample_rate, sound.pts = 48_000, index * 1024
+                    sound.sample_rate, sound.pts = 48_000, index * 1024 + late_samples
+                    sound.time_base = Fraction(1, 48_000)
                     output.mux(stream.encode(sound))
             for stream in (picture, *streams):
                 output.mux(stream.encode(None))
@@ -154,6 +156,8 @@ def test_a_video_without_sound_is_refused_and_with_two_sounds_says_so(tmp_path: 
         open_audio(video("mute.mp4", 0))
     assert probe(video("one.mp4", 1)).notes == ()
     assert probe(video("two.mp4", 2)).notes == ("2 audio streams; the first one is used",)
+    late = probe(video("late.mp4", 1, late_samples=48_000 + 1024))  # the encoder's priming comes 1024 samples before
+    assert late.notes == ("the sound starts 1.000 s after the picture",)
 
 
 def test_files_written_to_a_pipe_have_no_length_and_are_read_to_their_end(tmp_path: Path) -> None:

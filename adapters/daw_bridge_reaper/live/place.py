@@ -1,0 +1,295 @@
+"""Put a layout into the open project: every property by the call that the ReaScript API documents for it.
+
+Tracks that an earlier run of the same session made are found by an id that is stored on them (`P_EXT`, part of the
+track and so of REAPER's undo), and are set again instead of doubled; what the user added to them stays.
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass, field
+
+from daw_bridge.adapter import Feature, Limit
+from daw_bridge.errors import DawError
+from daw_bridge.model import Colour
+from daw_bridge_reaper import rpp
+from daw_bridge_reaper.effects import Notes
+from daw_bridge_reaper.live.api import RECEIVE, TRACK_SEND, Pointer, Project, ReaScriptError
+from daw_bridge_reaper.plugin_state import OWN_CHUNK, PARAMETER_LIST, STOCK, VstState, decode_block, stock_state
+from daw_bridge_reaper.session import Fx, RawFx, ReaperItem, ReaperMarker, ReaperProject, ReaperReceive, ReaperTrack
+from daw_bridge_reaper.stock_state import decode_parameters
+
+ID_KEY = "P_EXT:daw_bridge"
+NEW_INSTANCE = -1
+SOLO_IN_PLACE = 2
+COLOUR_SET = 0x1000000
+GROUPED = ("VOLUME", "PAN", "MUTE", "SOLO")
+
+
+@dataclass(slots=True)
+class Placer:
+    """One layout on its way into `project`. `step` says in words what is being done, for errors."""
+
+    project: Project
+    layout: ReaperProject
+    session_id: str
+    step: str = "looking at the project"
+    limits: list[Limit] = field(default_factory=list)
+    tracks: list[Pointer] = field(default_factory=list)
+
+    def id_of(self, track: ReaperTrack) -> str:
+        return f"{self.session_id}/{track.key}"
+
+    def find(self) -> list[Pointer]:
+        """The tracks of an earlier run, in the layout's order; empty when there are none.
+
+        Raises DawError when only some are left or they were moved: then nothing says where the others belong.
+        """
+        found: list[tuple[int, str, Pointer]] = []
+        for place, track in enumerate(self.project.tracks()):
+            mark = self.project.text(track, ID_KEY)
+            if mark.startswith(f"{self.session_id}/"):
+                found.append((place, mark, track))
+        if not found:
+            return []
+        first = found[0][0]
+        wanted = [(first + place, self.id_of(track)) for place, track in enumerate(self.layout.tracks)]
+        if [(place, mark) for place, mark, _ in found] != wanted:
+            raise DawError(
+                "the project holds an earlier session of this song with other or moved tracks; delete those tracks "
+                "in REAPER (or undo), or build under another --name"
+            )
+        return [track for _, _, track in found]
+
+    def place(self) -> None:
+        """Make or update everything; the caller opens and closes the undo step."""
+        self.tracks = self.find()
+        fresh = not self.tracks
+        if fresh:
+            self._insert()
+        for pointer, track in zip(self.tracks, self.layout.tracks, strict=True):
+            self._properties(pointer, track)
+        for pointer, track in zip(self.tracks, self.layout.tracks, strict=True):
+            self._folder(pointer, track)
+        for pointer, track in zip(self.tracks, self.layout.tracks, strict=True):
+            self._items(pointer, track, fresh=fresh)
+            self._chain(pointer, track, fresh=fresh)
+            self._receives(pointer, track, fresh=fresh)
+        if fresh:
+            for marker in self.layout.markers:
+                self._marker(marker)
+
+    def _do(self, step: str) -> None:
+        self.step = step
+
+    def _insert(self) -> None:
+        self._do("inserting tracks")
+        project = self.project
+        existing = list(project.tracks())
+        depth = sum(int(project.value(track, "I_FOLDERDEPTH")) for track in existing)
+        # Behind the last track, or on top when the last folder of the project is open.
+        start = len(existing) if depth == 0 else 0
+        for place in range(len(self.layout.tracks)):
+            project.call("InsertTrackAtIndex", start + place, False)
+        for place, track in enumerate(self.layout.tracks):
+            pointer = Pointer(project.call("GetTrack", project.id, start + place))
+            if pointer.is_null:
+                raise ReaScriptError("REAPER made no track")
+            project.set_text(pointer, ID_KEY, self.id_of(track))
+            self.tracks.append(pointer)
+
+    def _properties(self, pointer: Pointer, track: ReaperTrack) -> None:
+        self._do(f"setting up the track {track.name!r}")
+        project = self.project
+        project.set_text(pointer, "P_NAME", track.name)
+        for key, value in (
+            ("D_VOL", track.gain_linear),
+            ("D_PAN", track.pan),
+            ("D_PANLAW", 1.0),
+            ("B_MUTE", int(track.mute)),
+            ("I_SOLO", SOLO_IN_PLACE if track.solo else 0),
+            ("I_NCHAN", track.channels),
+            ("B_MAINSEND", int(track.main_send)),
+            ("C_BEATATTACHMODE", 0),
+            ("I_CUSTOMCOLOR", self._native(track.colour)),
+        ):
+            project.set_value(pointer, key, value)
+        if track.group_mask:
+            for what in GROUPED:
+                for role in ("LEAD", "FOLLOW"):
+                    bits = track.group_mask
+                    project.call("GetSetTrackGroupMembership", pointer, f"{what}_{role}", bits, bits)
+
+    def _native(self, colour: Colour | None) -> int:
+        if colour is None:
+            return 0
+        return int(self.project.call("ColorToNative", colour.red, colour.green, colour.blue)) | COLOUR_SET
+
+    def _folder(self, pointer: Pointer, track: ReaperTrack) -> None:
+        self._do(f"setting the folder of {track.name!r}")
+        self.project.set_value(pointer, "I_FOLDERDEPTH", track.folder_depth)
+
+    def _items(self, pointer: Pointer, track: ReaperTrack, *, fresh: bool) -> None:
+        self._do(f"placing the audio of {track.name!r}")
+        if not fresh:
+            for place in reversed(range(int(self.project.call("CountTrackMediaItems", pointer)))):
+                item = Pointer(self.project.call("GetTrackMediaItem", pointer, place))
+                if self.project.call("GetSetMediaItemInfo_String", item, ID_KEY, "", False)[3] == self.session_id:
+                    self.project.call("DeleteTrackMediaItem", pointer, item)
+        for wanted in track.items:
+            self._item(pointer, wanted)
+
+    def _item(self, pointer: Pointer, wanted: ReaperItem) -> None:
+        call = self.project.call
+        source = Pointer(call("PCM_Source_CreateFromFile", wanted.path))
+        if source.is_null:
+            raise ReaScriptError(f"REAPER cannot open {wanted.path}; is the file still there?")
+        item = Pointer(call("AddMediaItemToTrack", pointer))
+        take = Pointer(call("AddTakeToMediaItem", item))
+        if not call("SetMediaItemTake_Source", take, source):
+            raise ReaScriptError(f"REAPER cannot use {wanted.path}")
+        for key, value in (
+            ("D_POSITION", wanted.position_s),
+            ("D_LENGTH", wanted.length_s),
+            ("B_LOOPSRC", int(wanted.loop)),
+            ("D_FADEINLEN", wanted.fade_in_s),
+            ("D_FADEOUTLEN", wanted.fade_out_s),
+            # -1 switches the automatic cross-fade off that REAPER may add to new items.
+            ("D_FADEINLEN_AUTO", -1.0),
+            ("D_FADEOUTLEN_AUTO", -1.0),
+            ("C_BEATATTACHMODE", 0),
+            ("B_MUTE", int(wanted.mute)),
+        ):
+            self._require(call("SetMediaItemInfo_Value", item, key, value), key)
+        for key, value in (
+            ("D_STARTOFFS", wanted.offset_s),
+            ("D_PLAYRATE", wanted.play_rate),
+            ("D_VOL", wanted.gain_linear),
+            ("D_PANLAW", 1.0),
+        ):
+            self._require(call("SetMediaItemTakeInfo_Value", take, key, value), key)
+        call("GetSetMediaItemTakeInfo_String", take, "P_NAME", wanted.name, True)
+        call("GetSetMediaItemInfo_String", item, ID_KEY, self.session_id, True)
+        call("UpdateItemInProject", item)
+
+    def _require(self, taken: object, key: str) -> None:
+        if not taken:
+            raise ReaScriptError(f"REAPER did not take {key}")
+
+    def _chain(self, pointer: Pointer, track: ReaperTrack, *, fresh: bool) -> None:
+        if not fresh:
+            self._do(f"taking the plug-ins off {track.name!r}")
+            for place in reversed(range(int(self.project.call("TrackFX_GetCount", pointer)))):
+                self.project.call("TrackFX_Delete", pointer, place)
+        notes = Notes(track.name, self.limits)
+        for fx in track.fx:
+            state = _live_state(fx)
+            self._do(f"adding {state.title} to {track.name!r}")
+            place = int(self.project.call("TrackFX_AddByName", pointer, state.title, False, NEW_INSTANCE))
+            if place < 0:
+                if not isinstance(fx, RawFx):
+                    raise ReaScriptError(f"REAPER has no {state.title}")
+                notes.lost(Feature.PLUGIN, f"REAPER has no plug-in called {state.title}")
+                continue
+            self._state(pointer, place, state, notes)
+            if not fx.enabled:
+                self.project.call("TrackFX_SetEnabled", pointer, place, False)
+
+    def _state(self, pointer: Pointer, place: int, state: _LiveState, notes: Notes) -> None:
+        call = self.project.call
+        if state.chunk is not None:
+            text = base64.b64encode(state.chunk).decode("ascii")
+            if not call("TrackFX_SetNamedConfigParm", pointer, place, "vst_chunk", text):
+                notes.bent(Feature.PLUGIN, f"{state.title} did not take its state and has its own defaults")
+        for parameter, value in state.parameters:
+            if not call("TrackFX_SetParam", pointer, place, parameter, value):
+                notes.bent(Feature.PLUGIN, f"{state.title} has no parameter {parameter}")
+        for pin, mask in enumerate(state.pins):
+            call("TrackFX_SetPinMappings", pointer, place, 0, pin, mask & 0xFFFFFFFF, mask >> 32)
+
+    def _receives(self, pointer: Pointer, track: ReaperTrack, *, fresh: bool) -> None:
+        self._do(f"routing to {track.name!r}")
+        call = self.project.call
+        if not fresh:
+            ours = {track.address for track in self.tracks}
+            for place in reversed(range(int(call("GetTrackNumSends", pointer, RECEIVE)))):
+                if self.project.source_of(pointer, place) in ours:
+                    call("RemoveTrackSend", pointer, RECEIVE, place)
+        for receive in track.receives:
+            self._receive(pointer, receive)
+
+    def _receive(self, pointer: Pointer, receive: ReaperReceive) -> None:
+        source = self.tracks[receive.source]
+        place = int(self.project.call("CreateTrackSend", source, pointer))
+        if place < 0:
+            raise ReaScriptError("REAPER made no send")
+        for key, value in (
+            ("D_VOL", receive.gain_linear),
+            ("D_PAN", receive.pan),
+            ("B_MUTE", int(receive.mute)),
+            ("I_SENDMODE", receive.mode),
+            ("I_SRCCHAN", receive.source_channel),
+            ("I_DSTCHAN", receive.target_channel),
+        ):
+            self._require(
+                self.project.call("SetTrackSendInfo_Value", source, TRACK_SEND, place, key, value), f"send {key}"
+            )
+
+    def _marker(self, marker: ReaperMarker) -> None:
+        self._do(f"setting the marker {marker.name!r}")
+        end_s = marker.position_s if marker.end_s is None else marker.end_s
+        place = self.project.call(
+            "AddProjectMarker2",
+            self.project.id,
+            marker.end_s is not None,
+            marker.position_s,
+            end_s,
+            marker.name,
+            -1,
+            self._native(marker.colour),
+        )
+        if int(place) < 0:
+            raise ReaScriptError("REAPER made no marker")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _LiveState:
+    """How a plug-in is made by calls: its name to add it by, then its chunk, its parameters, its input pins."""
+
+    title: str
+    chunk: bytes | None = None
+    parameters: tuple[tuple[int, float], ...] = ()
+    pins: tuple[int, ...] = ()
+
+
+def _live_state(fx: Fx) -> _LiveState:
+    if isinstance(fx, RawFx):
+        return _raw_state(fx)
+    plugin = STOCK[fx.plugin]
+    state = stock_state(plugin, fx.data, fx.sidechain_channel)
+    pins = state.input_masks if fx.sidechain_channel is not None else ()
+    return _vst_state(fx.plugin, state, pins)
+
+
+def _vst_state(title: str, state: VstState, pins: tuple[int, ...]) -> _LiveState:
+    if state.storage == OWN_CHUNK:
+        return _LiveState(title=title, chunk=state.data, pins=pins)
+    values = tuple(enumerate(decode_parameters(state.data))) if state.storage == PARAMETER_LIST else ()
+    return _LiveState(title=title, parameters=values, pins=pins)
+
+
+def _raw_state(fx: RawFx) -> _LiveState:
+    chunk = rpp.parse(fx.chunk, "plug-in").root
+    tokens = [*chunk.tokens, "", ""]
+    lines = [part for part in chunk.body if isinstance(part, rpp.Line)]
+    if tokens[0] == "JS":
+        sliders = lines[0].tokens if lines else []
+        values = tuple((slot, rpp.to_float(text)) for slot, text in enumerate(sliders) if text != "-")
+        return _LiveState(title=f"JS: {tokens[1]}", parameters=values)
+    if tokens[0] != "VST":
+        return _LiveState(title=tokens[1])
+    try:
+        state = decode_block(line.text for line in lines)
+        return _vst_state(tokens[1], state, state.input_masks)
+    except (DawError, ValueError):
+        return _LiveState(title=tokens[1])

@@ -1,0 +1,194 @@
+"""What the open project holds, read by the API into the same values as a project file, and the differences."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+
+from daw_bridge.adapter import Feature, Limit
+from daw_bridge.model import Colour
+from daw_bridge_reaper.effects import Notes
+from daw_bridge_reaper.live.api import RECEIVE, Pointer, Project
+from daw_bridge_reaper.live.place import COLOUR_SET
+from daw_bridge_reaper.plugin_state import OWN_CHUNK, STOCK
+from daw_bridge_reaper.session import (
+    Fx,
+    RawFx,
+    ReaperItem,
+    ReaperReceive,
+    ReaperTrack,
+    VstFx,
+)
+from daw_bridge_reaper.stock_state import ReaComp, ReaEq, decode_parameters, encode_parameters
+
+_BUFFER = 65536
+
+
+def read_tracks(project: Project, tracks: Sequence[Pointer]) -> list[ReaperTrack]:
+    """The given tracks; receives from others are left out, the rest counts within `tracks`."""
+    index = {pointer.address: place for place, pointer in enumerate(tracks)}
+    return [_track(project, pointer, index) for pointer in tracks]
+
+
+def _track(project: Project, pointer: Pointer, index: dict[int, int]) -> ReaperTrack:
+    value = project.value
+    return ReaperTrack(
+        name=project.text(pointer, "P_NAME"),
+        folder_depth=int(value(pointer, "I_FOLDERDEPTH")),
+        gain_linear=value(pointer, "D_VOL"),
+        pan=value(pointer, "D_PAN"),
+        mute=value(pointer, "B_MUTE") != 0,
+        solo=value(pointer, "I_SOLO") != 0,
+        channels=int(value(pointer, "I_NCHAN")),
+        main_send=value(pointer, "B_MAINSEND") != 0,
+        colour=_colour(project, int(value(pointer, "I_CUSTOMCOLOR"))),
+        group_mask=int(project.call("GetSetTrackGroupMembership", pointer, "VOLUME_LEAD", 0, 0)) & 0xFFFFFFFF,
+        items=tuple(_items(project, pointer)),
+        receives=tuple(_receives(project, pointer, index)),
+        fx=tuple(_chain(project, pointer)),
+    )
+
+
+def _colour(project: Project, native: int) -> Colour | None:
+    if not native & COLOUR_SET:
+        return None
+    _, red, green, blue = project.call("ColorFromNative", native & 0xFFFFFF, 0, 0, 0)
+    return Colour(red=int(red), green=int(green), blue=int(blue))
+
+
+def _items(project: Project, pointer: Pointer) -> Iterator[ReaperItem]:
+    call = project.call
+    for place in range(int(call("CountTrackMediaItems", pointer))):
+        item = Pointer(call("GetTrackMediaItem", pointer, place))
+        take = Pointer(call("GetActiveTake", item))
+        if take.is_null:
+            continue
+        source = Pointer(call("GetMediaItemTake_Source", take))
+        path = "" if source.is_null else str(call("GetMediaSourceFileName", source, "", 4096)[1])
+        yield ReaperItem(
+            path=path,
+            name=str(call("GetSetMediaItemTakeInfo_String", take, "P_NAME", "", False)[3]),
+            position_s=float(call("GetMediaItemInfo_Value", item, "D_POSITION")),
+            length_s=float(call("GetMediaItemInfo_Value", item, "D_LENGTH")),
+            offset_s=float(call("GetMediaItemTakeInfo_Value", take, "D_STARTOFFS")),
+            play_rate=float(call("GetMediaItemTakeInfo_Value", take, "D_PLAYRATE")),
+            gain_linear=float(call("GetMediaItemTakeInfo_Value", take, "D_VOL")),
+            fade_in_s=float(call("GetMediaItemInfo_Value", item, "D_FADEINLEN")),
+            fade_out_s=float(call("GetMediaItemInfo_Value", item, "D_FADEOUTLEN")),
+            loop=call("GetMediaItemInfo_Value", item, "B_LOOPSRC") != 0,
+            mute=call("GetMediaItemInfo_Value", item, "B_MUTE") != 0,
+        )
+
+
+def _receives(project: Project, pointer: Pointer, index: dict[int, int]) -> Iterator[ReaperReceive]:
+    call = project.call
+
+    def number(place: int, key: str) -> float:
+        return float(call("GetTrackSendInfo_Value", pointer, RECEIVE, place, key))
+
+    for place in range(int(call("GetTrackNumSends", pointer, RECEIVE))):
+        source = project.source_of(pointer, place)
+        if source in index:
+            yield ReaperReceive(
+                source=index[source],
+                gain_linear=number(place, "D_VOL"),
+                pan=number(place, "D_PAN"),
+                mode=int(number(place, "I_SENDMODE")),
+                mute=number(place, "B_MUTE") != 0,
+                source_channel=int(number(place, "I_SRCCHAN")),
+                target_channel=int(number(place, "I_DSTCHAN")),
+            )
+
+
+def _chain(project: Project, pointer: Pointer) -> Iterator[Fx]:
+    call = project.call
+    for place in range(int(call("TrackFX_GetCount", pointer))):
+        title = str(call("TrackFX_GetFXName", pointer, place, "", 512)[3])
+        enabled = bool(call("TrackFX_GetEnabled", pointer, place))
+        plugin = next((each for each in STOCK.values() if f"{each.name} (Cockos)" in title), None)
+        if plugin is None:
+            yield RawFx(chunk=title, enabled=enabled)
+            continue
+        if plugin.storage == OWN_CHUNK:
+            answer = call("TrackFX_GetNamedConfigParm", pointer, place, "vst_chunk", "", _BUFFER)
+            data = _unpacked(str(answer[4])) if answer[0] else b""
+        else:
+            data = encode_parameters(_parameters(project, pointer, place))
+        yield VstFx(
+            plugin=plugin.name, data=data, sidechain_channel=_sidechain(project, pointer, place, data), enabled=enabled
+        )
+
+
+def _unpacked(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return b""
+
+
+def _parameters(project: Project, pointer: Pointer, place: int) -> list[float]:
+    # REAPER adds bypass, wet and delta of its own behind the plug-in's parameters.
+    count = max(int(project.call("TrackFX_GetNumParams", pointer, place)) - 3, 0)
+    return [float(project.call("TrackFX_GetParam", pointer, place, each, 0.0, 0.0)[0]) for each in range(count)]
+
+
+def _sidechain(project: Project, pointer: Pointer, place: int, data: bytes) -> int | None:
+    try:
+        if not ReaComp.decode(data).auxiliary:
+            return None
+    except ValueError:
+        return None
+    low, *rest = project.call("TrackFX_GetPinMappings", pointer, place, 0, 2, 0)
+    mask = int(low) & 0xFFFFFFFF | (int(rest[-1]) & 0xFFFFFFFF) << 32
+    return mask.bit_length() - 1 if mask else None
+
+
+def differences(wanted: Sequence[ReaperTrack], found: Sequence[ReaperTrack]) -> list[Limit]:
+    """What REAPER answered otherwise than it was told, one line for each property."""
+    limits: list[Limit] = []
+    for track, answer in zip(wanted, found, strict=True):
+        notes = Notes(track.name, limits)
+        for each in fields(ReaperTrack):
+            if each.name in ("key", "fx"):
+                continue
+            asked, got = getattr(track, each.name), getattr(answer, each.name)
+            if not _near(asked, got):
+                notes.bent(Feature.CLIPS, f"{each.name.replace('_', ' ')}: asked for {asked!r}, REAPER says {got!r}")
+        if len(track.fx) != len(answer.fx):
+            notes.bent(Feature.PLUGIN, f"asked for {len(track.fx)} plug-ins, REAPER says {len(answer.fx)}")
+        for fx, other in zip(track.fx, answer.fx, strict=False):
+            if isinstance(fx, VstFx) and not same_fx(fx, other):
+                notes.bent(Feature.PLUGIN, f"{fx.plugin}: REAPER has other settings than it was given")
+    return limits
+
+
+def same_fx(fx: VstFx, other: Fx) -> bool:
+    """The same plug-in with the same settings, to the precision of 32-bit floats."""
+    if not isinstance(other, VstFx) or (fx.plugin, fx.enabled) != (other.plugin, other.enabled):
+        return False
+    if fx.sidechain_channel != other.sidechain_channel:
+        return False
+    if fx.data == other.data:
+        return True
+    try:
+        if fx.plugin == "ReaEQ":
+            return ReaEq.decode(fx.data) == ReaEq.decode(other.data)
+        pairs = zip(decode_parameters(fx.data), decode_parameters(other.data), strict=False)
+        return all(math.isclose(a, b, rel_tol=1e-5, abs_tol=1e-7) for a, b in pairs)
+    except ValueError:
+        return False
+
+
+def _near(asked: object, got: object) -> bool:
+    if isinstance(asked, float) and isinstance(got, float):
+        return math.isclose(asked, got, rel_tol=1e-9, abs_tol=1e-9)
+    if isinstance(asked, tuple) and isinstance(got, tuple):
+        return len(asked) == len(got) and all(_near(a, b) for a, b in zip(asked, got, strict=True))
+    if isinstance(asked, ReaperItem | ReaperReceive):
+        return type(asked) is type(got) and all(
+            _near(getattr(asked, each.name), getattr(got, each.name)) for each in fields(asked)
+        )
+    return asked == got

@@ -1,0 +1,96 @@
+"""The render as an adapter: `--daw render` puts the session's sound beside the sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from daw_bridge.adapter import Feature, Limit, RenderReport, Support, WriteReport
+from daw_bridge.model import SessionPlan
+from daw_bridge.progress import CancelToken, OnProgress, ignore_progress
+from daw_bridge_render.render import render_plan
+
+FEATURES: Mapping[Feature, Support] = {
+    Feature.CLIPS: Support.EXACT,
+    Feature.BUSES: Support.EXACT,
+    Feature.GAIN_PAN_MUTE_SOLO: Support.EXACT,
+    Feature.SENDS: Support.EXACT,
+    Feature.RETURNS: Support.EXACT,
+    Feature.MIX_BUS: Support.EXACT,
+    Feature.REFERENCE: Support.EXACT,
+    Feature.EQUALIZER: Support.EXACT,
+    Feature.COMPRESSOR: Support.EXACT,
+    Feature.SIDECHAIN: Support.EXACT,
+    Feature.GATE: Support.EXACT,
+    Feature.LIMITER: Support.EXACT,
+    Feature.GAIN: Support.EXACT,
+    Feature.REVERB: Support.APPROXIMATED,
+    Feature.DELAY: Support.EXACT,
+}
+"""A WAV file holds no plug-ins, colours, groups, markers and tempo. `Reverb` names a kind of room, no algorithm."""
+
+
+class RenderAdapter:
+    """Writes `<name>.wav`."""
+
+    name = "render"
+    title = "Render (WAV)"
+
+    @property
+    def features(self) -> Mapping[Feature, Support]:
+        return FEATURES
+
+    def session_path(self, folder: Path, name: str) -> Path:
+        return folder / f"{name}.wav"
+
+    def write(self, plan: SessionPlan, folder: Path, name: str) -> WriteReport:
+        """See SessionAdapter.write."""
+        report = self.render(plan, self.session_path(folder, name))
+        return WriteReport(
+            adapter=self.name,
+            session_path=report.path,
+            files=(report.path,),
+            how_to_open=f"play {report.path.name} in any player",
+            limits=(*report.limits, *_not_in_a_wav(plan)),
+        )
+
+    def render(
+        self,
+        plan: SessionPlan,
+        target: Path,
+        *,
+        bus: str | None = None,
+        reference: bool = False,
+        gain_db: float = 0.0,
+        overwrite: bool = False,
+        on_progress: OnProgress = ignore_progress,
+        cancel: CancelToken | None = None,
+    ) -> RenderReport:
+        """See PlanRenderer.render."""
+        return render_plan(
+            plan,
+            target,
+            bus=bus,
+            reference=reference,
+            gain_db=gain_db,
+            overwrite=overwrite,
+            on_progress=on_progress,
+            cancel=cancel,
+        )
+
+
+def _not_in_a_wav(plan: SessionPlan) -> list[Limit]:
+    lost = {
+        Feature.COLOURS: any(bus.colour for bus in (*plan.buses, *plan.returns)),
+        Feature.GROUPS: any(bus.group for bus in plan.buses),
+        Feature.MARKERS: bool(plan.markers),
+        Feature.TEMPO: True,
+    }
+    return [
+        Limit(feature=feature, support=Support.NOT_POSSIBLE, where="session", what="a WAV file only holds sound")
+        for feature, present in lost.items()
+        if present
+    ]
+
+
+ADAPTER = RenderAdapter()

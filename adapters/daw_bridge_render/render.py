@@ -1,0 +1,158 @@
+"""The plan as sound: tracks into buses, buses into sends and the mix bus, block by block in constant memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+
+from daw_bridge.adapter import Feature, Limit, RenderReport, Support
+from daw_bridge.audio.loudness import LoudnessMeter
+from daw_bridge.audio.writer import AudioWriter
+from daw_bridge.errors import InputError, OutputError, UsageError, did_you_mean
+from daw_bridge.model import MIX_BUS, Bus, PluginRef, Reverb, SessionPlan, Track
+from daw_bridge.progress import CancelToken, OnProgress, Progress, ignore_progress
+from daw_bridge.units import db_to_linear
+from daw_bridge_render.blocks import BLOCK_SAMPLES, Block
+from daw_bridge_render.strips import BusStrip, TrackPlayer
+
+PROVENANCE = "daw-bridge render"
+
+
+def render_plan(
+    plan: SessionPlan,
+    target: Path,
+    *,
+    bus: str | None = None,
+    reference: bool = False,
+    gain_db: float = 0.0,
+    overwrite: bool = False,
+    on_progress: OnProgress = ignore_progress,
+    cancel: CancelToken | None = None,
+) -> RenderReport:
+    """Write what the session plays to `target`, a float32 WAV of the session's rate and length.
+
+    `bus` renders one bus or return alone, behind its effects and fader, whether muted or not; `reference` the
+    reference track alone. `gain_db` is added at the end. The file is mono when all audio is and nothing in the
+    session could make it stereo. Whole or not at all; an existing file is replaced only with `overwrite`.
+
+    Raises UsageError for an unknown bus, InputError for media that are missing or don't fit, OutputError, Cancelled.
+    """
+    if not overwrite and (target.exists() or target.is_symlink()):
+        raise OutputError(f"{target}: exists already; choose another name")
+    token = cancel or CancelToken()
+    with ExitStack() as stack:
+        session = _Session(plan, stack, bus=bus, reference=reference)
+        channels = 1 if _is_mono(plan) else 2
+        meter = LoudnessMeter(plan.sample_rate_hz, channels)
+        writer = AudioWriter(
+            target, sample_rate_hz=plan.sample_rate_hz, channels=channels, provenance=f"{PROVENANCE} of {plan.name}"
+        )
+        with writer:
+            for begin in range(0, plan.length_samples, BLOCK_SAMPLES):
+                token.check()
+                length = min(BLOCK_SAMPLES, plan.length_samples - begin)
+                block = session.play(begin, length)[:channels] * db_to_linear(gain_db)
+                samples = block.astype(np.float32)
+                meter.add(samples)
+                writer.write(samples)
+                on_progress(Progress(stage="render", done=begin + length, total=plan.length_samples))
+    loudness = meter.result()
+    return RenderReport(
+        path=target,
+        channels=channels,
+        sample_rate_hz=plan.sample_rate_hz,
+        length_samples=plan.length_samples,
+        integrated_lufs=loudness.integrated_lufs,
+        true_peak_dbtp=loudness.true_peak_dbtp,
+        limits=tuple(limits_of(plan)),
+    )
+
+
+def limits_of(plan: SessionPlan) -> Iterator[Limit]:
+    """What the render cannot have: plug-ins of DAWs."""
+    for strip in (*plan.buses, *plan.returns, plan.mix_bus):
+        for effect in strip.effects:
+            if isinstance(effect, PluginRef) and effect.enabled:
+                what = f"{effect.name} is a plug-in for {effect.daw}; it is passed by"
+                yield Limit(feature=Feature.PLUGIN, support=Support.NOT_POSSIBLE, where=strip.name, what=what)
+
+
+def _is_mono(plan: SessionPlan) -> bool:
+    """Whether nothing in the session can make left and right differ."""
+    tracks = [*plan.tracks, *([plan.reference] if plan.reference else [])]
+    strips: list[Bus | Track] = [*plan.buses, *plan.returns, plan.mix_bus, *tracks]
+    reverbs = any(isinstance(effect, Reverb) and effect.enabled for strip in plan.returns for effect in strip.effects)
+    panned = any(strip.pan != 0.0 for strip in strips)
+    return all(clip.channels == 1 for track in tracks for clip in track.clips) and not panned and not reverbs
+
+
+class _Session:
+    """The signal flow of a plan; `play` gives one block after another."""
+
+    def __init__(self, plan: SessionPlan, stack: ExitStack, *, bus: str | None, reference: bool) -> None:
+        rate = plan.sample_rate_hz
+        self._alone = _known_bus(plan, bus)
+        self._buses = _in_order([BusStrip(each, rate) for each in plan.buses])
+        self._returns = [BusStrip(each, rate) for each in plan.returns]
+        self._mix = BusStrip(plan.mix_bus, rate)
+        solo_tracks = any(track.solo for track in plan.tracks)
+        solo_buses = any(each.solo for each in plan.buses)
+        heard = [] if reference else [t for t in plan.tracks if not t.mute and (t.solo or not solo_tracks)]
+        self._tracks = [TrackPlayer(track, rate, stack) for track in heard]
+        self._silent = {each.name for each in plan.buses if each.mute or (solo_buses and not each.solo)}
+        self._silent |= {each.name for each in plan.returns if each.mute}
+        self._silent |= {MIX_BUS} if plan.mix_bus.mute else set()
+        self._silent.discard(self._alone or "")
+        wanted = plan.reference is not None and (reference or not plan.reference.mute)
+        self._reference = TrackPlayer(plan.reference, rate, stack) if plan.reference and wanted else None
+        if reference and self._reference is None:
+            raise InputError(f"{plan.name}: this session has no reference track")
+
+    def play(self, begin: int, length: int) -> Block:
+        """The next block, shape (2, length): the master, or the one bus that was asked for."""
+        silence = np.zeros((2, length))
+        inputs = {strip.bus.name: silence.copy() for strip in (*self._buses, *self._returns, self._mix)}
+        for track in self._tracks:
+            inputs[track.output] += track.read(begin, length)
+        outputs: dict[str, Block] = {}
+        for strip in (*self._buses, *self._returns):
+            outputs[strip.bus.name] = self._strip(strip, inputs, outputs)
+            inputs[MIX_BUS] += outputs[strip.bus.name]
+        outputs[MIX_BUS] = self._strip(self._mix, inputs, outputs)
+        if self._alone is not None:
+            return outputs[self._alone]
+        return outputs[MIX_BUS] + (self._reference.read(begin, length) if self._reference else 0.0)
+
+    def _strip(self, strip: BusStrip, inputs: dict[str, Block], outputs: dict[str, Block]) -> Block:
+        """The output of a bus; its sends are added to the inputs of the returns."""
+        inserted = strip.inserted(inputs[strip.bus.name], outputs)
+        if strip.bus.name in self._silent:
+            return np.zeros_like(inserted)
+        faded = strip.faded(inserted)
+        for send in strip.bus.sends:
+            inputs[send.to] += (inserted if send.pre_fader else faded) * db_to_linear(send.gain_db)
+        return faded
+
+
+def _known_bus(plan: SessionPlan, name: str | None) -> str | None:
+    names = [bus.name for bus in (*plan.buses, *plan.returns, plan.mix_bus)]
+    if name is not None and name not in names:
+        raise UsageError(f"no bus called {name!r}{did_you_mean(name, names)}; known: {', '.join(names)}")
+    return name
+
+
+def _in_order(strips: list[BusStrip]) -> list[BusStrip]:
+    """Each bus behind the ones that it listens to; InputError when they listen to each other in a circle."""
+    done: list[BusStrip] = []
+    left = list(strips)
+    while left:
+        names = {strip.bus.name for strip in done}
+        ready = [strip for strip in left if names.issuperset(strip.keys())]
+        if not ready:
+            raise InputError(f"side-chains run in a circle: {', '.join(strip.bus.name for strip in left)}")
+        done += ready
+        left = [strip for strip in left if strip not in ready]
+    return done

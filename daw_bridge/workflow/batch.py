@@ -1,0 +1,287 @@
+"""Many songs with one load of the model: each is a `build`; what fails is listed and never stops the rest."""
+
+from __future__ import annotations
+
+import glob
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
+from pathlib import Path
+from queue import SimpleQueue
+
+from daw_bridge.audio.reader import probe
+from daw_bridge.errors import Cancelled, DawBridgeError, InputError, UsageError
+from daw_bridge.files import safe_name
+from daw_bridge.progress import CancelToken, OnProgress, Progress, ignore_progress
+from daw_bridge.separation.catalog import model_info
+from daw_bridge.separation.keeper import ModelKeeper
+from daw_bridge.workflow.chain import SONG_FOLDER_SUFFIX, build
+from daw_bridge.workflow.ledger import Ledger
+from daw_bridge.workflow.options import BuildOptions
+
+# fmt: off
+AUDIO_SUFFIXES = frozenset((
+    ".wav", ".wave", ".rf64", ".w64", ".bwf", ".aif", ".aiff", ".aifc", ".flac", ".ogg", ".oga",
+    ".opus", ".mp3", ".m4a", ".mp4", ".aac", ".mov", ".mkv", ".webm",
+))
+# fmt: on
+LIST_SUFFIXES = frozenset((".txt", ".m3u", ".m3u8"))
+SONGS_IN_FLIGHT = 2
+"""On a GPU: while one song computes, the next is decoded or the last one written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SongOutcome:
+    """How one song of a batch ended. `error` is empty when it went well; `skipped` when an earlier run did it."""
+
+    mix: Path
+    folder: Path | None = None
+    null_depth_db: float | None = None
+    elapsed_s: float = 0.0
+    error: str = ""
+    skipped: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """What a batch would take. `seconds` is None where no earlier song tells how fast this machine is."""
+
+    songs: int
+    done_before: int
+    audio_s: float
+    disk_bytes: int
+    seconds: float | None
+    unreadable: tuple[str, ...] = ()
+
+
+def find_songs(sources: Sequence[str]) -> list[Path]:
+    """The mixes that folders, lists of paths (.txt, .m3u), patterns and files name, each once, in order.
+
+    Folders are searched in depth; hidden ones and song folders are left out. Raises InputError when nothing is found.
+    """
+    found: dict[Path, None] = {}
+    for source in sources:
+        path = Path(source)
+        if path.is_dir():
+            songs = _in_folder(path)
+        elif path.suffix.lower() in LIST_SUFFIXES:
+            songs = _in_list(path)
+        elif path.exists():
+            songs = iter([path])
+        else:
+            songs = (Path(name) for name in sorted(glob.glob(source, recursive=True)))  # noqa: PTH207  a whole pattern, maybe absolute
+        before = len(found)
+        found.update(dict.fromkeys(songs))
+        if len(found) == before and not any(path == known for known in found):
+            raise InputError(f"{source}: no songs there; give a folder, a pattern, or a .txt list of files")
+    return list(found)
+
+
+def _in_folder(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.rglob("*")):
+        parts = path.relative_to(folder).parts
+        inside = any(part.startswith(".") or part.endswith(SONG_FOLDER_SUFFIX) for part in parts)
+        if path.suffix.lower() in AUDIO_SUFFIXES and not inside and path.is_file():
+            yield path
+
+
+def _in_list(path: Path) -> Iterator[Path]:
+    try:
+        lines = path.read_text("utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as exc:
+        raise InputError(f"{path}: cannot be read as a list of songs ({exc})") from exc
+    for line in lines:
+        if line.strip() and not line.startswith("#"):
+            yield path.parent / line.strip()
+
+
+def song_options(mix: Path, options: BuildOptions, songs: Sequence[Path]) -> BuildOptions:
+    """The options of one song: below `options.output`, where that is given, each song gets a folder of its own."""
+    if options.output is None:
+        return options
+    name = safe_name(mix.stem)
+    twins = [other for other in songs if safe_name(other.stem) == name]
+    number = f" ({twins.index(mix) + 1})" if len(twins) > 1 and twins.index(mix) else ""
+    return replace(options, output=options.output / f"{name}{number}{SONG_FOLDER_SUFFIX}")
+
+
+def estimate(songs: Sequence[Path], options: BuildOptions, ledger: Ledger) -> Estimate:
+    """Time and disk that a batch would take; nothing is decoded or written."""
+    audio_s, disk, size, unreadable, done = 0.0, 0, 0, [], 0
+    files = len(model_info(options.model).stems) + 2
+    for mix in songs:
+        try:
+            info = probe(mix)
+        except InputError as exc:
+            unreadable.append(str(exc))
+            continue
+        if ledger.is_done(mix):
+            done += 1
+            continue
+        samples = info.length_samples or info.estimated_samples or 0
+        audio_s += samples / info.sample_rate_hz
+        disk += samples * min(info.channels, 2) * 4 * files + mix.stat().st_size
+        size += mix.stat().st_size
+    speed = ledger.seconds_per_byte()
+    return Estimate(
+        songs=len(songs),
+        done_before=done,
+        audio_s=audio_s,
+        disk_bytes=disk,
+        seconds=None if speed is None else speed * size,
+        unreadable=tuple(unreadable),
+    )
+
+
+def run_batch(
+    songs: Sequence[Path],
+    options: BuildOptions,
+    ledger: Ledger,
+    *,
+    jobs: int = 1,
+    on_progress: OnProgress = ignore_progress,
+    on_song: Callable[[SongOutcome], None] = lambda _outcome: None,
+    cancel: CancelToken | None = None,
+) -> list[SongOutcome]:
+    """Build every song; the outcomes in the order of `songs`.
+
+    `jobs` above 1 runs that many processes, one per GPU where there are several. Only Cancelled stops a batch, and
+    the next run goes on after the last finished song. Raises UsageError for jobs below 1.
+    """
+    if jobs < 1:
+        raise UsageError(f"--jobs {jobs}: give 1 or more")
+    cancel = cancel or CancelToken()
+    outcomes: dict[Path, SongOutcome] = {}
+    todo = []
+    for mix in songs:
+        if mix.exists() and ledger.is_done(mix):
+            outcomes[mix] = SongOutcome(mix=mix, skipped=True)
+            on_song(outcomes[mix])
+        else:
+            todo.append(mix)
+    runner = _processes(jobs, options) if jobs > 1 else _threads(options, cancel)
+    with runner as submit:
+        pending: dict[Future[SongOutcome], Path] = {}
+        queue = iter(todo)
+        while True:
+            for mix in queue:  # a bounded queue: never more songs in flight than there is room for
+                pending[submit(mix, song_options(mix, options, songs))] = mix
+                if len(pending) >= runner.room:
+                    break
+            if not pending:
+                break
+            finished, _ = wait(pending, timeout=0.2, return_when=FIRST_COMPLETED)
+            for future in finished:
+                mix = pending.pop(future)
+                outcome = future.result()
+                outcomes[mix] = outcome
+                _note(ledger, outcome)
+                on_song(outcome)
+                on_progress(Progress(stage="separate", done=len(outcomes), total=len(songs)))
+            cancel.check()
+    return [outcomes[mix] for mix in songs]
+
+
+def _note(ledger: Ledger, outcome: SongOutcome) -> None:
+    if outcome.folder is not None:
+        ledger.done(outcome.mix, outcome.folder, outcome.elapsed_s)
+    else:
+        ledger.failed(outcome.mix, outcome.error)
+
+
+def build_song(mix: Path, options: BuildOptions, keeper: ModelKeeper, cancel: CancelToken) -> SongOutcome:
+    """One song, with whatever goes wrong in its outcome. Raises Cancelled only."""
+    try:
+        result = build(mix, options, cancel=cancel, load_model=keeper)
+    except Cancelled:
+        raise
+    except DawBridgeError as exc:
+        return SongOutcome(mix=mix, error=str(exc))
+    except Exception as exc:  # noqa: BLE001  one song's surprise must not end a night's batch; it is reported as such
+        return SongOutcome(mix=mix, error=f"{mix}: unexpected {type(exc).__name__}: {exc}; please report this")
+    separation = result.manifest.separation
+    return SongOutcome(
+        mix=mix,
+        folder=result.folder,
+        null_depth_db=separation.null_depth_db if separation else None,
+        elapsed_s=result.elapsed_s,
+    )
+
+
+class _threads:
+    """Songs in this process, sharing one model; two in flight where a GPU computes."""
+
+    def __init__(self, options: BuildOptions, cancel: CancelToken) -> None:
+        self.room = SONGS_IN_FLIGHT if _uses_gpu(options.device) else 1
+        self._keeper, self._cancel = ModelKeeper(), cancel
+        self._pool = ThreadPoolExecutor(self.room, thread_name_prefix="song")
+
+    def __enter__(self) -> Callable[[Path, BuildOptions], Future[SongOutcome]]:
+        return lambda mix, options: self._pool.submit(build_song, mix, options, self._keeper, self._cancel)
+
+    def __exit__(self, kind: type[BaseException] | None, *_rest: object) -> None:
+        if kind is not None:
+            self._cancel.cancel()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+class _processes:
+    """One process per job, each with its own model and GPU. A process that dies fails its song and is replaced."""
+
+    def __init__(self, jobs: int, options: BuildOptions) -> None:
+        self.room = jobs
+        self._free: SimpleQueue[int] = SimpleQueue()
+        for slot in range(jobs):
+            self._free.put(slot)
+        self._pools = [self._new_pool() for _ in range(jobs)]
+        self._gpus = _gpu_count() if _uses_gpu(options.device) else 0
+        self._threads = ThreadPoolExecutor(jobs, thread_name_prefix="job")
+
+    def __enter__(self) -> Callable[[Path, BuildOptions], Future[SongOutcome]]:
+        return lambda mix, options: self._threads.submit(self._one, mix, options)
+
+    def __exit__(self, kind: type[BaseException] | None, *_rest: object) -> None:
+        for pool in self._pools:
+            if kind is not None:
+                for process in list((pool._processes or {}).values()):
+                    process.terminate()  # the child's work folder is resumed by the next run
+            pool.shutdown(wait=True, cancel_futures=True)
+        self._threads.shutdown(wait=True, cancel_futures=True)
+
+    def _one(self, mix: Path, options: BuildOptions) -> SongOutcome:
+        slot = self._free.get()
+        try:
+            if self._gpus:
+                options = replace(options, device=f"cuda:{slot % self._gpus}")
+            return self._pools[slot].submit(_in_process, mix, options).result()
+        except BrokenProcessPool:
+            self._pools[slot] = self._new_pool()
+            return SongOutcome(mix=mix, error=f"{mix}: its process died (out of memory?); run the batch again")
+        finally:
+            self._free.put(slot)
+
+    @staticmethod
+    def _new_pool() -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(1, mp_context=get_context("spawn"))
+
+
+_process = threading.local()
+
+
+def _in_process(mix: Path, options: BuildOptions) -> SongOutcome:
+    if not hasattr(_process, "keeper"):
+        _process.keeper = ModelKeeper()
+    return build_song(mix, options, _process.keeper, CancelToken())
+
+
+def _uses_gpu(device: str) -> bool:
+    return device.startswith("cuda") or (device == "auto" and _gpu_count() > 0)
+
+
+def _gpu_count() -> int:
+    import torch
+
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0

@@ -1,0 +1,159 @@
+"""A session that somebody mixed -> a bus template, through the adapter of its DAW."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from daw_bridge.adapter import Feature, Limit, OpenSessionReader, ReadReport, SessionReader, Support
+from daw_bridge.bus_template import BusTemplate, TemplateBus, TemplateMarker, TemplateReference, template_to_yaml
+from daw_bridge.bus_template import parse_template as parse_template_text
+from daw_bridge.errors import UsageError
+from daw_bridge.model import Bus, Send, SessionPlan
+from daw_bridge.registry import load_adapter
+from daw_bridge.units import samples_to_s
+
+MAX_EFFECTS = 16
+MAX_SENDS = 16
+MAX_RETURNS = 16
+MAX_MARKERS = 256
+MAX_NAME = 64
+TEMPO_BPM = (20.0, 400.0)
+LONGEST_S = 86_400.0
+UNITS = (1, 2, 4, 8, 16, 32)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtractedTemplate:
+    """A template, its YAML text, and what the session has that a template cannot say."""
+
+    template: BusTemplate
+    text: str
+    limits: tuple[Limit, ...]
+
+
+def extract_template(session: Path, *, daw: str = "reaper", name: str | None = None) -> ExtractedTemplate:
+    """The template of a session file. Raises InputError for what is no session, UsageError for a DAW without reader."""
+    adapter = load_adapter(daw)
+    if not isinstance(adapter, SessionReader):
+        raise UsageError(f"--daw {daw}: its sessions cannot be read into a template; reaper can")
+    return _extracted(adapter.read_plan(session), name or session.stem)
+
+
+def extract_open_template(*, daw: str = "reaper-live", name: str | None = None) -> ExtractedTemplate:
+    """The template of the session that is open in a DAW. Raises DawUnreachable when none answers."""
+    adapter = load_adapter(daw)
+    if not isinstance(adapter, OpenSessionReader):
+        raise UsageError(f"--daw {daw}: its open session cannot be read; reaper-live can")
+    report = adapter.read_open_plan()
+    return _extracted(report, name or report.plan.name)
+
+
+def _extracted(report: ReadReport, name: str) -> ExtractedTemplate:
+    limits = list(report.limits)
+    template = template_of(report.plan, _name(name, "extracted"), limits)
+    text = template_to_yaml(template)
+    # What is given to the user must be right, or fail here, not in the next build.
+    return ExtractedTemplate(
+        template=parse_template_text(text, f"{template.name}.yaml"), text=text, limits=tuple(limits)
+    )
+
+
+def template_of(plan: SessionPlan, name: str, limits: list[Limit]) -> BusTemplate:
+    """The mixer of a plan as a template; what does not fit is added to `limits`."""
+    returns = plan.returns[:MAX_RETURNS]
+    for bus in plan.returns[MAX_RETURNS:]:
+        limits.append(_lost(Feature.RETURNS, bus.name, f"a template has {MAX_RETURNS} returns"))
+    return_names = [bus.name for bus in returns]
+    stems = _stems(plan, limits)
+    reference = plan.reference
+    return BusTemplate(
+        name=name,
+        tempo_bpm=min(max(plan.tempo_bpm, TEMPO_BPM[0]), TEMPO_BPM[1]),
+        time_signature=_time_signature(plan.time_signature, limits),
+        buses=tuple(
+            replace(_bus(bus, limits), stems=stems[bus.name], sends=_sends(bus, return_names, limits))
+            for bus in plan.buses
+        ),
+        returns=tuple(replace(_bus(bus, limits), solo=False) for bus in returns),
+        mix_bus=replace(_bus(plan.mix_bus, limits), name="mix", solo=False, group=None),
+        reference=TemplateReference(include=reference is not None)
+        if reference is None
+        else TemplateReference(name=_name(reference.name, "Reference"), colour=reference.colour),
+        markers=tuple(_markers(plan, limits)),
+    )
+
+
+def _lost(feature: Feature, where: str, what: str) -> Limit:
+    return Limit(feature=feature, support=Support.NOT_POSSIBLE, where=where, what=what)
+
+
+def _name(text: str, fallback: str) -> str:
+    """One line of at most 64 characters without control characters."""
+    flat = re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff]+", " ", text).strip()
+    return flat[:MAX_NAME].strip() or fallback
+
+
+def _bus(bus: Bus, limits: list[Limit]) -> TemplateBus:
+    if len(bus.effects) > MAX_EFFECTS:
+        limits.append(_lost(Feature.PLUGIN, bus.name, f"a chain has {MAX_EFFECTS} effects; the rest is left out"))
+    label = _name(bus.label, bus.name)
+    return TemplateBus(
+        name=bus.name,
+        label=None if label == bus.name.replace("_", " ").upper() else label,
+        colour=bus.colour,
+        group=bus.group,
+        gain_db=bus.gain_db,
+        pan=bus.pan,
+        mute=bus.mute,
+        solo=bus.solo,
+        effects=bus.effects[:MAX_EFFECTS],
+    )
+
+
+def _sends(bus: Bus, returns: list[str], limits: list[Limit]) -> tuple[Send, ...]:
+    kept = tuple(send for send in bus.sends if send.to in returns)
+    if len(kept) > MAX_SENDS:
+        limits.append(_lost(Feature.SENDS, bus.name, f"a bus has {MAX_SENDS} sends; the rest is left out"))
+    return kept[:MAX_SENDS]
+
+
+def _stems(plan: SessionPlan, limits: list[Limit]) -> dict[str, tuple[str, ...]]:
+    """Which stems each bus takes; a stem belongs to the first bus that has it."""
+    owners: dict[str, str] = {}
+    found: dict[str, list[str]] = {bus.name: [] for bus in plan.buses}
+    for track in plan.tracks:
+        name = _name(track.name, track.output)
+        if name.casefold() in owners:
+            limits.append(_lost(Feature.CLIPS, track.output, f"the stem {name!r} is on {owners[name.casefold()]!r}"))
+        elif track.output in found:
+            owners[name.casefold()] = track.output
+            found[track.output].append(name)
+    # Without a stem of its own a bus takes the one of its name, unless that is somebody else's.
+    for bus, names in found.items():
+        if not names and bus.casefold() in owners:
+            names.append(f"{bus} (none)")
+    return {bus: () if names == [bus] else tuple(names[:32]) for bus, names in found.items()}
+
+
+def _time_signature(wanted: tuple[int, int], limits: list[Limit]) -> tuple[int, int]:
+    if 1 <= wanted[0] <= 32 and wanted[1] in UNITS:
+        return wanted
+    limits.append(_lost(Feature.TEMPO, "project", f"the time signature {wanted[0]}/{wanted[1]}"))
+    return (4, 4)
+
+
+def _markers(plan: SessionPlan, limits: list[Limit]) -> Iterable[TemplateMarker]:
+    if len(plan.markers) > MAX_MARKERS:
+        limits.append(_lost(Feature.MARKERS, "project", f"a template has {MAX_MARKERS} markers"))
+    for number, marker in enumerate(plan.markers[:MAX_MARKERS], start=1):
+        start_s = samples_to_s(marker.position_samples, plan.sample_rate_hz)
+        length_s = samples_to_s(marker.length_samples, plan.sample_rate_hz)
+        yield TemplateMarker(
+            name=_name(marker.name, f"{'Region' if length_s else 'Marker'} {number}"),
+            position_s=min(start_s, LONGEST_S),
+            length_s=min(length_s, LONGEST_S) or None,
+            colour=marker.colour,
+        )

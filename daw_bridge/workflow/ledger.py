@@ -1,0 +1,79 @@
+"""What a batch has done so far, in a small SQLite file: a batch that was stopped goes on where it was."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+import threading
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+from daw_bridge.errors import OutputError
+from daw_bridge.files import output_errors
+from daw_bridge.paths import user_cache_dir
+
+SCHEMA = """
+create table if not exists songs (
+    mix text primary key,
+    size_bytes integer not null,
+    modified_ns integer not null,
+    state text not null check (state in ('done', 'failed')),
+    folder text not null default '',
+    error text not null default '',
+    elapsed_s real not null default 0
+)
+"""
+
+
+class Ledger:
+    """One row per song that was finished or failed. Safe between the threads of one process."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or make the file; OutputError when it cannot be used."""
+        self.path = path
+        with output_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = threading.Lock()
+        self._run(SCHEMA)
+
+    def is_done(self, mix: Path) -> bool:
+        """Whether this very file (by size and time) was finished and its song folder is still there."""
+        status = mix.stat()
+        rows = self._run(
+            "select folder from songs where mix = ? and size_bytes = ? and modified_ns = ? and state = 'done'",
+            (str(mix.resolve()), status.st_size, status.st_mtime_ns),
+        )
+        return bool(rows) and Path(rows[0][0]).is_dir()
+
+    def done(self, mix: Path, folder: Path, elapsed_s: float) -> None:
+        self._record(mix, "done", str(folder.resolve()), "", elapsed_s)
+
+    def failed(self, mix: Path, error: str) -> None:
+        self._record(mix, "failed", "", error, 0.0)
+
+    def seconds_per_byte(self) -> float | None:
+        """How fast finished songs went, for an estimate; None before the first one."""
+        rows = self._run("select sum(elapsed_s) / sum(size_bytes) from songs where state = 'done'")
+        return None if rows[0][0] is None else float(rows[0][0])
+
+    def _record(self, mix: Path, state: str, folder: str, error: str, elapsed_s: float) -> None:
+        status = mix.stat() if mix.exists() else None
+        size, modified_ns = (status.st_size, status.st_mtime_ns) if status else (0, 0)
+        self._run(
+            "insert or replace into songs values (?, ?, ?, ?, ?, ?, ?)",
+            (str(mix.resolve()), size, modified_ns, state, folder, error, elapsed_s),
+        )
+
+    def _run(self, statement: str, values: Sequence[object] = ()) -> list[tuple[str, ...]]:
+        try:
+            with self._lock, closing(sqlite3.connect(self.path, timeout=30)) as connection, connection:
+                return connection.execute(statement, values).fetchall()
+        except sqlite3.Error as exc:
+            raise OutputError(f"{self.path}: cannot be used as a ledger ({exc}); give another with --ledger") from exc
+
+
+def default_ledger(sources: Sequence[str], settings: str) -> Path:
+    """The ledger of these sources with these settings, in the user's cache."""
+    key = hashlib.sha256("\0".join([*(str(Path(source).absolute()) for source in sources), settings]).encode())
+    return user_cache_dir() / "batches" / f"{key.hexdigest()[:24]}.sqlite"

@@ -1,0 +1,80 @@
+"""Score the shipped model on the shared songs and write the model card: one command for every figure in it.
+
+    python examples/train_preview/evaluate.py --audio ../shared/audio [--weights W.safetensors] [--card CARD.md]
+
+Each stem's whole-song SDR, beside "mix / number of stems" and a signal-processing baseline (baseline.py).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import baseline
+import numpy as np
+import torch
+from scores import read_stems, sdr_db, separate
+
+from daw_bridge.separation.band_split import BandSplitNet
+from daw_bridge.separation.preview import WEIGHTS_FOLDER, load_net
+
+SONGS = ("sodium", "francium", "caesium", "potassium", "rubidium")
+Row = dict[str, float]
+Table = dict[str, dict[str, Row]]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--audio", type=Path, required=True)
+    parser.add_argument("--weights", type=Path)
+    parser.add_argument("--held-out", default="francium")
+    parser.add_argument("--card", type=Path, default=Path("docs/preview-model-card.md"))
+    parser.add_argument("--threads", type=int, default=1)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    net = load_net(args.weights)
+    table = {song: score(net, args.audio / song) for song in SONGS}
+    about = json.loads((WEIGHTS_FOLDER / "preview.json").read_text())
+    text = scores_table(table, args.held_out)
+    print(text)
+    parts = Path(__file__).with_name("card.md").read_text()
+    values = {"scores": text, **about["training"], "parameters": f"{about['parameters']:,}", "held_out": args.held_out}
+    for key, value in values.items():
+        parts = parts.replace("{{" + key + "}}", str(value))
+    args.card.parent.mkdir(exist_ok=True)
+    args.card.write_text(parts)
+    lost = [
+        f"{song} {stem}" for song, rows in table.items() for stem, row in rows.items() if row["model"] <= row["trivial"]
+    ]
+    print("below the trivial estimator:", ", ".join(lost) or "none")
+
+
+def score(net: BandSplitNet, folder: Path) -> dict[str, Row]:
+    """SDR in dB of each stem that sounds: model, baseline, trivial."""
+    truth = read_stems(folder, net.config.sources)
+    mix = truth.sum(0)
+    stems, plain = separate(net, mix), baseline.separate(mix)
+    rows = {}
+    for index, name in enumerate(net.config.sources):
+        if np.any(truth[index]):
+            rows[name] = {
+                "model": sdr_db(truth[index], stems[index]),
+                "baseline": sdr_db(truth[index], plain[name]),
+                "trivial": sdr_db(truth[index], mix / len(net.config.sources)),
+            }
+    return rows
+
+
+def scores_table(table: Table, held_out: str) -> str:
+    """Markdown, the held-out song first."""
+    lines = ["| song | stem | preview | centre/side + HPSS | mix / 4 |", "|---|---|---|---|---|"]
+    for song in sorted(table, key=lambda name: name != held_out):
+        label = f"**{song}** (held out)" if song == held_out else f"{song} (trained on)"
+        for stem, row in table[song].items():
+            lines.append(f"| {label} | {stem} | {row['model']:.2f} | {row['baseline']:.2f} | {row['trivial']:.2f} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+"""Turn a training run into what the package ships: safetensors, the ONNX graph, and preview.json with their hashes.
+
+python examples/train_preview/export.py --run RUN [--weights best.safetensors] [--target FOLDER]
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import json
+import warnings
+from pathlib import Path
+
+import onnx
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from daw_bridge.files import sha256_of_file
+from daw_bridge.separation.band_split import BandSplitConfig, BandSplitNet
+from daw_bridge.separation.preview import WEIGHTS_FOLDER
+
+
+class Step(nn.Module):
+    """The network with its state as plain inputs and outputs."""
+
+    def __init__(self, net: BandSplitNet) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, spectrum: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        stems, (h, c) = self.net(spectrum, (h, c))
+        return stems, h, c
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", type=Path, required=True)
+    parser.add_argument("--weights", default="best.safetensors")
+    parser.add_argument("--target", type=Path, default=WEIGHTS_FOLDER)
+    args = parser.parse_args()
+    about = json.loads((args.run / "config.json").read_text())
+    net = BandSplitNet(BandSplitConfig.from_json(about["net"]))
+    net.load_state_dict(load_file(args.run / args.weights))
+    export(net, args.target, training=about | last_row(args.run / "curves.csv"))
+
+
+def export(net: BandSplitNet, target: Path, training: dict[str, object]) -> None:
+    """Write preview.safetensors, preview.onnx and preview.json into `target`."""
+    net.eval()
+    config = json.dumps(net.config.to_json())
+    target.mkdir(parents=True, exist_ok=True)
+    tensors = {key: value.contiguous() for key, value in net.state_dict().items()}
+    save_file(tensors, target / "preview.safetensors", metadata={"config": config})
+    (target / "preview.safetensors").chmod(0o644)
+    (target / "preview.onnx").write_bytes(onnx_graph(net, config))
+    names = ("preview.safetensors", "preview.onnx")
+    parameters = sum(p.numel() for p in net.parameters())
+    card = {
+        "sha256": {name: sha256_of_file(target / name) for name in names},
+        "parameters": parameters,
+        "training": training,
+    }
+    (target / "preview.json").write_text(json.dumps(card, indent=1) + "\n")
+
+
+def onnx_graph(net: BandSplitNet, config: str) -> bytes:
+    """The network as an ONNX graph for any number of frames, its configuration in the metadata."""
+    h, c = net.initial_state()
+    example = torch.randn(1, 3, 4, net.config.bins)
+    frames = {1: "frames"}
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter warns that shapes are traced; the tests run other frame counts
+        torch.onnx.export(
+            Step(net),
+            (example, h, c),
+            buffer,
+            input_names=["spectrum", "h", "c"],
+            output_names=["stems", "h_after", "c_after"],
+            dynamic_axes={"spectrum": frames, "stems": frames},
+            opset_version=17,
+            dynamo=False,
+        )
+    graph = onnx.load_from_string(buffer.getvalue())
+    entry = graph.metadata_props.add()
+    entry.key, entry.value = "config", config
+    onnx.checker.check_model(graph)
+    return bytes(graph.SerializeToString())
+
+
+def last_row(path: Path) -> dict[str, object]:
+    """How far the run had come, from its curves."""
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    return {
+        "steps": int(rows[-1]["step"]),
+        "audio_h": float(rows[-1]["audio_h"]),
+        "elapsed_s": float(rows[-1]["elapsed_s"]),
+    }
+
+
+if __name__ == "__main__":
+    main()

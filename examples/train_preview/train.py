@@ -1,0 +1,249 @@
+"""Train the causal band-split model on a CPU or one GPU; stop and start again at will.
+
+    python examples/train_preview/train.py --cache CACHE --run RUN --audio ../shared/audio --minutes 90 --processes 2
+
+RUN receives config.json, curves.csv, last.pt (to resume) and best.safetensors (the running average of the weights that
+scored best on the held-out song). The same command again carries on where it stopped; the learning rate follows the
+share of --minutes that has been used.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import math
+import os
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from losses import separation_loss
+from mixing import Clips, Mixer, MixingOptions
+from safetensors.torch import save_file
+from scores import score_song
+from torch import Tensor, nn
+
+from daw_bridge.separation.asymmetric_stft import analyse, asymmetric_windows
+from daw_bridge.separation.band_split import BandSplitConfig, BandSplitNet
+
+
+def main() -> None:
+    args = parse()
+    args.run.mkdir(parents=True, exist_ok=True)
+    if args.processes > 1:
+        # One thread each: on shared cores two processes waste far less than one process with two threads.
+        os.environ.setdefault("MASTER_ADDR", "127.0.0.1")
+        os.environ.setdefault("MASTER_PORT", str(args.port))
+        torch.multiprocessing.spawn(train, args=(args,), nprocs=args.processes)
+    else:
+        train(0, args)
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cache", type=Path, required=True)
+    parser.add_argument("--run", type=Path, required=True)
+    parser.add_argument("--audio", type=Path, help="shared songs; with it the held-out one is scored on the way")
+    parser.add_argument("--held-out", default="francium")
+    parser.add_argument("--minutes", type=float, default=90.0)
+    parser.add_argument("--steps", type=int, default=10**9)
+    parser.add_argument("--batch", type=int, default=4, help="mixes per step and process")
+    parser.add_argument("--seconds", type=float, default=3.0)
+    parser.add_argument("--peak-rate", type=float, default=1.5e-3)
+    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--report-steps", type=int, default=50)
+    parser.add_argument("--validate-minutes", type=float, default=10.0)
+    parser.add_argument("--port", type=int, default=29_511)
+    parser.add_argument("--net", type=json.loads, default={}, help="JSON with fields of BandSplitConfig")
+    parser.add_argument("--mixing", type=json.loads, default={}, help="JSON with fields of MixingOptions")
+    return parser.parse_args()
+
+
+class Trainer:
+    """Network, running average, optimizer and what has been done so far."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        torch.manual_seed(args.seed)
+        self.net = BandSplitNet(BandSplitConfig.from_json(args.net)).to(args.device)
+        self.average = BandSplitNet(self.net.config).to(args.device)
+        self.average.load_state_dict(self.net.state_dict())
+        self.optimizer = torch.optim.AdamW(self.net.parameters(), lr=args.peak_rate, weight_decay=1e-2)
+        self.step, self.elapsed_s, self.audio_s, self.best = 0, 0.0, 0.0, -math.inf
+        analysis, _ = asymmetric_windows(self.net.config.window_samples, self.net.config.hop_samples)
+        self.window = torch.from_numpy(analysis).to(args.device)
+
+    def load(self, path: Path, device: str) -> None:
+        saved = torch.load(path, map_location=device, weights_only=True)  # noqa: TID251
+        self.net.load_state_dict(saved["net"])
+        self.average.load_state_dict(saved["average"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        self.step, self.elapsed_s, self.audio_s, self.best = (
+            saved[k] for k in ("step", "elapsed_s", "audio_s", "best")
+        )
+
+    def save(self, path: Path) -> None:
+        partial = path.with_suffix(".part")
+        torch.save(
+            {
+                "net": self.net.state_dict(),
+                "average": self.average.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "step": self.step,
+                "elapsed_s": self.elapsed_s,
+                "audio_s": self.audio_s,
+                "best": self.best,
+            },
+            partial,
+        )
+        partial.replace(path)
+
+    def spectra(self, audio: Tensor) -> Tensor:
+        """(n, 2, samples) -> (n, frames, 4, bins), with the frames that streaming would make."""
+        config = self.net.config
+        padded = nn.functional.pad(audio, (config.window_samples - config.hop_samples, 2 * config.hop_samples))
+        return analyse(padded, self.window, config.hop_samples)
+
+    def learn(self, stems: Tensor, rate: float, processes: int) -> tuple[float, float]:
+        """One step; (loss, mean error in dB under the mix)."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        batch, sources = stems.shape[:2]
+        targets = self.spectra(stems.flatten(0, 1)).unflatten(0, (batch, sources)).transpose(1, 2)
+        estimates, _ = self.net(targets.sum(2))
+        loss, error_db = separation_loss(estimates, targets)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        if processes > 1:
+            average_gradients(self.net, processes)
+        norm = nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
+        if torch.isfinite(norm):
+            self.optimizer.step()
+        self.step += 1
+        keep = min(0.997, self.step / (self.step + 20))
+        with torch.no_grad():
+            for slow, fast in zip(self.average.parameters(), self.net.parameters(), strict=True):
+                slow.lerp_(fast, 1 - keep)
+        return float(loss.detach()), float(error_db)
+
+
+def average_gradients(net: nn.Module, processes: int) -> None:
+    gradients = [p.grad for p in net.parameters() if p.grad is not None]
+    flat = torch.cat([g.reshape(-1) for g in gradients])
+    dist.all_reduce(flat)
+    flat /= processes
+    for gradient, piece in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+        gradient.copy_(piece.view_as(gradient))
+
+
+def learning_rate(args: argparse.Namespace, trainer: Trainer) -> float:
+    """A short warm-up, then a cosine over the time (or steps) that the run was given."""
+    used = max(trainer.elapsed_s / (args.minutes * 60), trainer.step / args.steps)
+    return float(
+        args.peak_rate
+        * min(1.0, (trainer.step + 1) / 100)
+        * (0.03 + 0.97 * 0.5 * (1 + math.cos(math.pi * min(1, used))))
+    )
+
+
+def train(rank: int, args: argparse.Namespace) -> None:
+    torch.set_num_threads(args.threads)
+    if args.processes > 1:
+        dist.init_process_group("gloo", rank=rank, world_size=args.processes)
+    trainer = Trainer(args)
+    if (args.run / "last.pt").exists():
+        trainer.load(args.run / "last.pt", args.device)
+    options = MixingOptions(seconds=args.seconds, **args.mixing)
+    mixer = Mixer(Clips(args.cache), options, seed=args.seed + 1000 * rank + 1_000_003 * trainer.step)
+    if rank == 0:
+        config = {"net": trainer.net.config.to_json(), "mixing": asdict(options), "seed": args.seed}
+        (args.run / "config.json").write_text(json.dumps(config | {"batch": args.batch * args.processes}, indent=1))
+    recent: list[tuple[float, float]] = []
+    validated_s = trainer.elapsed_s
+    while True:
+        began = time.monotonic()
+        batch = np.stack([mixer.draw() for _ in range(args.batch)])
+        stems = torch.from_numpy(batch).to(args.device)
+        recent.append(trainer.learn(stems, learning_rate(args, trainer), args.processes))
+        trainer.elapsed_s = agreed(trainer.elapsed_s + time.monotonic() - began, args.processes)
+        trainer.audio_s += args.batch * args.seconds * args.processes
+        finished = trainer.elapsed_s >= args.minutes * 60 or trainer.step >= args.steps
+        due = trainer.elapsed_s - validated_s >= args.validate_minutes * 60
+        if rank == 0 and (trainer.step % args.report_steps == 0 or finished):
+            report(args, trainer, recent)
+            recent = []
+        if rank == 0 and (trainer.step % 200 == 0 or finished or due):
+            trainer.save(args.run / "last.pt")
+        if finished or due:
+            validated_s = trainer.elapsed_s
+            if rank == 0:
+                validate(args, trainer)
+        if finished:
+            break
+    if args.processes > 1:
+        dist.destroy_process_group()
+
+
+def agreed(elapsed_s: float, processes: int) -> float:
+    """Process 0's clock for all, so that all stop at the same step."""
+    if processes == 1:
+        return elapsed_s
+    value = torch.tensor([elapsed_s], dtype=torch.float64)
+    dist.broadcast(value, 0)
+    return float(value)
+
+
+def report(args: argparse.Namespace, trainer: Trainer, recent: list[tuple[float, float]]) -> None:
+    loss, error_db = np.mean(recent, 0)
+    row = [
+        trainer.step,
+        round(trainer.elapsed_s),
+        round(trainer.audio_s / 3600, 3),
+        round(float(loss), 4),
+        round(float(error_db), 3),
+    ]
+    append(args.run / "curves.csv", ["step", "elapsed_s", "audio_h", "loss", "error_db"], row)
+    print("step {} after {} s, {} h of audio: loss {}, error {} dB".format(*row), flush=True)
+
+
+def validate(args: argparse.Namespace, trainer: Trainer) -> None:
+    """Score the averaged weights on the held-out song; keep them if they are the best so far."""
+    mean = float(trainer.step)
+    if args.audio is not None:
+        scores = score_song(trainer.average, args.audio / args.held_out)
+        gains = [s.model_db - s.trivial_db for s in scores.values()]
+        mean = float(np.mean([s.model_db for s in scores.values()]))
+        row = (
+            [trainer.step, round(trainer.elapsed_s)]
+            + [round(s.model_db, 2) for s in scores.values()]
+            + [round(min(gains), 2)]
+        )
+        append(args.run / "held_out.csv", ["step", "elapsed_s", *scores, "smallest_gain"], row)
+        print(
+            "held out:",
+            {name: (round(s.model_db, 2), round(s.trivial_db, 2)) for name, s in scores.items()},
+            flush=True,
+        )
+    save_file({k: v.contiguous() for k, v in trainer.average.state_dict().items()}, args.run / "average.safetensors")
+    if mean > trainer.best:
+        trainer.best = mean
+        save_file({k: v.contiguous() for k, v in trainer.average.state_dict().items()}, args.run / "best.safetensors")
+
+
+def append(path: Path, header: list[str], row: list[float]) -> None:
+    new = not path.exists()
+    with path.open("a", newline="") as file:
+        writer = csv.writer(file)
+        if new:
+            writer.writerow(header)
+        writer.writerow(row)
+
+
+if __name__ == "__main__":
+    main()

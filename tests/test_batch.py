@@ -1,0 +1,104 @@
+"""A batch: songs are found, failures never stop the rest, and a stopped batch goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from daw_bridge.errors import Cancelled, InputError, OutputError, UsageError
+from daw_bridge.progress import CancelToken
+from daw_bridge.workflow.batch import SongOutcome, estimate, find_songs, run_batch, song_options
+from daw_bridge.workflow.ledger import Ledger
+from daw_bridge.workflow.options import BuildOptions
+
+FAST = BuildOptions(model="preview", template="neutral", daws=())
+
+
+@pytest.fixture(autouse=True)
+def private_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAW_BRIDGE_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def songs(tmp_path: Path) -> list[Path]:
+    folder = tmp_path / "songs"
+    folder.mkdir()
+    rng = np.random.default_rng(3)
+    for name in ("a", "b", "c"):
+        sf.write(folder / f"{name}.wav", (0.1 * rng.standard_normal((4410, 2))).astype(np.float32), 44_100)
+    (folder / "broken.wav").write_bytes(b"not audio")
+    return find_songs([str(folder)])
+
+
+def test_songs_are_found_in_folders_lists_and_patterns_once(songs: list[Path], tmp_path: Path) -> None:
+    folder = tmp_path / "songs"
+    (folder / "old.session" / "audio").mkdir(parents=True)
+    (folder / "old.session" / "audio" / "old_vocals.wav").write_bytes(b"x")
+    (folder / "cover.jpg").write_bytes(b"x")
+    (folder / "list.txt").write_text("# two songs\na.wav\n\nb.wav\n")
+    names = ["a.wav", "b.wav", "broken.wav", "c.wav"]
+    assert [path.name for path in find_songs([str(folder)])] == names
+    assert [path.name for path in find_songs([str(folder / "list.txt")])] == ["a.wav", "b.wav"]
+    assert [path.name for path in find_songs([str(folder / "[ab].wav"), str(folder)])] == names
+    with pytest.raises(InputError, match="no songs there"):
+        find_songs([str(tmp_path / "nowhere" / "*.wav")])
+
+
+def test_a_bad_song_is_listed_and_the_rest_is_done(songs: list[Path], tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    seen: list[SongOutcome] = []
+    outcomes = run_batch(songs, FAST, ledger, on_song=seen.append)
+    assert [outcome.mix for outcome in outcomes] == songs and len(seen) == 4
+    failed = [outcome for outcome in outcomes if outcome.error]
+    assert [outcome.mix.name for outcome in failed] == ["broken.wav"]
+    assert all(outcome.null_depth_db is not None and outcome.null_depth_db <= -120 for outcome in outcomes[:2])
+
+
+def test_a_stopped_batch_goes_on_after_the_last_finished_song(songs: list[Path], tmp_path: Path) -> None:
+    ledger, token = Ledger(tmp_path / "ledger.sqlite"), CancelToken()
+    with pytest.raises(Cancelled):
+        run_batch(songs, FAST, ledger, on_song=lambda _outcome: token.cancel(), cancel=token)
+    outcomes = run_batch(songs, FAST, ledger)
+    assert [outcome.skipped for outcome in outcomes] == [True, False, False, False]
+    again = run_batch(songs, FAST, ledger)
+    assert [outcome.skipped for outcome in again] == [True, True, False, True]
+
+
+def test_a_song_that_changed_is_done_again(songs: list[Path], tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    ledger.done(songs[0], tmp_path, 1.0)
+    assert ledger.is_done(songs[0])
+    songs[0].write_bytes(songs[0].read_bytes() + b"\0\0")
+    assert not ledger.is_done(songs[0])
+
+
+def test_songs_of_one_name_get_folders_of_their_own(tmp_path: Path) -> None:
+    twins = [tmp_path / "x" / "mix.wav", tmp_path / "y" / "mix.wav"]
+    options = BuildOptions(output=tmp_path / "out")
+    folders = [song_options(mix, options, twins).output for mix in twins]
+    assert folders == [tmp_path / "out" / "mix.session", tmp_path / "out" / "mix (2).session"]
+
+
+def test_a_dry_run_writes_nothing_and_adds_up(songs: list[Path], tmp_path: Path) -> None:
+    before = sorted((tmp_path / "songs").rglob("*"))
+    told = estimate(songs, FAST, Ledger(tmp_path / "ledger.sqlite"))
+    assert (told.songs, told.done_before, len(told.unreadable)) == (4, 0, 1)
+    assert told.audio_s == pytest.approx(0.3) and told.seconds is None
+    assert told.disk_bytes == 3 * (4410 * 2 * 4 * 6 + songs[0].stat().st_size)
+    assert sorted((tmp_path / "songs").rglob("*")) == before
+
+
+def test_several_processes_share_the_work(songs: list[Path], tmp_path: Path) -> None:
+    outcomes = run_batch(songs[:2], FAST, Ledger(tmp_path / "ledger.sqlite"), jobs=2)
+    assert all(outcome.folder is not None and not outcome.error for outcome in outcomes)
+
+
+def test_what_cannot_be_is_refused(songs: list[Path], tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--jobs 0"):
+        run_batch(songs, FAST, Ledger(tmp_path / "ledger.sqlite"), jobs=0)
+    (tmp_path / "text.sqlite").write_text("this is no database, and long enough to be sure of it" * 50)
+    with pytest.raises(OutputError, match="--ledger"):
+        Ledger(tmp_path / "text.sqlite")
