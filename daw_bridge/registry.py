@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from importlib.metadata import entry_points
 from typing import cast
 
-from daw_bridge.adapter import SessionAdapter
+from daw_bridge.adapter import MixerAddress, MixerControl, SessionAdapter
 from daw_bridge.errors import AdapterMissing, did_you_mean
 
 ENTRY_POINT_GROUP = "daw_bridge.adapters"
@@ -20,6 +21,16 @@ BUILT_IN = {
     "render": "daw_bridge_render.adapter:ADAPTER",
 }
 """Adapter name -> `module:attribute`, where the attribute is a SessionAdapter."""
+
+
+MIXERS = {
+    "ardour": "daw_bridge_osc.mixer:open_mixer",
+    "reaper": "daw_bridge_osc.mixer:open_mixer",
+    "abletonosc": "daw_bridge_osc.mixer:open_mixer",
+    "bitwig": "daw_bridge_osc.mixer:open_mixer",
+    "custom": "daw_bridge_osc.mixer:open_mixer",
+}
+"""DAW name -> `module:function`, where the function takes that name and a MixerAddress and returns a MixerControl."""
 
 
 def adapter_names() -> list[str]:
@@ -45,3 +56,16 @@ def load_adapter(name: str) -> SessionAdapter:
         raise AdapterMissing(
             f"adapter {name!r} needs the package {exc.name!r}; install it with: pip install 'daw-bridge[{name}]'"
         ) from exc
+
+
+def open_mixer(name: str, address: MixerAddress | None = None) -> MixerControl:
+    """The mixer of a running DAW, connected. Raises AdapterMissing, DawUnreachable, TemplateError (its profile)."""
+    target = MIXERS.get(name)
+    if target is None:
+        raise AdapterMissing(f"no live mixer called {name!r}{did_you_mean(name, MIXERS)}; known: {', '.join(MIXERS)}")
+    module, _, attribute = target.partition(":")
+    try:
+        factory = getattr(importlib.import_module(module), attribute)
+    except ImportError as exc:
+        raise AdapterMissing(f"the live mixer {name!r} needs the package {exc.name!r}; reinstall daw-bridge") from exc
+    return cast("Callable[[str, MixerAddress], MixerControl]", factory)(name, address or MixerAddress())

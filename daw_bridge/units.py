@@ -6,6 +6,8 @@ Fields carry their unit in the name: `_hz _db _ms _s _samples _beats _lufs`; a l
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
+from collections.abc import Sequence
 
 SILENCE_DB = -150.0
 """What is printed for a level of zero: below the noise of 24-bit converters, above -inf."""
@@ -42,6 +44,13 @@ def q_to_octaves(q: float) -> float:
 def octaves_to_q(bandwidth_octaves: float) -> float:
     """Inverse of `q_to_octaves`."""
     return 1.0 / (2.0 * math.sinh(math.log(2.0) / 2.0 * bandwidth_octaves))
+
+
+def interpolate(points: Sequence[tuple[float, float]], x: float) -> float:
+    """y at `x` on the straight lines through points with rising x; the outer lines go on beyond the ends."""
+    at = max(1, min(len(points) - 1, bisect_left([point[0] for point in points], x)))
+    (x0, y0), (x1, y1) = points[at - 1], points[at]
+    return y0 + (x - x0) / (x1 - x0) * (y1 - y0)
 
 
 def clock(time_s: float) -> str:

@@ -20,6 +20,10 @@ COMMAND_MODULES: tuple[str, ...] = (
     "evaluate",
     "templates",
     "cache",
+    "serve",
+    "jobs",
+    "osc",
+    "midi",
     "doctor",
     "completion",
 )

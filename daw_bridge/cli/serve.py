@@ -1,0 +1,133 @@
+"""`daw-bridge serve`: the daemon that surfaces, controllers and `daw-bridge jobs` talk to."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from daw_bridge.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from daw_bridge.adapter import MixerAddress
+    from daw_bridge.control.daemon import ServeOptions
+
+DEFAULT_PORT = 9129
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = subparsers.add_parser(
+        "serve",
+        help="run the daemon for control surfaces (OSC, MIDI) and queued jobs",
+        description="Run jobs from a queue that survives crashes, and answer OSC and MIDI. Ends with Ctrl-C; jobs that "
+        "still run continue at the next start.",
+    )
+    where = parser.add_argument_group("network")
+    where.add_argument("--port", type=int, default=DEFAULT_PORT, help="UDP and TCP port (default: %(default)s)")
+    where.add_argument("--bind", default="127.0.0.1", metavar="HOST", help="address to listen on (default: loopback)")
+    where.add_argument("--allow", action="append", default=[], metavar="CIDR", help="network that may send commands")
+    where.add_argument("--token-file", type=Path, metavar="FILE", help="its first line must be said by other machines")
+    where.add_argument("--discovery", action="store_true", help="announce by zeroconf, answer OSCQuery (port + 1)")
+    work = parser.add_argument_group("work")
+    work.add_argument(
+        "--music",
+        type=Path,
+        action="append",
+        metavar="FOLDER",
+        help="folder whose files commands may name; again for more (default: the current folder)",
+    )
+    work.add_argument("--queue", type=Path, metavar="FILE", help="job queue (default: in the user's state folder)")
+    work.add_argument("--template", default="", help="template until a surface selects another")
+    work.add_argument("--model", default="", help="model until a surface selects another")
+    work.add_argument("--daw", default="", help="DAW until a surface selects another")
+    daws = parser.add_argument_group("mixer")
+    daws.add_argument(
+        "--mixer",
+        action="append",
+        default=[],
+        metavar="DAW=HOST:PORT[:REPLY]",
+        help="where a DAW's OSC listens, when its profile's port does not fit",
+    )
+    daws.add_argument(
+        "--profile", action="append", default=[], metavar="DAW=FILE", help="OSC profile of your own for a DAW"
+    )
+    midi = parser.add_argument_group("MIDI")
+    midi.add_argument("--midi", action="append", default=[], metavar="PORT", help="port to take mapped commands from")
+    midi.add_argument("--midi-map", type=Path, metavar="FILE", help="mapping (default: the shipped one)")
+    midi.add_argument("--mackie", action="append", default=[], metavar="PORT", help="Mackie Control on this port")
+    parser.set_defaults(func=run)
+
+
+def run(args: argparse.Namespace) -> None:
+    import asyncio
+
+    from daw_bridge.control.daemon import serve
+
+    options = serve_options(args)
+
+    def ready(port: int) -> None:
+        if not args.quiet:
+            folders = ", ".join(str(folder) for folder in options.music)
+            print(f"daw-bridge serves OSC on {options.host}:{port} (UDP and TCP), music in {folders}", flush=True)
+
+    try:
+        asyncio.run(serve(options, on_ready=ready))
+    except KeyboardInterrupt:
+        pass  # where the loop takes no signal handlers
+
+
+def serve_options(args: argparse.Namespace) -> ServeOptions:
+    """The options of a command line. Raises UsageError, InputError."""
+    from daw_bridge.control.bridge import Selection
+    from daw_bridge.control.daemon import ServeOptions, default_queue
+    from daw_bridge.control.security import AccessPolicy, parse_networks
+
+    if not 0 <= args.port <= 65535:
+        raise UsageError(f"--port {args.port}: a port is a number from 1 to 65535 (0: any free one)")
+    token = first_line(args.token_file) if args.token_file else ""
+    policy = AccessPolicy(bind_host=args.bind, networks=parse_networks(args.allow), token=token)
+    return ServeOptions(
+        music=args.music or [Path.cwd()],
+        queue=args.queue or default_queue(),
+        host=args.bind,
+        port=args.port,
+        policy=policy,
+        selection=Selection(template=args.template, model=args.model, daw=args.daw),
+        mixers=_mixers(args.mixer, args.profile),
+        midi_ports=args.midi,
+        midi_map=args.midi_map,
+        mackie_ports=args.mackie,
+        discovery=args.discovery,
+    )
+
+
+def first_line(path: Path) -> str:
+    """The token in a file. Raises InputError."""
+    try:
+        return path.read_text("utf-8").partition("\n")[0].strip()
+    except (OSError, UnicodeDecodeError) as exc:
+        raise InputError(f"{path}: the token cannot be read ({exc})") from exc
+
+
+def _mixers(places: list[str], profiles: list[str]) -> dict[str, MixerAddress]:
+    from dataclasses import replace
+
+    from daw_bridge.adapter import MixerAddress
+
+    found: dict[str, MixerAddress] = {}
+    for text in places:
+        name, _, place = text.partition("=")
+        host, *ports = place.split(":")
+        try:
+            numbers = [int(port) for port in ports]
+        except ValueError:
+            numbers = []
+        if not name or not host or not 1 <= len(numbers) <= 2:
+            raise UsageError(f"--mixer {text}: write it as ardour=127.0.0.1:3819 or reaper=127.0.0.1:8000:9000")
+        found[name] = MixerAddress(host=host, port=numbers[0], reply_port=numbers[1] if numbers[1:] else None)
+    for text in profiles:
+        name, _, file = text.partition("=")
+        if not name or not file:
+            raise UsageError(f"--profile {text}: write it as reaper=my-reaper.yaml")
+        found[name] = replace(found.get(name, MixerAddress()), profile=Path(file))
+    return found

@@ -1,0 +1,141 @@
+"""The DAW that the stem and bus controls reach: one thread talks to it, so that a slow DAW never stops the daemon.
+
+Only the newest value of each control waits for its turn. A flood of fader moves therefore costs the DAW no more than it
+can follow, and nothing piles up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from daw_bridge.adapter import MixerChange, MixerChannel, MixerControl, MixerParameter
+from daw_bridge.errors import DawBridgeError, DawError, did_you_mean
+
+MAX_KNOWN_VALUES = 4096
+SAME_VALUE = 0.1
+"""dB within which a report of the DAW is taken for the value that was set; 0 and 1 are farther apart."""
+
+Outcome = Callable[[DawBridgeError | None], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Routes:
+    """Which buses a session has: stem -> labels of its bus, bus name -> labels, the best first."""
+
+    stems: Mapping[str, tuple[str, ...]]
+    buses: Mapping[str, tuple[str, ...]]
+
+
+NO_ROUTES = Routes(stems={}, buses={})
+
+
+def _plain(name: str) -> str:
+    """For comparing: case, spaces and marks do not count."""
+    return re.sub(r"[\W_]+", " ", name.casefold()).strip()
+
+
+def find_channel(kind: str, name: str, channels: Sequence[MixerChannel], routes: Routes = NO_ROUTES) -> str:
+    """The channel of the DAW that carries a stem or is a bus: a bus before a track, exact names before `NAME bus`.
+
+    Raises DawError with the nearest name when there is none.
+    """
+    table = routes.stems if kind == "stem" else routes.buses
+    wanted = [_plain(candidate) for candidate in (*table.get(name, ()), name)]
+    ranked: list[tuple[bool, int, str]] = []
+    for channel in channels:
+        have = _plain(channel.name)
+        for form_rank, form in enumerate(("{}", "{} bus", "bus {}")):
+            for wish_rank, wish in enumerate(wanted):
+                if have == form.format(wish):
+                    ranked.append((channel.kind != "bus", 3 * wish_rank + form_rank, channel.name))
+    if ranked:
+        return min(ranked, key=lambda entry: entry[:2])[2]
+    names = [channel.name for channel in channels]
+    raise DawError(f"the DAW has no {kind} called {name!r}{did_you_mean(name, names)}; it has: {', '.join(names[:20])}")
+
+
+class MixerBinding:
+    """A connected mixer with its thread. Made by `bind`; all methods are called on the loop."""
+
+    def __init__(
+        self,
+        mixer: MixerControl,
+        loop: asyncio.AbstractEventLoop,
+        on_change: Callable[[MixerChange], None],
+        routes: Routes = NO_ROUTES,
+    ) -> None:
+        self.mixer, self.routes = mixer, routes
+        self.known: dict[tuple[str, MixerParameter], float] = {}
+        self._loop, self._on_change = loop, on_change
+        self._waiting: dict[tuple[str, MixerParameter], tuple[float, Outcome]] = {}
+        self._condition = threading.Condition()
+        self._closing = False
+        self._thread = threading.Thread(target=self._work, name="mixer", daemon=True)
+        self._thread.start()
+        mixer.on_change(self._from_daw)
+
+    def set(self, channel: str, parameter: MixerParameter, value: float, outcome: Outcome) -> None:
+        """Ask for a value. `outcome` is called on the loop once the DAW confirmed it, or with the error."""
+        with self._condition:
+            replaced = self._waiting.pop((channel, parameter), None)
+            self._waiting[channel, parameter] = (value, outcome)
+            self._condition.notify()
+        if replaced is not None:
+            replaced[1](None)
+
+    def confirmed(self, change: MixerChange) -> None:
+        """A value that was set; told on unless the DAW's own report of it came first."""
+        known = self.known.get((change.channel, change.parameter))
+        if known is None or abs(known - change.value) > SAME_VALUE:
+            self._note(change)
+
+    async def close(self) -> None:
+        """Stop the thread and let go of the DAW."""
+        with self._condition:
+            self._closing = True
+            self._condition.notify()
+        await asyncio.get_running_loop().run_in_executor(None, self._thread.join, 5.0)
+
+    def _work(self) -> None:
+        while True:
+            with self._condition:
+                while not self._waiting and not self._closing:
+                    self._condition.wait()
+                if self._closing:
+                    break
+                (channel, parameter), (value, outcome) = next(iter(self._waiting.items()))
+                del self._waiting[channel, parameter]
+            error: DawBridgeError | None = None
+            try:
+                self._apply(channel, parameter, value)
+            except DawBridgeError as exc:
+                error = exc
+            self._to_loop(outcome, error)
+        self.mixer.close()
+
+    def _apply(self, channel: str, parameter: MixerParameter, value: float) -> None:
+        if parameter == "gain_db":
+            self.mixer.set_gain_db(channel, value)
+        elif parameter == "mute":
+            self.mixer.set_mute(channel, bool(value))
+        else:
+            self.mixer.set_solo(channel, bool(value))
+
+    def _from_daw(self, change: MixerChange) -> None:
+        self._to_loop(self._note, change)
+
+    def _note(self, change: MixerChange) -> None:
+        key = (change.channel, change.parameter)
+        if key in self.known or len(self.known) < MAX_KNOWN_VALUES:
+            self.known[key] = change.value
+        self._on_change(change)
+
+    def _to_loop(self, call: Callable[..., None], *arguments: object) -> None:
+        try:
+            self._loop.call_soon_threadsafe(call, *arguments)
+        except RuntimeError:
+            pass  # the loop has ended: the daemon is stopping

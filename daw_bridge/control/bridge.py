@@ -1,0 +1,303 @@
+"""The daemon without its sockets: takes messages from any transport, answers them, tells the subscribers.
+
+Everything runs on one loop and nothing here waits; jobs run in worker processes, the DAW has its own thread.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from daw_bridge import __version__
+from daw_bridge.control.clients import Client, Subscribers
+from daw_bridge.control.commands import Invocation, parse
+from daw_bridge.control.jobs import Job, JobStore
+from daw_bridge.control.runner import ArgvBuilder, JobProgress, JobRunner, cli_argv
+from daw_bridge.control.security import ERRORS_PER_S, AccessPolicy, Counters, MusicFolders, RateLimiter
+from daw_bridge.errors import DawBridgeError, InputError, UsageError, did_you_mean
+from daw_bridge.osc import Message, OscError, OscValue, encode
+from daw_bridge.units import clock
+
+_log = logging.getLogger(__name__)
+
+Handler = Callable[[Invocation, Client], "tuple[OscValue, ...] | None"]
+"""Returns what the reply says, or None when it answers later itself. Raises DawBridgeError."""
+
+PROGRESS_STEP = 0.1
+"""Percent that must have passed before the surfaces hear of progress again."""
+_PLAIN_NAME = re.compile(r"[\w][\w ,-]{0,99}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalog:
+    """Names that `list` and `select` know, asked for anew each time."""
+
+    templates: Callable[[], list[str]]
+    models: Callable[[], list[str]]
+    daws: Callable[[], list[str]]
+
+
+@dataclass(slots=True, kw_only=True)
+class Selection:
+    """What a build takes when the command does not say."""
+
+    template: str = ""
+    model: str = ""
+    daw: str = ""
+
+
+@dataclass(slots=True)
+class _ProgressGate:
+    """Lets progress through when it moved or the stage changed."""
+
+    job: int = 0
+    percent: float = -1.0
+    stage: str = ""
+
+    def passes(self, event: JobProgress) -> bool:
+        moved = event.percent - self.percent >= PROGRESS_STEP
+        if event.job.number == self.job and event.stage == self.stage and not moved and not event.note:
+            return False
+        self.job, self.percent, self.stage = event.job.number, event.percent, event.stage
+        return True
+
+
+class Bridge:
+    """Dispatch, replies, subscriptions, jobs and selections. Other parts add their handlers with `extend`."""
+
+    def __init__(
+        self,
+        *,
+        store: JobStore,
+        music: MusicFolders,
+        policy: AccessPolicy,
+        catalog: Catalog,
+        selection: Selection | None = None,
+        argv_of: ArgvBuilder = cli_argv,
+    ) -> None:
+        self.store, self.music, self.policy, self.catalog = store, music, policy, catalog
+        self.selection = selection or Selection()
+        self.counters, self.subscribers = Counters(), Subscribers()
+        self.runner = JobRunner(store, on_state=self._job_state, on_progress=self._job_progress, argv_of=argv_of)
+        self.reply_client: Callable[[Client, int], Client] = lambda client, _port: client
+        self.snapshots: list[Callable[[], list[Message]]] = []
+        self._errors, self._gate = RateLimiter(ERRORS_PER_S, ERRORS_PER_S), _ProgressGate()
+        self._trusted: dict[str, None] = {}
+        self._handlers: dict[str, Handler] = {
+            "ping": lambda _call, _client: ("daw-bridge", __version__),
+            "hello": self._hello,
+            "subscribe": self._subscribe,
+            "unsubscribe": lambda _call, client: (self.subscribers.remove_host(client.host),),
+            "build": self._add_job,
+            "separate": self._add_job,
+            "rebuild": self._add_job,
+            "cancel": self._cancel,
+            "jobs": self._jobs,
+            "template_list": lambda _call, _client: tuple(self.catalog.templates()),
+            "template_select": self._select_template,
+            "model_list": lambda _call, _client: tuple(self.catalog.models()),
+            "model_select": self._select_model,
+            "daw_select": self._select_daw,
+            "stats": lambda _call, _client: (self.counters.text(),),
+        }
+
+    def extend(self, handlers: Mapping[str, Handler]) -> None:
+        """Add the handlers of another part."""
+        self._handlers.update(handlers)
+
+    @property
+    def handler_names(self) -> frozenset[str]:
+        return frozenset(self._handlers)
+
+    # Messages in, answers out
+
+    def receive(self, message: Message, client: Client) -> None:
+        """Carry out one message. Never raises; whatever is wrong becomes an `/dawbridge/error`."""
+        self.counters.add("messages_in")
+        try:
+            call = parse(message.address, message.arguments)
+        except DawBridgeError as exc:
+            self.counters.add("messages_refused")
+            self.error(client, message.address, _request_id(message), exc)
+            return
+        name = call.command.handler
+        if self.policy.needs_token(client.host) and name not in ("hello", "ping") and not self._is_trusted(client):
+            self.counters.add("messages_without_token")
+            wrong = UsageError("say the token first: /dawbridge/hello TOKEN")
+            self.error(client, call.address, call.request_id, wrong)
+            return
+        self.subscribers.renew(client.host)
+        try:
+            answer = self._handlers[name](call, client)
+        except DawBridgeError as exc:
+            self.error(client, call.address, call.request_id, exc)
+            return
+        if answer is not None:
+            self.reply(client, call, *answer)
+
+    def reply(self, client: Client, call: Invocation, *values: OscValue) -> None:
+        """`/dawbridge/reply ID COMMAND VALUES...` to the sender and the subscribers of its host."""
+        self._answer(client, Message("/dawbridge/reply", (call.request_id, call.address, *values)))
+
+    def error(self, client: Client, address: str, request_id: str, problem: DawBridgeError) -> None:
+        """`/dawbridge/error ID COMMAND MESSAGE`, at a bounded rate for each host."""
+        if not self._errors.allows(client.host):
+            self.counters.add("errors_not_sent")
+            return
+        self._answer(client, Message("/dawbridge/error", (request_id, address[:200], str(problem)[:1000])))
+
+    def _answer(self, client: Client, message: Message) -> None:
+        try:
+            packet = encode(message)
+        except OscError as exc:
+            _log.warning("a reply cannot be sent: %s", exc)
+            return
+        client.send(packet)
+        for other in self.subscribers.of_host(client.host):
+            if other.key != client.key:
+                other.send(packet)
+
+    def tell(self, message: Message) -> None:
+        """To all subscribers."""
+        self.subscribers.broadcast(message)
+
+    # Who is there
+
+    def _is_trusted(self, client: Client) -> bool:
+        return client.key in self._trusted or (not client.lasting and client.host in self._trusted)
+
+    def _hello(self, call: Invocation, client: Client) -> tuple[OscValue, ...]:
+        if not self.policy.token_matches(str(call.values["token"])) and self.policy.needs_token(client.host):
+            self.counters.add("wrong_tokens")
+            raise UsageError("wrong token")
+        if len(self._trusted) > 1000:
+            self._trusted.pop(next(iter(self._trusted)))
+        self._trusted[client.key if client.lasting else client.host] = None
+        return ("daw-bridge", __version__)
+
+    def gone(self, client: Client) -> None:
+        """A connection ended."""
+        self.subscribers.remove(client)
+        self._trusted.pop(client.key, None)
+
+    def _subscribe(self, call: Invocation, client: Client) -> tuple[OscValue, ...]:
+        target = self.reply_client(client, int(call.values.get("port", 0)))
+        self.subscribers.add(target)
+        messages = [_state_message(job) for job in reversed(self.store.recent(10)) if not job.state.final]
+        messages += self._surface_messages()
+        for snapshot in self.snapshots:
+            messages += snapshot()
+        for message in messages:
+            target.send(encode(message))
+        return ("subscribed", len(self.subscribers))
+
+    # Jobs
+
+    def _add_job(self, call: Invocation, _client: Client) -> tuple[OscValue, ...]:
+        name = call.command.handler
+        kind: Literal["file", "folder"] = "folder" if name == "rebuild" else "file"
+        path = self.music.resolve(str(call.values["folder" if name == "rebuild" else "mix"]), kind)
+        arguments = {"path": str(path)}
+        for option in (argument.name for argument in call.command.arguments[1:]):
+            chosen = self._checked(option, str(call.values.get(option, getattr(self.selection, option))))
+            if chosen:
+                arguments[option] = chosen
+        job = self.store.add(name, arguments, call.request_id)
+        self._job_state(job)
+        self.runner.wake()
+        return (job.number,)
+
+    def _checked(self, option: str, value: str) -> str:
+        """A name that may go onto a command line: one of the catalog's, never a path."""
+        if not value:
+            return ""
+        known = {"template": self.catalog.templates, "model": self.catalog.models, "daw": self.catalog.daws}[option]()
+        for part in value.split(",") if option == "daw" else [value]:
+            if not _PLAIN_NAME.fullmatch(part.strip()) or part.strip() not in known:
+                hint = did_you_mean(part, known)
+                raise InputError(f"no {option} called {part[:100]!r}{hint}; known: {', '.join(known)}")
+        return value
+
+    def _cancel(self, call: Invocation, _client: Client) -> tuple[OscValue, ...]:
+        number = int(call.values.get("job", 0))
+        job = self.runner.cancel(number)
+        if job is None:
+            raise UsageError(f"job {number} is not waiting or running" if number else "no job is running")
+        return (job.number, "cancelling")
+
+    def _jobs(self, call: Invocation, client: Client) -> tuple[OscValue, ...]:
+        jobs = self.store.recent(int(call.values.get("limit", 20)))
+        for job in jobs:
+            self._answer(client, _state_message(job))
+        return (len(jobs),)
+
+    def _job_state(self, job: Job) -> None:
+        self.counters.add(f"jobs_{job.state.value}")
+        if job.state.final and job.state.value == "done":
+            self.tell(_progress_message(job, 100.0, "done", 0.0, ""))
+        self.tell(_state_message(job))
+        for message in self._surface_messages(job):
+            self.tell(message)
+
+    def _job_progress(self, event: JobProgress) -> None:
+        if self._gate.passes(event):
+            self.tell(_progress_message(event.job, event.percent, event.stage, event.eta_s, event.note))
+            for message in self._surface_messages(event.job):
+                self.tell(message)
+
+    def _surface_messages(self, job: Job | None = None) -> list[Message]:
+        """One value an address, as simple surfaces want it."""
+        last = self.runner.last_progress
+        current = job or self.runner.running
+        percent, eta = 0.0, ""
+        if current is not None and current.state.value == "done":
+            percent = 100.0
+        elif last is not None:
+            percent, eta = last.percent, f"{clock(last.eta_s)} left" if last.eta_s >= 0 else ""
+        status = "idle" if current is None else f"job {current.number} {current.state.value}"
+        if last is not None and current is not None and not current.state.final:
+            status = f"job {current.number}: {last.stage}"
+        return [
+            Message("/dawbridge/surface/percent", (percent,), "f"),
+            Message("/dawbridge/surface/status", (status,)),
+            Message("/dawbridge/surface/eta", (eta,)),
+            Message("/dawbridge/surface/selected", (self.selection.template, self.selection.model, self.selection.daw)),
+        ]
+
+    # Selections
+
+    def _select_template(self, call: Invocation, _client: Client) -> tuple[OscValue, ...]:
+        self.selection.template = self._checked("template", str(call.values["template"]))
+        return self._selected()
+
+    def _select_model(self, call: Invocation, _client: Client) -> tuple[OscValue, ...]:
+        self.selection.model = self._checked("model", str(call.values["model"]))
+        return self._selected()
+
+    def _select_daw(self, call: Invocation, _client: Client) -> tuple[OscValue, ...]:
+        self.selection.daw = self._checked("daw", str(call.values["daw"]))
+        return self._selected()
+
+    def _selected(self) -> tuple[OscValue, ...]:
+        for message in self._surface_messages():
+            self.tell(message)
+        return (self.selection.template, self.selection.model, self.selection.daw)
+
+
+def _request_id(message: Message) -> str:
+    last = message.arguments[-1] if message.arguments else None
+    return last[1:101] if isinstance(last, str) and last.startswith("#") else ""
+
+
+def _state_message(job: Job) -> Message:
+    name = Path(job.arguments.get("path", "")).name
+    values = (job.request_id, job.number, job.command, job.state.value, job.percent, job.detail, name)
+    return Message("/dawbridge/state", values, "sissfss")
+
+
+def _progress_message(job: Job, percent: float, stage: str, eta_s: float, note: str) -> Message:
+    return Message("/dawbridge/progress", (job.request_id, job.number, percent, stage, eta_s, note), "sifsfs")

@@ -1,0 +1,283 @@
+"""The one table of commands. OSC, MIDI, the command line and docs/osc.md all read it; no transport adds its own.
+
+A command is an OSC address with typed arguments. A last text argument that begins with `#` is the command's id: the
+replies repeat it, so that a client can tell its answers apart.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal
+
+from daw_bridge.errors import UsageError, did_you_mean
+from daw_bridge.osc import OscValue
+
+PREFIX = "/dawbridge/"
+MAX_TEXT = 1024
+MAX_NAME = 100
+PATTERN_MARKS = frozenset("*?[]{}")
+
+Kind = Literal["text", "path", "number", "whole", "switch"]
+Value = str | float | int | bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Argument:
+    """One typed argument; numbers have a range, in the unit of their name."""
+
+    name: str
+    kind: Kind
+    doc: str
+    required: bool = True
+    minimum: float = -math.inf
+    maximum: float = math.inf
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """One row of the table. `address` may hold one placeholder, `{name}`; `handler` is a method of the daemon."""
+
+    address: str
+    doc: str
+    handler: str
+    arguments: tuple[Argument, ...] = ()
+
+    @property
+    def segments(self) -> list[str]:
+        return self.address.split("/")[1:]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invocation:
+    """A command with checked values, ready for its handler."""
+
+    command: Command
+    address: str
+    values: dict[str, Value] = field(default_factory=dict)
+    request_id: str = ""
+
+
+def _text(name: str, doc: str, *, required: bool = True) -> Argument:
+    return Argument(name=name, kind="text", doc=doc, required=required)
+
+
+_MIX = Argument(name="mix", kind="path", doc="the mix: an audio file inside a music folder")
+_SONG = Argument(name="folder", kind="path", doc="a song folder that daw-bridge made")
+_TEMPLATE = _text("template", "bus template; the selected one when left out or empty", required=False)
+_MODEL = _text("model", "separation model; the selected one when left out or empty", required=False)
+_DAW = _text("daw", "DAW to write for, several with commas; the selected one when left out or empty", required=False)
+_GAIN = Argument(
+    name="gain_db", kind="number", doc="level in dB; asks when left out", required=False, minimum=-150.0, maximum=12.0
+)
+_SWITCH = Argument(name="on", kind="switch", doc="1 on, 0 off; asks when left out", required=False)
+
+
+def _strip(kind: str, title: str) -> tuple[Command, ...]:
+    base = f"{PREFIX}{kind}/{{name}}"
+    return (
+        Command(
+            address=f"{base}/gain_db",
+            doc=f"Set or ask the level of {title} in the bound DAW.",
+            handler="strip_gain_db",
+            arguments=(_GAIN,),
+        ),
+        Command(
+            address=f"{base}/mute",
+            doc=f"Mute or unmute {title} in the bound DAW.",
+            handler="strip_mute",
+            arguments=(_SWITCH,),
+        ),
+        Command(
+            address=f"{base}/solo",
+            doc=f"Solo {title} in the bound DAW.",
+            handler="strip_solo",
+            arguments=(_SWITCH,),
+        ),
+    )
+
+
+COMMANDS: tuple[Command, ...] = (
+    Command(address=f"{PREFIX}ping", doc="Answer with the version.", handler="ping"),
+    Command(
+        address=f"{PREFIX}hello",
+        doc="Say the token, where the daemon asks for one. Holds for this TCP connection, or for this UDP address.",
+        handler="hello",
+        arguments=(_text("token", "what `serve --token-file` holds"),),
+    ),
+    Command(
+        address=f"{PREFIX}subscribe",
+        doc="Get progress, states, errors and fader moves; and the present state of everything at once.",
+        handler="subscribe",
+        arguments=(
+            Argument(
+                name="port",
+                kind="whole",
+                doc="UDP port on the sender's own host to send to; the sending port when left out or 0",
+                required=False,
+                minimum=0,
+                maximum=65535,
+            ),
+        ),
+    ),
+    Command(address=f"{PREFIX}unsubscribe", doc="Send nothing more to this host.", handler="unsubscribe"),
+    Command(
+        address=f"{PREFIX}build",
+        doc="Queue a whole build: separate the mix, write the session.",
+        handler="build",
+        arguments=(_MIX, _TEMPLATE, _DAW, _MODEL),
+    ),
+    Command(
+        address=f"{PREFIX}separate",
+        doc="Queue a separation without a session.",
+        handler="separate",
+        arguments=(_MIX, _MODEL),
+    ),
+    Command(
+        address=f"{PREFIX}rebuild",
+        doc="Queue a new session from stems that are there, with another template or for another DAW.",
+        handler="rebuild",
+        arguments=(_SONG, _TEMPLATE, _DAW),
+    ),
+    Command(
+        address=f"{PREFIX}cancel",
+        doc="Cancel a queued or running job.",
+        handler="cancel",
+        arguments=(
+            Argument(name="job", kind="whole", doc="number of the job; 0: the running one", minimum=0, required=False),
+        ),
+    ),
+    Command(
+        address=f"{PREFIX}jobs",
+        doc="One `/dawbridge/state` for each of the last jobs, newest first, then a reply with their count.",
+        handler="jobs",
+        arguments=(
+            Argument(name="limit", kind="whole", doc="how many at most; 20", required=False, minimum=1, maximum=200),
+        ),
+    ),
+    Command(address=f"{PREFIX}template/list", doc="Names of the bus templates.", handler="template_list"),
+    Command(
+        address=f"{PREFIX}template/select",
+        doc="Take this template from now on.",
+        handler="template_select",
+        arguments=(_text("template", "its name"),),
+    ),
+    Command(address=f"{PREFIX}model/list", doc="Names of the separation models.", handler="model_list"),
+    Command(
+        address=f"{PREFIX}model/select",
+        doc="Take this model from now on.",
+        handler="model_select",
+        arguments=(_text("model", "its name"),),
+    ),
+    Command(
+        address=f"{PREFIX}daw/select",
+        doc="Write for this DAW from now on.",
+        handler="daw_select",
+        arguments=(_text("daw", "its name, several with commas"),),
+    ),
+    Command(
+        address=f"{PREFIX}session/open",
+        doc="Bind the stem and bus controls to a DAW in which the session is open.",
+        handler="session_open",
+        arguments=(
+            _text("daw", "ardour, reaper, abletonosc, bitwig, or a profile that `serve --profile` named"),
+            Argument(name="folder", kind="path", doc="the song folder, so that stems find their bus", required=False),
+        ),
+    ),
+    Command(address=f"{PREFIX}session/close", doc="Let go of the bound DAW.", handler="session_close"),
+    Command(
+        address=f"{PREFIX}session/channels",
+        doc="Names of the channels of the bound DAW.",
+        handler="session_channels",
+    ),
+    *_strip("stem", "the bus that carries a stem"),
+    *_strip("bus", "a bus, by its name"),
+    Command(
+        address=f"{PREFIX}live/start",
+        doc="Start the live preview and bind the stem controls to it.",
+        handler="live_start",
+        arguments=(
+            Argument(
+                name="input",
+                kind="path",
+                doc="a file to play; the sound card's input when left out",
+                required=False,
+            ),
+        ),
+    ),
+    Command(address=f"{PREFIX}live/stop", doc="Stop the live preview.", handler="live_stop"),
+    Command(
+        address=f"{PREFIX}stats",
+        doc="Counters of what came in, went out and was dropped, as text.",
+        handler="stats",
+    ),
+)
+
+
+def find_command(address: str) -> tuple[Command, dict[str, Value]]:
+    """The command of an address and the value of its placeholder. Raises UsageError."""
+    if not PATTERN_MARKS.isdisjoint(address):
+        raise UsageError(f"{address}: address patterns are not taken; send one message for each address")
+    segments = address.split("/")[1:]
+    for command in COMMANDS:
+        expected = command.segments
+        if len(expected) != len(segments):
+            continue
+        if all(want in ("{name}", have) for want, have in zip(expected, segments, strict=True)):
+            names = [have for want, have in zip(expected, segments, strict=True) if want == "{name}"]
+            if any(not 0 < len(name) <= MAX_NAME for name in names):
+                raise UsageError(f"{address[:MAX_NAME]}: a name has 1 to {MAX_NAME} characters")
+            return command, dict(zip(("name",), names, strict=False))
+    hint = did_you_mean(address, [command.address for command in COMMANDS])
+    raise UsageError(f"{address[:MAX_NAME]}: no such command{hint}")
+
+
+def parse(address: str, arguments: tuple[OscValue, ...]) -> Invocation:
+    """The command that a message asks for, its values checked. Raises UsageError."""
+    command, values = find_command(address)
+    given = list(arguments)
+    request_id = ""
+    if given and isinstance(given[-1], str) and given[-1].startswith("#"):
+        request_id = str(given.pop())[1 : MAX_NAME + 1]
+    if len(given) > len(command.arguments):
+        raise UsageError(f"{address}: {len(given)} arguments; it takes {len(command.arguments)}")
+    for position, argument in enumerate(command.arguments):
+        if position >= len(given) or given[position] == "":
+            if argument.required:
+                raise UsageError(f"{address}: {argument.name} is missing ({argument.doc})")
+            continue
+        values[argument.name] = check(argument, given[position], address)
+    return Invocation(command=command, address=address, values=values, request_id=request_id)
+
+
+def check(argument: Argument, value: OscValue, where: str) -> Value:
+    """`value` as the argument's type; UsageError when it is of another type or out of range."""
+    wrong = UsageError(f"{where}: {argument.name} is a {argument.kind}, not {_shown(value)} ({argument.doc})")
+    if argument.kind in ("text", "path"):
+        if not isinstance(value, str) or len(value) > MAX_TEXT or "\0" in value:
+            raise wrong
+        return value
+    if isinstance(value, bool):
+        if argument.kind != "switch":
+            raise wrong
+        return value
+    if not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise wrong
+    if argument.kind == "switch":
+        if not 0 <= value <= 1:
+            raise wrong
+        return value >= 0.5
+    if not argument.minimum <= value <= argument.maximum:
+        raise UsageError(
+            f"{where}: {argument.name} {value:g} is out of range ({argument.minimum:g} to {argument.maximum:g})"
+        )
+    if argument.kind == "whole":
+        if value != int(value):
+            raise wrong
+        return int(value)
+    return float(value)
+
+
+def _shown(value: OscValue) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else text[:37] + "..."

@@ -1,0 +1,58 @@
+"""Tempo map and markers of a session as a Standard MIDI File, which every DAW imports.
+
+Format 1, one conductor track (SMF 1.0): tempo, time signature, markers; texts as UTF-8. SMF holds a tempo as whole
+microseconds a quarter note, so 97.5 BPM reads back as 97.49994; marker times are rounded to 1/960 of a beat of that.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+from typing import Any
+
+from daw_bridge.errors import AdapterMissing, UsageError
+from daw_bridge.model import SessionPlan
+
+TICKS_PER_BEAT = 960
+
+
+def plan_to_midi(plan: SessionPlan) -> bytes:
+    """The bytes of the file. Regions become two markers, `name` and `name (end)`. Raises AdapterMissing, UsageError."""
+    try:
+        mido: Any = importlib.import_module("mido")
+    except ImportError as exc:
+        raise AdapterMissing("MIDI export needs mido; install it with: pip install 'daw-bridge[midi]'") from exc
+    microseconds = round(60_000_000 / plan.tempo_bpm)
+    if not 1 <= microseconds < 2**24:
+        raise UsageError(f"{plan.tempo_bpm:g} BPM does not fit a MIDI file (at least 3.6 BPM)")
+    numerator, denominator = plan.time_signature
+
+    def ticks(position_samples: int) -> int:
+        return round(position_samples / plan.sample_rate_hz * 1_000_000 / microseconds * TICKS_PER_BEAT)
+
+    events: list[tuple[int, Any]] = [
+        (0, mido.MetaMessage("track_name", name=_line(plan.name))),
+        (0, mido.MetaMessage("time_signature", numerator=numerator, denominator=denominator)),
+        (0, mido.MetaMessage("set_tempo", tempo=microseconds)),
+    ]
+    for marker in plan.markers:
+        name = _line(marker.name)
+        events.append((ticks(marker.position_samples), mido.MetaMessage("marker", text=name)))
+        if marker.length_samples:
+            end = marker.position_samples + marker.length_samples
+            events.append((ticks(end), mido.MetaMessage("marker", text=f"{name} (end)")))
+    events.sort(key=lambda event: event[0])
+    events.append((max(ticks(plan.length_samples), events[-1][0]), mido.MetaMessage("end_of_track")))
+    track = mido.MidiTrack()
+    before = 0
+    for at, event in events:
+        track.append(event.copy(time=at - before))
+        before = at
+    song = mido.MidiFile(type=1, ticks_per_beat=TICKS_PER_BEAT, charset="utf-8", tracks=[track])
+    data = io.BytesIO()
+    song.save(file=data)
+    return data.getvalue()
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())[:200]

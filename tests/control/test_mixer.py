@@ -1,0 +1,131 @@
+"""Stem and bus controls against a simulated DAW over real sockets: the surface moves the DAW, the DAW the surface."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from daw_bridge.adapter import MixerAddress, MixerChannel
+from daw_bridge.control.binding import Routes, find_channel
+from daw_bridge.control.mixer_commands import routes_of
+from daw_bridge.errors import DawError
+from daw_bridge.osc import Message
+from tests.osc.simulated_daw import SimulatedDaw, slashes
+
+Make = Callable[..., Any]
+
+
+@pytest.fixture
+def reaper() -> Iterator[SimulatedDaw]:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        reply_port = int(probe.getsockname()[1])
+    daw = SimulatedDaw(slashes, ["vocals", "drums", "Vocals Bus", "FX / Verb"], reply_port=reply_port)
+    yield daw
+    daw.close()
+
+
+@pytest.fixture
+def bound(make_daemon: Make, make_peer: Make, reaper: SimulatedDaw) -> Any:
+    """A daemon that is bound to the simulated DAW, and a subscribed peer."""
+    address = MixerAddress(port=reaper.port, reply_port=reaper.reply_port)
+    peer = make_peer(make_daemon(mixers={"reaper": address}).port)
+    peer.ask("/dawbridge/subscribe")
+    reply = peer.ask("/dawbridge/session/open", "reaper")
+    assert reply.arguments[2:5] == ("bound", "REAPER", "vocals"), reply
+    return peer
+
+
+def test_a_mute_from_the_surface_reaches_the_daw_and_comes_back(bound: Any, reaper: SimulatedDaw) -> None:
+    reply = bound.ask("/dawbridge/stem/drums/mute", 1)
+    assert reply.arguments[2] == 1
+    assert reaper.values[2, "mute"] == 1
+    assert bound.ask("/dawbridge/stem/drums/mute").arguments[2] == 1
+    bound.send("/dawbridge/bus/Vocals_Bus/gain_db", -7.5)
+    echo = bound.wait(lambda each: each.address == "/dawbridge/bus/Vocals_Bus/gain_db")
+    assert echo.arguments[0] == pytest.approx(-7.5)
+    assert reaper.values[3, "volume/db"] == -7.5
+
+
+def test_a_move_in_the_daw_arrives_at_the_surface(bound: Any, reaper: SimulatedDaw) -> None:
+    reaper.push(Message("/track/1/solo", (1,)), Message("/track/4/volume/db", (-12.25,)))
+    solo = bound.wait(lambda each: each.address == "/dawbridge/bus/vocals/solo")
+    assert solo.arguments == (1,)
+    gain = bound.wait(lambda each: each.address == "/dawbridge/bus/FX_Verb/gain_db")
+    assert gain.arguments[0] == pytest.approx(-12.25)
+
+
+def test_a_new_subscriber_gets_what_is_known(bound: Any, make_peer: Make) -> None:
+    bound.ask("/dawbridge/stem/drums/gain_db", -3.0)
+    late = make_peer(bound.address[1])
+    late.send("/dawbridge/subscribe")
+    assert late.wait(lambda each: each.address == "/dawbridge/bus/drums/gain_db").arguments == (-3.0,)
+
+
+def test_a_flood_of_fader_moves_ends_at_the_last_one(bound: Any, reaper: SimulatedDaw) -> None:
+    for step in range(500):
+        bound.send("/dawbridge/stem/drums/gain_db", -60.0 + step * 0.1)
+    last = pytest.approx(-60.0 + 499 * 0.1, abs=1e-4)
+    bound.wait(lambda each: each.address == "/dawbridge/bus/drums/gain_db" and each.arguments[0] == last)
+    assert reaper.values[2, "volume/db"] == last
+
+
+def test_errors_of_the_daw_are_told(bound: Any, reaper: SimulatedDaw) -> None:
+    assert "the DAW has no stem called 'violin'" in bound.ask("/dawbridge/stem/violin/mute", 1).arguments[2]
+    reaper.deaf = True
+    assert "no confirmation from REAPER" in bound.ask("/dawbridge/stem/drums/mute", 1, timeout_s=15).arguments[2]
+    assert bound.ask("/dawbridge/session/close").arguments[2] == "closed"
+    assert "no DAW is bound" in bound.ask("/dawbridge/stem/drums/mute", 1).arguments[2]
+
+
+def test_binding_to_nothing_says_so(make_daemon: Make, make_peer: Make) -> None:
+    peer = make_peer(make_daemon(mixers={"ardour": MixerAddress(port=9)}).port)
+    assert "does not list its tracks" in peer.ask("/dawbridge/session/open", "ardour", timeout_s=20).arguments[2]
+    assert "no live mixer called 'protools'" in peer.ask("/dawbridge/session/open", "protools").arguments[2]
+
+
+CHANNELS = [
+    MixerChannel(name="vocals", kind="track"),
+    MixerChannel(name="Vocals", kind="bus"),
+    MixerChannel(name="drums", kind="track"),
+    MixerChannel(name="Drum Bus", kind="bus"),
+    MixerChannel(name="Low End", kind="bus"),
+]
+ROUTES = Routes(stems={"bass": ("Low End", "low"), "drums": ("Drum Bus",)}, buses={"low": ("Low End", "low")})
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "channel"),
+    [
+        ("stem", "vocals", "Vocals"),
+        ("stem", "drums", "Drum Bus"),
+        ("stem", "bass", "Low End"),
+        ("bus", "low", "Low End"),
+        ("bus", "low_end", "Low End"),
+        ("bus", "drum", "Drum Bus"),
+    ],
+)
+def test_a_stem_means_the_bus_that_carries_it(kind: str, name: str, channel: str) -> None:
+    assert find_channel(kind, name, CHANNELS, ROUTES) == channel
+    with pytest.raises(DawError, match="has no bus called 'guitar'"):
+        find_channel("bus", "guitar", CHANNELS, ROUTES)
+
+
+def test_routes_come_from_the_plan_in_the_manifest(tmp_path: Path) -> None:
+    plan = {
+        "tracks": [{"name": "bass", "output": "low"}],
+        "buses": [{"name": "low", "label": "Low End"}],
+    }
+    session = {"adapter": "reaper", "file": "x.rpp", "files": [], "sha256": "", "template": "band"}
+    body = {
+        "format": "daw-bridge manifest", "version": 1, "name": "x", "daw_bridge": "0.1", "state": "complete",
+        "request": {}, "sessions": [session | {"template_sha256": "", "limits": [], "plan": plan}],
+    }  # fmt: skip
+    (tmp_path / "manifest.json").write_text(json.dumps(body), "utf-8")
+    routes = routes_of(tmp_path)
+    assert (routes.stems["bass"], routes.buses["low"]) == (("Low End", "low"), ("Low End", "low"))
