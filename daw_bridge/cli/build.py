@@ -156,7 +156,8 @@ def _report(args: argparse.Namespace, result: BuildResult) -> None:
     source = "from the cache" if separation.from_cache else f"in {clock(separation.elapsed_s)}"
     say(args, f"Model:   {separation.model} ({source})")
     say(args, f"Null:    {null_text(separation.null_depth_db)} (stems summed, read back, against the mix)")
-    for note in (*reference.notes, *separation.notes):
+    planned = manifest.sessions[-1].plan.get("notes", ()) if result.reports and manifest.sessions else ()
+    for note in (*reference.notes, *separation.notes, *planned):
         say(args, f"Note:    {note}")
     for report in result.reports:
         for limit in report.limits:
