@@ -32,7 +32,7 @@ from daw_bridge.separation.memory import (
     usable_cores,
 )
 from daw_bridge.separation.overlap_add import Lane, Member, NormalisedMix, OverlapAdd, stride_of
-from daw_bridge.separation.runners import LadderRunner
+from daw_bridge.separation.runners import LadderRunner, is_out_of_memory
 from daw_bridge.separation.separator import Emit, SampleSource
 from daw_bridge.separation.speed import kept_memory, plain_attention, strict_fp32
 from daw_bridge.separation.weights import Bag
@@ -153,15 +153,20 @@ class DemucsSeparator:
             scope.enter_context(kept_memory())
             runner = LadderRunner(self._modules, Ladder(self._rungs, self._note))
             scope.callback(runner.close)
-            engine = OverlapAdd(
-                self._lanes,
-                mix,
-                runner,
-                stems=len(self.sources),
-                channels=self.channels,
-                start_samples=start_samples,
-            )
-            engine.run(denormalise, tick, cancel)
+            try:
+                engine = OverlapAdd(
+                    self._lanes,
+                    mix,
+                    runner,
+                    stems=len(self.sources),
+                    channels=self.channels,
+                    start_samples=start_samples,
+                )
+                engine.run(denormalise, tick, cancel)
+            except (RuntimeError, MemoryError) as exc:
+                if is_out_of_memory(exc):
+                    raise DeviceError(f"out of memory while adding up the segments ({exc})") from exc
+                raise
 
 
 def mono_statistics(source: SampleSource, cancel: CancelToken) -> tuple[float, float]:

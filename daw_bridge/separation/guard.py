@@ -74,3 +74,22 @@ def refuse_provenance(path: Path, *, allow: bool) -> None:
             f"{path}: this is a stem that daw-bridge made ({line[:120]}); separating it again only adds errors. "
             "Give the mix, or insist with --allow-stems"
         )
+
+
+def refuse_stem_sound(reference: Path, *, name: Path | None = None, allow: bool) -> None:
+    """GuardRefused when the recording itself sounds like one part of a mix, unless `allow`; see `stem_likeness`.
+
+    `name` is the file that the user gave, for the message, where `reference` is its decoded copy.
+    """
+    if allow:
+        return
+    from daw_bridge.audio.reader import open_audio
+    from daw_bridge.separation.stem_likeness import measure
+
+    with open_audio(reference) as reader:
+        reason = measure(reader.blocks(), reader.sample_rate_hz).reason
+    if reason:
+        raise GuardRefused(
+            f"{name or reference}: sounds like a stem, not a mix: {reason}. Separating a stem again only adds errors; "
+            "give the mix, or insist with --allow-stems"
+        )

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -33,7 +34,7 @@ class Pending(Protocol):
     """A batch under way."""
 
     def result(self) -> Tensor:
-        """Shape (batch, stems of the member, channels, samples); raises OutOfMemory."""
+        """Shape (batch, stems of the member, channels, samples), on the runner's device; raises OutOfMemory."""
         ...
 
 
@@ -55,6 +56,10 @@ class Runner(Protocol):
 
     def submit(self, network: int, windows: Sequence[Tensor]) -> Pending:
         """Start one network on windows of equal shape (channels, samples)."""
+        ...
+
+    def collecting(self) -> AbstractContextManager[object]:
+        """The scope in which results are added up, beside what is being computed."""
         ...
 
     def step_down(self) -> None:
@@ -246,10 +251,11 @@ class OverlapAdd:
         self._mix, self._runner = mix, runner
         self._length = mix.source.length_samples
         self._position = start_samples
-        self._states = [
-            _LaneState.at(lane, self._length, start_samples, runner.batch_segments, (stems, channels), runner.device)
-            for lane in lanes
-        ]
+        shape, batch = (stems, channels), runner.batch_segments
+        with runner.collecting():
+            self._states = [
+                _LaneState.at(lane, self._length, start_samples, batch, shape, runner.device) for lane in lanes
+            ]
         self._waiting: deque[_Job] = deque()
 
     def run(self, emit: Callable[[Tensor], None], tick: Callable[[int], None], cancel: CancelToken) -> None:
@@ -259,15 +265,19 @@ class OverlapAdd:
             cancel.check()
             try:
                 self._fill(flying)
-                if not flying:
-                    break
-                outputs = flying[0][1].result()
+                outputs = flying[0][1].result() if flying else None
+                full = False
             except OutOfMemory:
+                full = True  # backing off waits for the end of this block: the traceback still holds the tensors
+            if full:
                 self._back_off(flying)
                 continue
+            if outputs is None:
+                break
             job, _ = flying.popleft()
-            self._commit(job, outputs)
-            self._emit_ready(emit)
+            with self._runner.collecting():
+                self._commit(job, outputs)
+                self._emit_ready(emit)
             tick(self._reached())
 
     def _fill(self, flying: deque[tuple[_Job, Pending]]) -> None:
@@ -322,12 +332,14 @@ class OverlapAdd:
         """Out of memory: shrink, and do again what was under way, in smaller batches. What is finished stays."""
         again = [job for job, _ in flying]
         flying.clear()
+        for state in self._states:
+            state.move(torch.device("cpu"))
         self._runner.step_down()
         batch = self._runner.batch_segments
-        split = [part for job in [*again, *self._waiting] for part in _split(job, batch)]
-        self._waiting = deque(split)
-        for state in self._states:
-            state.move(self._runner.device)
+        self._waiting = deque(part for job in [*again, *self._waiting] for part in _split(job, batch))
+        with self._runner.collecting():
+            for state in self._states:
+                state.move(self._runner.device)
 
     def _emit_ready(self, emit: Callable[[Tensor], None]) -> None:
         count = min(state.available for state in self._states)

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from daw_bridge.separation.mix_source import Mix, open_mix
 from daw_bridge.separation.options import SeparationOptions
 from daw_bridge.separation.residual import Consistency
 from daw_bridge.separation.separator import FloatArray, Separator
-from daw_bridge.separation.work_folder import WorkFolder, check_space
+from daw_bridge.separation.work_folder import WorkFolder, check_space, remove_abandoned
 from daw_bridge.separation.write_stems import INTEGER_BITS, checked_encoding, write_stems
 from daw_bridge.units import SILENCE_DB
 
@@ -110,7 +111,8 @@ def separate_reference(
     guard.refuse_provenance(reference, allow=options.allow_stems)
     run = _Run(options, on_progress, cancel or CancelToken())
     loaded = run.load(separator, load_model)
-    header = {"model": options.model, "rung": asdict(loaded.rung) if loaded.rung else None}
+    mine = {"reference": reference.name, "prefix": prefix}
+    header = {**mine, "model": options.model, "rung": asdict(loaded.rung) if loaded.rung else None}
     parts = {**_sample_settings(options), "reference": sha256_of_file(reference), "weights": loaded.weights_sha256}
     done = False
     with ExitStack() as scope:
@@ -135,6 +137,7 @@ def separate_reference(
         stems = run.write(reference, folder, loaded.separator, work, consistency, prefix, provenance)
         depth_db = run.verify(stems, options.residual)
         done = True
+    remove_abandoned(folder, mine)
     return SeparationResult(
         stems=stems,
         model=loaded.separator.name,
@@ -193,8 +196,8 @@ class _Run:
         begun = stems.done_samples
         frame_bytes = 4 * len(kept) * separator.channels
         written_bytes = 4 * len(consistency.names) * mix.channels * mix.length_samples
-        check_space(work.path, (total - begun) * frame_bytes + written_bytes)
         try:
+            check_space(work.path, (total - begun) * frame_bytes + written_bytes)
             if mix.peak == 0.0:
                 self.note("the mix is silent from beginning to end; so are its stems")
                 _append_silence(stems.append, (len(kept), separator.channels), total - begun)
@@ -252,9 +255,6 @@ class _Run:
 
     def settings(self, loaded: Loaded) -> dict[str, Any]:
         """Everything that influenced the samples, for the manifest."""
-        import soxr
-        import torch
-
         return {
             **_sample_settings(self.options),
             "residual": self.options.residual,
@@ -263,8 +263,8 @@ class _Run:
             "segments_s": list(loaded.segment_s),
             "model_sample_rate_hz": loaded.separator.sample_rate_hz,
             "computed_on": loaded.rung.describe() if loaded.rung else "CPU",
-            "torch": torch.__version__,
-            "soxr": soxr.__version__,
+            "torch": version("torch"),
+            "soxr": version("soxr"),
             "resampler_quality": "soxr VHQ",
         }
 

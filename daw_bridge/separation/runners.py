@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from queue import SimpleQueue
 
 import torch
@@ -15,8 +15,6 @@ from daw_bridge.separation.networks import replica
 from daw_bridge.separation.overlap_add import OutOfMemory, Pending
 from daw_bridge.separation.speed import threads_per_worker
 
-Cleanup = Callable[[], None]
-
 
 def is_out_of_memory(exc: BaseException) -> bool:
     """Whether an error means that memory ran out, on whatever device."""
@@ -26,17 +24,24 @@ def is_out_of_memory(exc: BaseException) -> bool:
     return isinstance(exc, RuntimeError) and ("not enough memory" in text or "can't allocate memory" in text)
 
 
+@contextmanager
+def _memory_errors() -> Iterator[None]:
+    """Every way to say that memory ran out, as OutOfMemory."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as exc:
+        if is_out_of_memory(exc):
+            raise OutOfMemory from exc
+        raise
+
+
 class _CpuPending:
     def __init__(self, future: Future[Tensor]) -> None:
         self._future = future
 
     def result(self) -> Tensor:
-        try:
+        with _memory_errors():
             return self._future.result()
-        except (RuntimeError, MemoryError) as exc:
-            if is_out_of_memory(exc):
-                raise OutOfMemory from exc
-            raise
 
 
 class _CpuEngine:
@@ -65,61 +70,60 @@ class _CpuEngine:
         finally:
             self._free.put(modules)
 
+    def collecting(self) -> AbstractContextManager[object]:
+        return nullcontext()
+
     def close(self) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
         self._stack.close()
 
 
 class _GpuPending:
-    def __init__(self, output: Tensor, done: torch.cuda.Event | None) -> None:
-        self._output, self._done = output, done
+    """An output on the device. On CUDA the collecting stream waits for it, not the host."""
+
+    def __init__(self, output: Tensor, done: torch.cuda.Event | None, collecting: torch.cuda.Stream | None) -> None:
+        self._output, self._done, self._collecting = output, done, collecting
 
     def result(self) -> Tensor:
-        try:
-            if self._done is not None:
-                self._done.synchronize()
-        except RuntimeError as exc:
-            if is_out_of_memory(exc):
-                raise OutOfMemory from exc
-            raise
+        if self._collecting is not None and self._done is not None:
+            self._collecting.wait_event(self._done)
+            self._output.record_stream(self._collecting)
         return self._output
 
 
 class _GpuEngine:
-    """One device: the next batch is launched before the last one is awaited; input copies are pinned and async."""
+    """One device: the next batch is launched before the last one is awaited; input copies are pinned and async.
+
+    On CUDA results are added up and fetched on a stream of their own, so that the card computes meanwhile.
+    """
 
     in_flight = 2
 
     def __init__(self, networks: Sequence[nn.Module], rung: Rung) -> None:
         self.device = torch.device(rung.device)
-        try:
+        self._cuda = self.device.type == "cuda"
+        self._collecting = torch.cuda.Stream(self.device) if self._cuda else None  # type: ignore[no-untyped-call]
+        with _memory_errors():
             self._networks = [network.to(self.device) for network in networks]
-        except RuntimeError as exc:
-            if is_out_of_memory(exc):
-                raise OutOfMemory from exc
-            raise
 
     def submit(self, network: int, windows: Sequence[Tensor]) -> Pending:
         batch = torch.stack(list(windows))
-        cuda = self.device.type == "cuda"
-        try:
-            with torch.inference_mode():
-                moved = (batch.pin_memory() if cuda else batch).to(self.device, non_blocking=cuda)
-                output = self._networks[network](moved)
-        except (RuntimeError, MemoryError) as exc:
-            if is_out_of_memory(exc):
-                raise OutOfMemory from exc
-            raise
+        with _memory_errors(), torch.inference_mode():
+            moved = (batch.pin_memory() if self._cuda else batch).to(self.device, non_blocking=self._cuda)
+            output: Tensor = self._networks[network](moved)
         done = None
-        if cuda:
+        if self._cuda:
             done = torch.cuda.Event()  # type: ignore[no-untyped-call]
-            done.record()
-        return _GpuPending(output, done)
+            done.record(torch.cuda.current_stream(self.device))
+        return _GpuPending(output, done, self._collecting)
+
+    def collecting(self) -> AbstractContextManager[object]:
+        return nullcontext() if self._collecting is None else torch.cuda.stream(self._collecting)
 
     def close(self) -> None:
         for network in self._networks:
             network.to("cpu")
-        if self.device.type == "cuda":
+        if self._cuda:
             torch.cuda.empty_cache()
 
 
@@ -155,6 +159,9 @@ class LadderRunner:
 
     def submit(self, network: int, windows: Sequence[Tensor]) -> Pending:
         return self._engine.submit(network, windows)
+
+    def collecting(self) -> AbstractContextManager[object]:
+        return self._engine.collecting()
 
     def step_down(self) -> None:
         before = self._ladder.rung

@@ -35,7 +35,7 @@ class WorkFolder:
         self._lock = _lock(self.path)
         self._journal_path = self.path / "journal.jsonl"
         self.header, self._done = self._read_journal()
-        if not self.header:
+        if not self.header and header:
             self.header = header
             self._append({"header": header})
 
@@ -47,7 +47,7 @@ class WorkFolder:
                 try:
                     entry = json.loads(line)
                 except ValueError:
-                    break  # the line that was being written when the run was killed
+                    continue  # the line that was being written when the run was killed
                 header = entry.get("header", header)
                 done = int(entry.get("done_samples", done))
         return (header, done) if header else ({}, 0)
@@ -105,6 +105,17 @@ class GrowingStems:
 
     def close(self) -> None:
         self.raw.close()
+
+
+def remove_abandoned(folder: Path, like: dict[str, Any]) -> None:
+    """Drop what runs of other settings or weights left behind for the same mix (`like`: parts of their header)."""
+    for path in folder.glob(f"{PREFIX}*"):
+        try:
+            abandoned = WorkFolder(folder, path.name.removeprefix(PREFIX), {})
+        except (Busy, OutputError):
+            continue
+        same = all(abandoned.header.get(name) == value for name, value in like.items())
+        abandoned.release(remove=same)
 
 
 def check_space(folder: Path, needed_bytes: int) -> None:

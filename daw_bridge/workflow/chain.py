@@ -22,7 +22,7 @@ from daw_bridge.files import safe_name, sha256_of_file
 from daw_bridge.manifest import Manifest, read_manifest, write_manifest
 from daw_bridge.progress import CancelToken, OnProgress, Progress, ignore_progress
 from daw_bridge.separation.catalog import ModelInfo, check_stems, model_info
-from daw_bridge.separation.guard import check_options, refuse_provenance
+from daw_bridge.separation.guard import check_options, refuse_provenance, refuse_stem_sound
 from daw_bridge.separation.loader import load, wanted_stems, weights_sha256
 from daw_bridge.separation.options import SeparationOptions
 from daw_bridge.separation.run import LoadModel
@@ -196,6 +196,7 @@ def _with_stems(run: _Run, claim: Claim) -> Manifest:
             on_progress=run.on_progress,
             cancel=run.cancel,
         )
+        refuse_stem_sound(run.song.unchecked_reference, name=run.mix, allow=run.options.allow_stems)
         manifest, reference = _begin(run, claim, ingested), ingested.reference
     made = make_stems(
         run.song,

@@ -1,0 +1,205 @@
+"""A run that is killed, that finds the disk full, or whose weights change: nothing is lost and nothing is wrong."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from daw_bridge.errors import OutputError
+from daw_bridge.progress import CancelToken, Progress
+from daw_bridge.separation.loader import weights_sha256
+from daw_bridge.separation.options import SeparationOptions
+from daw_bridge.separation.run import separate_reference
+from daw_bridge.separation.work_folder import WorkFolder
+from tests.separation.kill_target import SlowSeparator
+from tests.separation.test_run import HalfSeparator, write_mix
+from tests.separation.test_weights import package
+from tests.separation.tiny import noise
+
+ROOT = Path(__file__).resolve().parents[2]
+KILLS = 20
+
+
+def digests(folder: Path) -> dict[str, str]:
+    files = [path for path in sorted(folder.iterdir()) if path.is_file()]
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+class Killer:
+    """A process that has everything imported and forks a child for each run, so that twenty runs take seconds."""
+
+    def __init__(self, mix: Path, folder: Path) -> None:
+        command = [sys.executable, str(Path(__file__).with_name("kill_target.py")), str(mix), str(folder)]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, cwd=ROOT
+        )
+
+    def run(self, kill_after_s: float | None) -> int:
+        """Start a run and kill it after a while; its exit status as `os.waitpid` gives it."""
+        process = self._process
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write("run\n")
+        process.stdin.flush()
+        child = int(process.stdout.readline())
+        if kill_after_s is not None:
+            time.sleep(kill_after_s)
+            os.kill(child, signal.SIGKILL)
+        return int(process.stdout.readline())
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.stdout.close()
+        self._process.wait()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_kill_9_at_random_moments_gives_the_samples_of_an_uncut_run(tmp_path: Path) -> None:
+    """Twenty kills, each run going on where the one before was cut off."""
+    mix = write_mix(tmp_path / "mix.wav", noise(44_100 * 8), 44_100)
+    separate_reference(mix, tmp_path / "whole", SeparationOptions(), separator=SlowSeparator(), prefix="song_")
+    expected = digests(tmp_path / "whole")
+    folder, moments = tmp_path / "cut", random.Random(4)
+    killer, kills, progress = Killer(mix, folder), 0, [0]
+    while kills < KILLS:
+        status = killer.run(moments.uniform(0.0, 0.4))
+        written = digests(folder) if folder.is_dir() else {}
+        if status == 0:
+            assert written == expected
+            shutil.rmtree(folder)
+            continue
+        kills += 1
+        assert all(digest == expected[name] for name, digest in written.items() if name in expected)
+        progress += [raw.stat().st_size for raw in folder.glob(".work-*/stems.f32")]
+    assert max(progress) > 0, "no kill came while samples were being computed"
+    assert killer.run(None) == 0
+    killer.close()
+    finished = digests(folder)
+    assert {name: finished[name] for name in expected} == expected
+    others = set(finished) - set(expected)
+    assert all(name.endswith(".part") for name in others), "a kill may leave temporary files of ours, nothing else"
+
+
+def safe_samples(folder: Path) -> int:
+    """What a run that begins now would take over."""
+    work = WorkFolder(folder, "k", {})
+    stems = work.stems(2)
+    stems.close()
+    work.release(remove=False)
+    return stems.done_samples
+
+
+def test_a_journal_that_was_cut_in_the_middle_of_a_line_is_understood(tmp_path: Path) -> None:
+    work = WorkFolder(tmp_path, "k", {"model": "x"})
+    stems = work.stems(2)
+    stems.append(noise(500)[None])
+    stems.flush()
+    stems.append(noise(300)[None])
+    stems.close()
+    work.release(remove=False)
+    with (tmp_path / ".work-k" / "journal.jsonl").open("a") as journal:
+        journal.write('\n{"done_sam')
+    again = WorkFolder(tmp_path, "k", {"model": "y"})
+    assert again.header == {"model": "x"}
+    stems = again.stems(2)
+    assert stems.done_samples == 500, "frames that the journal does not count are thrown away"
+    assert stems.raw.length_samples == 500
+    stems.append(noise(10)[None])
+    stems.flush()
+    stems.close()
+    again.release(remove=False)
+    assert safe_samples(tmp_path) == 510
+
+
+def test_a_journal_that_counts_more_than_is_there_is_not_believed(tmp_path: Path) -> None:
+    """After a power cut the journal may have survived and the frames not."""
+    work = WorkFolder(tmp_path, "k", {"model": "x"})
+    work.record(10_000)
+    work.release(remove=False)
+    assert safe_samples(tmp_path) == 0
+
+
+def test_weights_swapped_midway_start_afresh(tmp_path: Path) -> None:
+    """The second run has other weights: nothing of the first one's work may get into its stems."""
+    weights = tmp_path / "htdemucs.th"
+    mix = write_mix(tmp_path / "mix.wav", noise(24_000), 8_000)
+    options = SeparationOptions(model="htdemucs", weights=weights, device="cpu")
+    torch.save(package("htdemucs", 1), weights)
+    token = CancelToken()
+
+    def stop_halfway(event: Progress) -> None:
+        if event.stage == "separate" and event.done > event.total // 2:
+            token.cancel()
+
+    with pytest.raises(Exception, match="cancelled"):
+        separate_reference(mix, tmp_path / "out", options, on_progress=stop_halfway, cancel=token)
+    first = weights_sha256(options)
+    torch.save(package("htdemucs", 2), weights)
+    assert weights_sha256(options) != first
+    swapped = separate_reference(mix, tmp_path / "out", options)
+    clean = separate_reference(mix, tmp_path / "clean", options)
+    assert swapped.resumed_at_s == 0.0
+    assert swapped.weights_sha256 == clean.weights_sha256 == weights_sha256(options)
+    expected = digests(tmp_path / "clean")
+    assert digests(tmp_path / "out") == expected
+    assert not list((tmp_path / "out").glob(".work-*")), "the first run's work is of no use to anyone"
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 1 MB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = shutil.which("mount")
+    if mount is None or not hasattr(os, "geteuid") or os.geteuid() != 0:
+        pytest.skip("mounting a small file system needs root")
+    made = subprocess.run(
+        [mount, "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], capture_output=True, check=False
+    )
+    if made.returncode != 0:
+        pytest.skip("this machine does not allow mounting a small file system")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_disk_that_is_too_small_is_said_before_the_work(small_disk: Path, tmp_path: Path) -> None:
+    mix = write_mix(tmp_path / "mix.wav", noise(44_100 * 5), 44_100)
+    with pytest.raises(OutputError, match=r"need .* MB here .* are free"):
+        separate_reference(mix, small_disk, SeparationOptions(), separator=HalfSeparator())
+
+
+@pytest.mark.parametrize("when", ["while computing", "while writing"])
+def test_a_disk_that_fills_up_midway_is_one_clear_error_and_loses_nothing(
+    small_disk: Path, tmp_path: Path, when: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another program takes the space that was free when the run began."""
+    monkeypatch.setattr("daw_bridge.separation.run.check_space", lambda *_: None)
+    seconds = 0.9 if when == "while computing" else 0.55
+    mix = write_mix(tmp_path / "mix.wav", noise(int(44_100 * seconds)), 44_100)
+    hog = small_disk / "hog"
+    hog.write_bytes(bytes(300_000))
+    with pytest.raises(OutputError, match="the disk is full"):
+        separate_reference(mix, small_disk, SeparationOptions(), separator=HalfSeparator())
+    assert not list(small_disk.glob("*.wav"))
+    assert not list(small_disk.glob("*.part"))
+    hog.unlink()
+    subprocess.run(["mount", "-o", "remount,size=8m", str(small_disk)], check=True)
+    result: Any = separate_reference(mix, small_disk, SeparationOptions(), separator=HalfSeparator())
+    assert result.null_depth_db <= -120.0
+    if when == "while writing":
+        assert result.resumed_at_s == pytest.approx(seconds, abs=0.001), "the computed stems were kept"

@@ -1,0 +1,209 @@
+"""Memory runs out at every step of the ladder: samples and finished work stay, a person hears one line a step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from daw_bridge.errors import DeviceError
+from daw_bridge.progress import CancelToken, ignore_progress
+from daw_bridge.separation.demucs import DemucsSeparator, Plan, choose_rungs
+from daw_bridge.separation.memory import LARGEST_BATCH, Need, Rung, batch_for, cpu_rung, ladder
+from daw_bridge.separation.speed import kept_memory, plain_attention, strict_fp32
+from daw_bridge.separation.weights import Bag
+from tests.separation.tiny import ArraySource, noise, run, tiny_bag, tiny_module, tiny_separator
+
+BESIDE = "cpu:0"
+"""The CPU through the code that drives a GPU: batches, moving the networks, the way back to the CPU."""
+
+
+class Greedy(nn.Module):
+    """A network that cannot take more than `most` segments at once, or that fails at given calls."""
+
+    def __init__(
+        self, inner: nn.Module, *, most: int = 99, fail_at: Sequence[int] = (), error: type = MemoryError
+    ) -> None:
+        super().__init__()
+        self.inner, self.most, self.fail_at, self.error = inner, most, set(fail_at), error
+        self.calls = [0]
+        self.batches: list[int] = []
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Greedy:
+        return self  # every worker's replica counts together
+
+    def forward(self, mix: Tensor) -> Tensor:
+        self.calls[0] += 1
+        if len(mix) > self.most or self.calls[0] in self.fail_at:
+            raise self.error("injected")
+        self.batches.append(len(mix))
+        output: Tensor = self.inner(mix)
+        return output
+
+
+def greedy_separator(rungs: Sequence[Rung], notes: list[str], **limits: Any) -> tuple[DemucsSeparator, Greedy, Bag]:
+    bag = tiny_bag([tiny_module("htdemucs")])
+    separator = DemucsSeparator("tiny", bag, Plan(), rungs, notes.append)
+    greedy = Greedy(separator._modules[0], **limits)
+    separator._modules[0] = greedy
+    return separator, greedy, bag
+
+
+MIX = noise(40_000)
+WHOLE = run(tiny_separator(tiny_bag([tiny_module("htdemucs")])), MIX)
+
+
+@pytest.mark.parametrize("error", [MemoryError, torch.OutOfMemoryError])
+@pytest.mark.parametrize("most", [4, 2, 1])
+def test_a_batch_that_does_not_fit_is_halved_until_it_does(most: int, error: type) -> None:
+    notes: list[str] = []
+    rungs = ladder(Rung(device=BESIDE, batch_segments=8), cores=2)
+    separator, greedy, _ = greedy_separator(rungs, notes, most=most, error=error)
+    assert np.abs(run(separator, MIX) - WHOLE).max() <= 1e-5
+    assert max(greedy.batches) == most
+    assert len(notes) == {4: 1, 2: 2, 1: 3}[most]
+    assert (
+        notes[0] == f"out of memory with {BESIDE}, 8 segment(s) at once; going on with {BESIDE}, 4 segment(s) at once"
+    )
+
+
+@pytest.mark.parametrize("call", [1, 2, 3])
+def test_memory_that_runs_out_midway_repeats_only_what_was_under_way(call: int) -> None:
+    """Segments that are finished are not computed again."""
+    notes: list[str] = []
+    separator, greedy, _ = greedy_separator(
+        ladder(Rung(device=BESIDE, batch_segments=2), cores=2), notes, fail_at=(call,), error=torch.OutOfMemoryError
+    )
+    assert np.abs(run(separator, MIX) - WHOLE).max() <= 1e-5
+    assert len(notes) == 1
+    segments = -(-MIX.shape[1] // 3000)
+    assert sum(greedy.batches) <= segments + 2, "at most the batch under way is done twice"
+
+
+def test_the_last_step_is_the_cpu() -> None:
+    """One segment does not fit on the device either."""
+    notes: list[str] = []
+    separator, _, _ = greedy_separator(
+        ladder(Rung(device=BESIDE, batch_segments=2), cores=2), notes, fail_at=(1, 2), error=torch.OutOfMemoryError
+    )
+    assert np.abs(run(separator, MIX) - WHOLE).max() <= 1e-5
+    assert notes[-1].endswith("going on with CPU, 1 worker(s) of 2 thread(s)")
+    assert len(notes) == 2
+
+
+def test_fewer_workers_before_giving_up_on_the_cpu() -> None:
+    notes: list[str] = []
+    separator, _, _ = greedy_separator(ladder(Rung(device="cpu", workers=2), cores=2), notes, fail_at=(2,))
+    assert np.abs(run(separator, MIX) - WHOLE).max() <= 1e-5
+    assert notes == [
+        "out of memory with CPU, 2 worker(s) of 1 thread(s); going on with CPU, 1 worker(s) of 2 thread(s)"
+    ]
+
+
+def test_when_nothing_is_left_the_error_says_what_to_do() -> None:
+    notes: list[str] = []
+    separator, _, _ = greedy_separator(ladder(Rung(device=BESIDE, batch_segments=2), cores=2), notes, most=0)
+    with pytest.raises(DeviceError, match=r"out of memory even with CPU.*--segment.*smaller model"):
+        run(separator, MIX)
+    assert len(notes) == 2
+
+
+def test_samples_before_the_failure_are_kept_through_the_ladder() -> None:
+    """What was emitted before memory ran out is emitted once, and the rest follows without a gap."""
+    blocks: list[Any] = []
+    notes: list[str] = []
+    separator, greedy, _ = greedy_separator(ladder(Rung(device=BESIDE, batch_segments=2), cores=2), notes, fail_at=(6,))
+    counts: list[int] = []
+
+    def emit(block: Any) -> None:
+        blocks.append(block)
+        counts.append(greedy.calls[0])
+
+    separator.run(ArraySource(MIX), emit, on_progress=ignore_progress, cancel=CancelToken())
+    assert counts[0] < 6 < counts[-1]
+    assert np.abs(np.concatenate(blocks, -1) - WHOLE).max() <= 1e-5
+
+
+def test_other_errors_are_not_taken_for_memory() -> None:
+    separator, _, _ = greedy_separator([Rung(device="cpu", workers=2)], [], fail_at=(1,), error=RuntimeError)
+    with pytest.raises(RuntimeError, match="injected"):
+        run(separator, MIX)
+
+
+def test_batches_are_as_large_as_the_free_memory_allows() -> None:
+    need = Need(weights_gb=0.6, per_segment_gb=0.9)
+    assert batch_for(need, 200.0) == LARGEST_BATCH
+    assert batch_for(need, 6.0) == 4
+    assert batch_for(need, 2.2) == 1
+    assert batch_for(need, 2.0) == 0
+
+
+def test_cpu_workers_follow_cores_and_memory() -> None:
+    need = Need(weights_gb=0.6, per_segment_gb=0.9)
+    assert cpu_rung(need, 64.0, 8) == Rung(device="cpu", workers=8, threads=1)
+    assert cpu_rung(need, 4.0, 8) == Rung(device="cpu", workers=2, threads=4)
+    assert cpu_rung(need, 1.0, 8) == Rung(device="cpu", workers=1, threads=8)
+
+
+def test_too_little_host_memory_is_refused_before_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("daw_bridge.separation.demucs.free_host_gb", lambda: 1.0)
+    with pytest.raises(DeviceError, match=r"needs 1\.5 GB of memory and 1\.0 GB are free"):
+        choose_rungs(Need(weights_gb=0.6, per_segment_gb=0.9), "cpu", None, print)
+
+
+def test_an_unknown_device_is_refused() -> None:
+    with pytest.raises(DeviceError, match=r"no device 'cuda:7'.*usable: auto, cpu"):
+        choose_rungs(Need(weights_gb=0.1, per_segment_gb=0.1), "cuda:7", None, print)
+
+
+class Witness(nn.Module):
+    """Writes down the process-wide switches as they stand inside a forward."""
+
+    def __init__(self, inner: nn.Module, seen: list[tuple[object, ...]]) -> None:
+        super().__init__()
+        self.inner, self.seen = inner, seen
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Witness:
+        return Witness(self.inner, self.seen)
+
+    def forward(self, mix: Tensor) -> Tensor:
+        self.seen.append(
+            (
+                torch.backends.cudnn.allow_tf32,
+                torch.backends.cuda.matmul.allow_tf32,
+                torch.get_float32_matmul_precision(),
+                torch.backends.mha.get_fastpath_enabled(),
+                torch.is_inference_mode_enabled(),
+            )
+        )
+        output: Tensor = self.inner(mix)
+        return output
+
+
+@pytest.mark.parametrize("allow_tf32", [False, True])
+def test_networks_run_in_strict_float32_and_the_switches_are_put_back(allow_tf32: bool) -> None:
+    before = (torch.backends.cudnn.allow_tf32, torch.get_float32_matmul_precision(), torch.get_num_threads())
+    assert before[0], "PyTorch's default lets cuDNN use TF32: otherwise this test proves nothing"
+    seen: list[tuple[object, ...]] = []
+    separator = tiny_separator(tiny_bag([tiny_module("htdemucs")]), allow_tf32=allow_tf32)
+    separator._modules[0] = Witness(separator._modules[0], seen)
+    run(separator, noise(9_000))
+    expected = (allow_tf32, allow_tf32, "high" if allow_tf32 else "highest", False, True)
+    assert set(seen) == {expected}
+    assert (
+        torch.backends.cudnn.allow_tf32,
+        torch.get_float32_matmul_precision(),
+        torch.get_num_threads(),
+    ) == before
+    assert torch.backends.mha.get_fastpath_enabled()
+
+
+def test_switches_are_put_back_after_an_error() -> None:
+    with pytest.raises(KeyError), strict_fp32(), plain_attention(), kept_memory():
+        raise KeyError
+    assert torch.backends.cudnn.allow_tf32
+    assert torch.backends.mha.get_fastpath_enabled()
