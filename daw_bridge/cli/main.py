@@ -17,6 +17,7 @@ COMMAND_MODULES: tuple[str, ...] = (
     "batch",
     "models",
     "render",
+    "live",
     "evaluate",
     "templates",
     "cache",

@@ -1,0 +1,182 @@
+"""The live host on real sound cards, through PortAudio (python-sounddevice, extra `live`), or on a file."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from daw_bridge.errors import DeviceError, InputError
+from daw_bridge.live.host import LiveHost
+
+FloatArray = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceLatency:
+    """What the sound card says that it adds, in seconds."""
+
+    input_s: float
+    output_s: float
+
+
+def sounddevice() -> Any:
+    """The library. Raises DeviceError when it or PortAudio is missing."""
+    try:
+        import sounddevice as library
+    except ImportError as exc:
+        raise DeviceError("live needs python-sounddevice: pip install 'daw-bridge[live]'") from exc
+    except OSError as exc:
+        hint = "apt install libportaudio2" if sys.platform == "linux" else "install PortAudio"
+        raise DeviceError(f"live needs PortAudio, which is not here: {hint}") from exc
+    return library
+
+
+def list_devices() -> list[str]:
+    """One line per device: number, name, host API, channels, rate."""
+    library = sounddevice()
+    apis = library.query_hostapis()
+    return [
+        f"{index:3d}  {device['name']} ({apis[device['hostapi']]['name']}), {device['max_input_channels']} in, "
+        f"{device['max_output_channels']} out, {device['default_samplerate']:.0f} Hz"
+        for index, device in enumerate(library.query_devices())
+    ]
+
+
+class CardStream:
+    """A running duplex stream between a host and a sound card (or, with `song`, from a file to the card)."""
+
+    def __init__(
+        self,
+        host: LiveHost,
+        *,
+        sample_rate_hz: int,
+        block_samples: int,
+        input_device: str | None = None,
+        output_device: str | None = None,
+        song: Path | None = None,
+    ) -> None:
+        self._library = sounddevice()
+        self._host = host
+        self.xruns = 0
+        """Callbacks before which the card had lost input or run out of output."""
+        self.finished = threading.Event()
+        self._song = open_song(song, sample_rate_hz) if song is not None else None
+        self._song_position = 0
+        output = self._choose(output_device, "output")
+        settings: dict[str, Any] = {
+            "samplerate": sample_rate_hz,
+            "blocksize": block_samples,
+            "dtype": "float32",
+            "latency": "low",
+            "finished_callback": self.finished.set,
+        }
+        self._output_channels = min(host.output_channels, output["max_output_channels"])
+        if host.output_channels > max(2, output["max_output_channels"]):
+            raise DeviceError(
+                f"{output['name']} has {output['max_output_channels']} outputs, --split needs {host.output_channels}"
+            )
+        with self._card_errors():
+            if self._song is not None:
+                self._stream = self._library.OutputStream(
+                    device=output["index"], channels=self._output_channels, callback=self._play_song, **settings
+                )
+            else:
+                source = self._choose(input_device, "input")
+                self._stream = self._library.Stream(
+                    device=(source["index"], output["index"]),
+                    channels=(min(2, source["max_input_channels"]), self._output_channels),
+                    callback=self._duplex,
+                    **settings,
+                )
+
+    def start(self) -> DeviceLatency:
+        """Sound from now on; what the card adds to the latency."""
+        with self._card_errors():
+            self._stream.start()
+        latency = self._stream.latency
+        into, out = latency if isinstance(latency, tuple) else (0.0, latency)
+        return DeviceLatency(input_s=float(into), output_s=float(out))
+
+    def stop(self) -> None:
+        """Give the card back; harmless when it has gone already."""
+        try:
+            self._stream.close()
+        except self._library.PortAudioError:
+            pass
+
+    def check(self) -> None:
+        """Raise DeviceError when the stream has ended by itself (unplugged, server gone) and no song has ended it."""
+        if self.finished.is_set() and not self.song_is_over:
+            raise DeviceError("the sound card went away; plug it in again (or pick another with --output) and restart")
+
+    @property
+    def song_is_over(self) -> bool:
+        """Whether a song was played to its end, the model's delay included."""
+        if self._song is None:
+            return False
+        return bool(self._song_position >= self._song.shape[1] + self._host.latency_samples)
+
+    def _duplex(self, indata: FloatArray, outdata: FloatArray, _frames: int, _time: object, status: Any) -> None:
+        self.xruns += bool(status)
+        self._deliver(self._host.process(np.ascontiguousarray(indata.T)), outdata)
+
+    def _play_song(self, outdata: FloatArray, frames: int, _time: object, status: Any) -> None:
+        self.xruns += bool(status)
+        block = np.zeros((2, frames), np.float32)
+        if self._song is not None:
+            piece = self._song[:, self._song_position : self._song_position + frames]
+            block[:, : piece.shape[1]] = piece
+        self._song_position += frames
+        self._deliver(self._host.process(block), outdata)
+        if self.song_is_over:
+            raise self._library.CallbackStop
+
+    def _deliver(self, out: FloatArray, outdata: FloatArray) -> None:
+        outdata[:] = out.mean(0)[:, None] if self._output_channels == 1 else out.T
+
+    def _choose(self, device: str | None, kind: str) -> dict[str, Any]:
+        """The device by number or part of its name. Raises DeviceError with the list of those that would do."""
+        wanted: str | int | None = int(device) if device is not None and device.isdigit() else device
+        try:
+            found = dict(self._library.query_devices(wanted, kind))
+        except (ValueError, self._library.PortAudioError) as exc:
+            name = "no default device" if device is None else f"no device {device!r}"
+            raise DeviceError(f"{name} for {kind}; daw-bridge live --list-devices shows those that are here") from exc
+        return found
+
+    @contextmanager
+    def _card_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except self._library.PortAudioError as exc:
+            text = str(exc)
+            if "sample rate" in text.lower():
+                text = "it does not run at 44100 Hz; set the device (or the JACK server) to 44100 Hz"
+            raise DeviceError(f"the sound card refused: {text}") from exc
+
+
+def open_song(path: Path, sample_rate_hz: int) -> FloatArray:
+    """A whole file as stereo at the model's rate, (2, samples). Raises InputError."""
+    import soundfile
+    import soxr
+
+    try:
+        audio, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
+    except (OSError, RuntimeError) as exc:
+        raise InputError(f"{path}: cannot read this as audio; give WAV, FLAC, OGG or MP3") from exc
+    if audio.shape[0] == 0 or not np.isfinite(audio).all():
+        raise InputError(f"{path}: no sound in it, or samples that are no numbers")
+    if audio.shape[1] > 2:
+        raise InputError(f"{path}: {audio.shape[1]} channels; live plays mono or stereo files")
+    stereo = np.repeat(audio, 2, 1) if audio.shape[1] == 1 else audio
+    if rate_hz != sample_rate_hz:
+        stereo = soxr.resample(stereo, rate_hz, sample_rate_hz, quality="VHQ")
+    return np.ascontiguousarray(stereo.T, np.float32)

@@ -1,0 +1,67 @@
+"""The `live` command: its mistakes are one line each, its keys move the right faders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from daw_bridge.cli.live import press
+from daw_bridge.cli.main import main
+from daw_bridge.errors import InputError
+from daw_bridge.live.devices import open_song
+from daw_bridge.live.host import LiveHost
+from daw_bridge.separation.engines import TorchEngine
+from daw_bridge.separation.streaming import StreamingModel
+from tests.separation.small_net import make_net
+
+
+def test_a_block_out_of_range_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("sounddevice", exc_type=(ImportError, OSError))
+    assert main(["live", "--block", "9000"]) == 2
+    assert capsys.readouterr().err == "daw-bridge: --block 9000: give 1 to 8192 samples\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--gain", "vocals"], "STEM=DB"),
+        (["--mute", "vocal"], "did you mean vocals"),
+        (["--gain", "bass=nan"], "no gain"),
+    ],
+)
+def test_wrong_faders_are_usage_errors(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["live", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_an_unknown_device_is_one_clear_line(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("sounddevice", exc_type=(ImportError, OSError))
+    assert main(["live", "--output", "no such card"]) == 8
+    assert "--list-devices" in capsys.readouterr().err
+
+
+def test_keys_mute_solo_and_move_the_fader_of_their_column() -> None:
+    host = LiveHost(StreamingModel(TorchEngine(make_net())), block_samples=128)
+    for key in "1wdd\x1bcX":
+        press(host, key)
+    controls = host.controls
+    assert controls.is_muted("vocals")
+    assert controls.is_soloed("drums")
+    assert controls.gain_db("bass") == pytest.approx(1.0)  # two up, one down
+    press(host, "1")
+    assert not controls.is_muted("vocals")
+
+
+def test_a_song_is_read_as_stereo_at_the_models_rate(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "mono.wav", np.zeros(4_800, np.float32), 48_000)
+    assert open_song(tmp_path / "mono.wav", 44_100).shape == (2, 4_410)
+    soundfile.write(tmp_path / "six.wav", np.zeros((100, 6), np.float32), 44_100)
+    (tmp_path / "text.wav").write_text("no sound")
+    for name in ("six.wav", "text.wav", "missing.wav"):
+        with pytest.raises(InputError, match=name):
+            open_song(tmp_path / name, 44_100)
