@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from benchmarks.ardour_osc import ardour_with_osc
 from daw_bridge.errors import DawError, DawUnreachable
-from daw_bridge_ardour.adapter import ADAPTER
 from daw_bridge_ardour.live import LiveArdour, fader_to_db
 from daw_bridge_ardour.osc_link import OscLink
-from daw_bridge_ardour.program import environment, find_ardour
+from daw_bridge_ardour.program import find_ardour
 from daw_bridge_ardour.read import read_session
 from tests.ardour.plans import full_plan
-
-OSC_ON = '<ControlProtocols><Protocol name="Open Sound Control (OSC)" active="1" remote-port="0"/></ControlProtocols>'
-SERVER = Path(__file__).with_name("server.lua")
 
 
 @pytest.fixture(scope="module")
@@ -28,34 +24,8 @@ def session_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     if ardour is None:
         pytest.skip("Ardour is not installed (Debian: apt install ardour ardour-lv2-plugins)")
     folder = tmp_path_factory.mktemp("live")
-    report = ADAPTER.write(full_plan(folder), folder, "Song")
-    file = report.files[0]
-    file.write_text(file.read_text("utf-8").replace("</Session>", f"{OSC_ON}</Session>"), "utf-8")
-    home = {"HOME": str(folder), "XDG_CONFIG_HOME": str(folder / "config"), "XDG_CACHE_HOME": str(folder / "cache")}
-    stop = folder / "stop"
-    log = (folder / "log.txt").open("w")
-    server = subprocess.Popen(
-        [ardour.lua, SERVER, report.session_path, "Song", stop],
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        stdin=subprocess.DEVNULL,
-        env=environment() | home,
-    )
-    try:
-        end = time.monotonic() + 60.0
-        while "READY" not in (folder / "log.txt").read_text():
-            assert server.poll() is None, (folder / "log.txt").read_text()
-            assert time.monotonic() < end, "Ardour did not start"
-            time.sleep(0.1)
+    with ardour_with_osc(ardour, full_plan(folder), folder) as file:
         yield file
-    finally:
-        stop.touch()
-        try:
-            server.wait(30)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
-        log.close()
 
 
 @pytest.fixture

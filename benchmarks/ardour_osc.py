@@ -1,0 +1,48 @@
+"""A real, headless Ardour with its OSC server on, for tests and measurements."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from daw_bridge.model import SessionPlan
+from daw_bridge_ardour.adapter import ADAPTER
+from daw_bridge_ardour.program import Ardour, environment
+
+OSC_ON = '<ControlProtocols><Protocol name="Open Sound Control (OSC)" active="1" remote-port="0"/></ControlProtocols>'
+SERVER = Path(__file__).resolve().parent.parent / "tests" / "ardour" / "server.lua"
+
+
+@contextmanager
+def ardour_with_osc(ardour: Ardour, plan: SessionPlan, folder: Path) -> Iterator[Path]:
+    """Write the plan into `folder` and keep Ardour running with it on UDP port 3819; the session file."""
+    report = ADAPTER.write(plan, folder, "Song")
+    file = report.files[0]
+    file.write_text(file.read_text("utf-8").replace("</Session>", f"{OSC_ON}</Session>"), "utf-8")
+    home = {"HOME": str(folder), "XDG_CONFIG_HOME": str(folder / "config"), "XDG_CACHE_HOME": str(folder / "cache")}
+    stop, log_file = folder / "stop", folder / "log.txt"
+    with log_file.open("w") as log:
+        server = subprocess.Popen(
+            [ardour.lua, SERVER, report.session_path, "Song", stop],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            env=environment() | home,
+        )
+        try:
+            end = time.monotonic() + 60.0
+            while "READY" not in log_file.read_text():
+                assert server.poll() is None, log_file.read_text()
+                assert time.monotonic() < end, "Ardour did not start"
+                time.sleep(0.1)
+            yield file
+        finally:
+            stop.touch()
+            try:
+                server.wait(30)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()

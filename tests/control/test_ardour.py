@@ -1,0 +1,109 @@
+"""The whole way with a real DAW: liblo's oscsend, our daemon, Ardour's own feedback, and back to oscdump."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.ardour_osc import ardour_with_osc
+from daw_bridge.plan_json import plan_to_json
+from daw_bridge_ardour.live import LiveArdour
+from daw_bridge_ardour.program import find_ardour
+from daw_bridge_osc.client import OscDaw
+from daw_bridge_osc.profile import load_profile
+from tests.ardour.plans import song_plan
+
+pytestmark = pytest.mark.daw
+Make = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """The plan of the session that is open in a running Ardour, as JSON."""
+    ardour = find_ardour()
+    if ardour is None:
+        pytest.skip("Ardour is not installed (Debian: apt install ardour ardour-lv2-plugins)")
+    folder = tmp_path_factory.mktemp("control")
+    plan, _ = song_plan(folder, rate=48_000, channels=2, seconds=1.0)
+    with ardour_with_osc(ardour, plan, folder):
+        yield plan_to_json(plan, folder)
+
+
+@pytest.fixture
+def bound(running: dict[str, Any], make_daemon: Make, make_peer: Make, music: Path) -> Any:
+    """A subscribed peer of a daemon that is bound to Ardour."""
+    song = music / "song.session"
+    song.mkdir()
+    session = {
+        "adapter": "ardour", "file": "x", "files": [], "sha256": "", "template": "neutral", "template_sha256": "",
+        "limits": [], "plan": running,
+    }  # fmt: skip
+    body = {
+        "format": "daw-bridge manifest", "version": 1, "name": "song", "daw_bridge": "0.1", "state": "complete",
+        "request": {}, "sessions": [session],
+    }  # fmt: skip
+    (song / "manifest.json").write_text(json.dumps(body), "utf-8")
+    peer = make_peer(make_daemon().port)
+    peer.ask("/dawbridge/subscribe")
+    reply = peer.ask("/dawbridge/session/open", "ardour", "song.session", timeout_s=20)
+    assert reply.arguments[2:4] == ("bound", "Ardour"), reply
+    return peer
+
+
+def test_oscsend_mutes_ardours_vocal_bus_and_ardour_says_so(bound: Any, liblo: None) -> None:
+    port = str(bound.address[1])
+    with LiveArdour() as witness:
+        assert not witness.strip("Vocals").mute
+        subprocess.run(["oscsend", "127.0.0.1", port, "/dawbridge/stem/vocals/mute", "i", "1"], check=True)
+        bound.wait(lambda each: each.address == "/dawbridge/stem/vocals/mute" and each.arguments == (1,))
+        strips = {strip.name: strip.mute for strip in witness.strips()}
+        assert strips["Vocals"] and not strips["vocals"] and not strips["Drums"]
+        bound.ask("/dawbridge/stem/vocals/mute", 0)
+        assert not witness.strip("Vocals").mute
+
+
+def test_ardours_own_fader_move_arrives_at_the_surface(bound: Any) -> None:
+    with LiveArdour() as other_surface:
+        other_surface.set_gain("Drums", -8.5)
+        expected = (pytest.approx(-8.5, abs=0.01),)
+        bound.wait(lambda each: each.address == "/dawbridge/stem/drums/gain_db" and each.arguments == expected)
+        other_surface.set_gain("Drums", 0.0)
+
+
+def test_a_command_reaches_ardour_and_is_confirmed_within_20_ms(bound: Any) -> None:
+    """Command to Ardour's own report of the value, on loopback; the median, since this runs on busy machines too.
+
+    The 99th percentile on a quiet machine is in docs/benchmarks-control.md.
+    """
+    times_ms = []
+    for step in range(60):
+        started = time.perf_counter()
+        bound.ask("/dawbridge/stem/bass/gain_db", -20.0 + 0.1 * step)
+        times_ms.append(1000.0 * (time.perf_counter() - started))
+    assert sorted(times_ms)[len(times_ms) // 2] < 20.0
+
+
+def test_the_profile_does_what_it_says_in_ardour(running: dict[str, Any]) -> None:
+    daw = OscDaw(load_profile("ardour"))
+    try:
+        kinds = {channel.name: channel.kind for channel in daw.channels}
+        assert (kinds["vocals"], kinds["Vocals"]) == ("track", "bus")
+        assert daw.clock.sample_rate_hz == 48_000
+        for operation, value in (("track.gain_db", -7.5), ("track.pan", -0.4), ("track.solo", True)):
+            assert daw.do(operation, track="Other", value=value).by in ("report", "answer")
+            # A second time nothing changes, so Ardour is asked.
+            assert daw.do(operation, track="Other", value=value).by == "answer"
+        daw.do("track.solo", track="Other", value=False)
+        daw.do("track.name", track="Other", value="Rest")
+        assert daw.do("track.gain_db", track="Rest", value=0.0).by in ("report", "answer")
+        daw.do("track.name", track="Rest", value="Other")
+        with LiveArdour() as witness:
+            assert {strip.name for strip in witness.strips()} >= {"Other", "Vocals"}
+    finally:
+        daw.close()

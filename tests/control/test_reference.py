@@ -1,0 +1,165 @@
+"""The generated documents are current, the surfaces use only commands that exist, discovery is found."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import shutil
+import subprocess
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from daw_bridge.control.bridge import Bridge
+from daw_bridge.control.commands import COMMANDS, find_command, parse
+from daw_bridge.control.discovery import answer, query_tree
+from daw_bridge.control.jobs import JobStore
+from daw_bridge.control.midi_map import parse_map
+from daw_bridge.control.mixer_commands import MixerCommands
+from daw_bridge.control.reference import command_reference, open_stage_control_session, touchosc_sheet
+from daw_bridge.control.security import AccessPolicy, MusicFolders
+from daw_bridge.registry import open_mixer
+from daw_bridge_osc.reference import profile_reference
+from tests.control.conftest import CATALOG
+from tests.generated_docs import DOCS, check_section
+
+Make = Callable[..., Any]
+SURFACES = DOCS.parent / "examples" / "surfaces"
+
+
+def test_generated_command_tables_are_those_of_the_daemon() -> None:
+    check_section("osc.md", "commands", command_reference())
+
+
+def test_generated_profile_tables_are_those_of_the_parser() -> None:
+    check_section("osc-profiles.md", "profile", profile_reference())
+
+
+def test_the_mapping_in_the_docs_is_good() -> None:
+    (block,) = re.findall(r"```yaml\n(.*?)```", (DOCS / "osc.md").read_text("utf-8"), re.DOTALL)
+    assert len(parse_map(block, "docs/osc.md")) == 3
+
+
+def test_the_oscsend_lines_in_the_docs_are_commands() -> None:
+    lines = re.findall(
+        r"^oscsend localhost 9129 (\S+) ([a-z]+) (.+)$", (DOCS / "osc.md").read_text("utf-8"), re.MULTILINE
+    )
+    assert len(lines) == 4
+    for address, tags, rest in lines:
+        words = re.findall(r'"[^"]*"|\S+', rest)
+        values = [int(word) if tag == "i" else word.strip('"') for tag, word in zip(tags, words, strict=True)]
+        parse(address, tuple(values))
+
+
+def test_every_command_has_a_handler(tmp_path: Path) -> None:
+    store = JobStore(tmp_path / "q.sqlite")
+    bridge = Bridge(store=store, music=MusicFolders(()), policy=AccessPolicy(), catalog=CATALOG)
+    bridge.extend(MixerCommands(bridge, open_mixer).handlers())
+    store.close()
+    assert {command.handler for command in COMMANDS} == bridge.handler_names
+
+
+@pytest.mark.parametrize(
+    ("file", "make"), [("open-stage-control.json", open_stage_control_session), ("touchosc.tsv", touchosc_sheet)]
+)
+def test_generated_surface_layouts_are_current(file: str, make: Callable[[], str]) -> None:
+    path = SURFACES / file
+    if os.environ.get("UPDATE_DOCS"):
+        path.write_text(make(), "utf-8")
+    assert path.read_text("utf-8") == make()
+
+
+def _is_ours(address: str) -> bool:
+    """A command, or something that the daemon sends."""
+    if address.startswith(("/label/", "/dawbridge/surface/")):
+        return True
+    return bool(find_command(address))
+
+
+def test_the_open_stage_control_session_uses_commands_that_exist() -> None:
+    session = json.loads((SURFACES / "open-stage-control.json").read_text("utf-8"))
+    widgets = session["content"]["widgets"]
+    assert all(_is_ours(widget["address"]) for widget in widgets)
+    assert len({widget["id"] for widget in widgets}) == len(widgets)
+    subscribe = re.search(r"send\('([^']+)'", session["content"]["onCreate"])
+    assert subscribe and find_command(subscribe[1])
+
+
+def test_the_touchosc_sheet_works_line_by_line_with_oscsend(make_daemon: Make, make_peer: Make, liblo: None) -> None:
+    """Each control of the sheet, sent by liblo as TouchOSC would: the daemon knows every one."""
+    port = make_daemon().port
+    peer = make_peer(port)
+    peer.ask("/dawbridge/subscribe")
+    rows = [line.split("\t") for line in touchosc_sheet().splitlines() if not line.startswith("#")]
+    sent = 0
+    for _control, address, tag, values, _feedback in rows:
+        if address.startswith("/dawbridge/surface/"):
+            continue
+        value = {"f": "-6.0", "i": values.split(" ")[0] or "0", "s": "no such mix"}[tag]
+        subprocess.run(["oscsend", "127.0.0.1", str(port), address, tag, value], check=True)
+        sent += 1
+        reply = peer.wait(lambda each: each.address in ("/dawbridge/reply", "/dawbridge/error"))
+        reason = str(reply.arguments[2])
+        assert "no such command" not in reason and " is a " not in reason and "range" not in reason, reason
+    assert sent == 15
+
+
+def test_open_stage_control_opens_the_session_headless(tmp_path: Path) -> None:
+    """The real program, where somebody has it (it is not on the npm registry)."""
+    program = shutil.which("open-stage-control")
+    if program is None:
+        pytest.skip("Open Stage Control is not installed")
+    load = str(SURFACES / "open-stage-control.json")
+    arguments = [program, "--no-gui", "--load", load, "--port", "0", "--config-file", str(tmp_path / "config")]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as server:
+        assert server.stdout is not None
+        line = ""
+        while "Server running" not in line:
+            line = server.stdout.readline()
+            assert line and "rror" not in line, line
+        server.terminate()
+
+
+# Discovery
+
+
+def test_the_oscquery_tree_has_every_command_with_types_and_ranges() -> None:
+    tree = query_tree()["CONTENTS"]["dawbridge"]["CONTENTS"]
+    gain = tree["bus"]["CONTENTS"]["{name}"]["CONTENTS"]["gain_db"]
+    assert (gain["TYPE"], gain["RANGE"], gain["ACCESS"]) == ("f", [{"MIN": -150.0, "MAX": 12.0}], 3)
+    assert tree["build"]["TYPE"] == "ssss"
+    assert answer("/dawbridge/build?TYPE", 9129) == (200, {"TYPE": "ssss"})
+    assert answer("/nothing", 9129)[0] == 404
+    assert answer("/?HOST_INFO", 9129)[1]["OSC_PORT"] == 9129  # type: ignore[index]
+
+
+def test_a_surface_finds_the_daemon_by_zeroconf_and_reads_its_page(make_daemon: Make) -> None:
+    pytest.importorskip("zeroconf")
+    from zeroconf import ServiceBrowser, ServiceStateChange, Zeroconf
+
+    daemon = make_daemon(discovery=True)
+    found: list[str] = []
+
+    def changed(zeroconf: Zeroconf, service_type: str, name: str, state_change: ServiceStateChange) -> None:
+        found.append(name)
+
+    browser = Zeroconf(interfaces=["127.0.0.1"])
+    try:
+        ServiceBrowser(browser, "_osc._udp.local.", handlers=[changed])
+        info = None
+        for _ in range(50):
+            info = browser.get_service_info("_osc._udp.local.", found[0]) if found else None
+            if info is not None and info.port == daemon.port:
+                break
+            asyncio.run(asyncio.sleep(0.1))
+        assert info is not None and info.port == daemon.port
+    finally:
+        browser.close()
+    url = f"http://127.0.0.1:{daemon.port + 1}/dawbridge/build"
+    with urllib.request.urlopen(url, timeout=5) as page:  # our own page
+        assert json.load(page)["FULL_PATH"] == "/dawbridge/build"
