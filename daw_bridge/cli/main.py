@@ -24,6 +24,7 @@ COMMAND_MODULES: tuple[str, ...] = (
     "jobs",
     "osc",
     "midi",
+    "reaper",
     "doctor",
     "completion",
 )
