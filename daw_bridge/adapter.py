@@ -259,3 +259,105 @@ class MixerAddress:
     port: int | None = None
     reply_port: int | None = None
     profile: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetupOptions:
+    """How a DAW is prepared. `live` also switches on what is needed to drive it from outside."""
+
+    resource_path: Path | None = None
+    web_port: int = 2307
+    live: bool = False
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetupReport:
+    """What was written, or would be: the files, a unified diff, and what a person should know."""
+
+    changed: tuple[Path, ...]
+    diff: str
+    notes: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class Configurable(Protocol):
+    """An adapter that can prepare its DAW: actions, settings, a control surface's patterns."""
+
+    def setup(self, options: SetupOptions) -> SetupReport:
+        """Write what is needed, with backups. Raises Busy while the DAW runs, InputError, OutputError."""
+        ...
+
+    def package_index(self, *, base_url: str, version: str) -> str:
+        """The index by which the DAW's package manager installs the actions from `base_url`."""
+        ...
+
+    def undo_setup(self, *, resource_path: Path | None, dry_run: bool) -> SetupReport:
+        """Take it away again. Raises Busy while the DAW runs, InputError when nothing was set up."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScriptTrack:
+    """A track for an action that runs inside the DAW: its state as the DAW takes it, without audio and routing.
+
+    `key` says which part of the plan it is, `values` are properties by the names of the DAW's own scripts, `receives`
+    pairs the index of the source track with such values, `files` is the audio that belongs on it.
+    """
+
+    key: str
+    name: str
+    label: str
+    state: str
+    values: Mapping[str, float]
+    colour: tuple[int, int, int] | None
+    receives: tuple[tuple[int, Mapping[str, float]], ...]
+    files: tuple[Path, ...]
+
+
+@runtime_checkable
+class Scriptable(Protocol):
+    """An adapter with actions inside its DAW."""
+
+    def script_tracks(self, plan: SessionPlan, *, seed: str) -> tuple[ScriptTrack, ...]:
+        """The tracks of a plan; `seed` makes the ids of this run different from those of another one."""
+        ...
+
+
+class LiveSession(Protocol):
+    """A session that is open in a DAW; each call is one undo step there. Close it, or use it as a context manager."""
+
+    @property
+    def buses(self) -> tuple[str, ...]:
+        """The names of what audio can be put on, in the order of the mixer; their numbers count from 1."""
+        ...
+
+    def import_audio(
+        self,
+        path: Path | str,
+        *,
+        target_bus: str | int,
+        align_to: str | float = "project_start",
+        name: str | None = None,
+    ) -> str:
+        """Put a whole file on a new track that feeds `target_bus`; the name of the track.
+
+        `align_to` is "project_start", the name of a marker, or a time in seconds. Raises UsageError for an unknown bus
+        or marker, InputError for a file that cannot be used, DawError when the DAW refuses; nothing is left then.
+        """
+        ...
+
+    def close(self) -> None: ...
+
+    def __enter__(self) -> LiveSession: ...
+
+    def __exit__(self, *exc: object) -> None: ...
+
+
+@runtime_checkable
+class Connectable(Protocol):
+    """An adapter that can drive the session that is open in its DAW, for `Session.connect`."""
+
+    def open_session(self) -> LiveSession:
+        """Raises DawUnreachable when no DAW answers."""
+        ...

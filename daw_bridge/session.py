@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from daw_bridge.adapter import WriteReport
+from daw_bridge.adapter import Connectable, LiveSession, WriteReport
 from daw_bridge.archive import free_session_name
 from daw_bridge.audio.reader import probe
 from daw_bridge.errors import InputError, OutputError, UsageError, did_you_mean
@@ -20,7 +20,7 @@ from daw_bridge.manifest import read_manifest
 from daw_bridge.model import Bus, Clip, Colour, Marker, SessionPlan, Track
 from daw_bridge.plan import empty_plan, neutral_bus
 from daw_bridge.plan_json import plan_from_json
-from daw_bridge.registry import load_adapter
+from daw_bridge.registry import adapter_names, load_adapter
 from daw_bridge.units import clock, s_to_samples
 from daw_bridge.workflow.sessions import choose_template, write_under_free_name
 
@@ -46,6 +46,15 @@ class Session:
         session = cls.__new__(cls)
         session.plan = plan_from_json(manifest.sessions[-1].plan, folder)
         return session
+
+    @staticmethod
+    def connect(daw: str = "reaper") -> LiveSession:
+        """The session that is open in a DAW, to import audio into; DawUnreachable when none answers."""
+        name = next((each for each in (f"{daw}-live", daw) if each in adapter_names()), daw)
+        adapter = load_adapter(name)
+        if not isinstance(adapter, Connectable):
+            raise UsageError(f"{adapter.title} cannot be driven live; 'reaper' can")
+        return adapter.open_session()
 
     @property
     def buses(self) -> tuple[Bus, ...]:

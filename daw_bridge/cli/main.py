@@ -25,6 +25,7 @@ COMMAND_MODULES: tuple[str, ...] = (
     "jobs",
     "osc",
     "midi",
+    "reaper",
     "doctor",
     "completion",
 )

@@ -8,14 +8,17 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from daw_bridge.adapter import Feature, Support, WriteReport
+from daw_bridge.adapter import Feature, ReadReport, Support, WriteReport
 from daw_bridge.files import write_atomic
 from daw_bridge.model import SessionPlan
 from daw_bridge_reaper.adapter import FEATURES, require_free
+from daw_bridge_reaper.extract import plan_of
 from daw_bridge_reaper.layout import lay_out
-from daw_bridge_reaper.live.api import ReaScript
+from daw_bridge_reaper.live.api import Project, ReaScript
 from daw_bridge_reaper.live.build import Built, build
 from daw_bridge_reaper.live.connection import Connection
+from daw_bridge_reaper.live.readback import open_document
+from daw_bridge_reaper.live.session import ReaperLiveSession
 from daw_bridge_reaper.settings import read_settings
 
 Connect = Callable[[], AbstractContextManager[ReaScript]]
@@ -65,6 +68,18 @@ class ReaperLiveAdapter:
             how_to_open=f"look at REAPER: {where} holds the session; one Undo takes it away",
             limits=(*limits, *built.limits),
         )
+
+    def read_open_plan(self) -> ReadReport:
+        """See OpenSessionReader.read_open_plan."""
+        with self.connect() as script, script.hold():
+            project = Project(script)
+            name = Path(project.path).stem or "open project"
+            document = open_document(project)
+        return plan_of(document, name)
+
+    def open_session(self) -> ReaperLiveSession:
+        """See Connectable.open_session."""
+        return ReaperLiveSession(self.connect())
 
 
 LIVE_ADAPTER = ReaperLiveAdapter()

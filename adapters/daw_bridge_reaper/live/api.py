@@ -26,6 +26,10 @@ class ReaScript(Protocol):
         """
         ...
 
+    def markers(self) -> list[tuple[str, float]]:
+        """Names and times (s) of the markers; REAPER's Python does not give the names of markers, its web does."""
+        ...
+
     def hold(self) -> AbstractContextManager[None]:
         """While the block runs REAPER serves nobody else."""
         ...

@@ -90,6 +90,11 @@ class Connection:
         function = {"__callable__": True, "module_name": "reapy.reascript_api", "name": name}
         return self._request(function, {"args": list(args), "kwargs": {}}, name)
 
+    def markers(self) -> list[tuple[str, float]]:
+        """See ReaScript.markers."""
+        rows = (line.split("\t") for line in web_request(self.address, "MARKER").splitlines())
+        return [(row[1], float(row[3])) for row in rows if row[0] == "MARKER" and len(row) > 3]
+
     @contextmanager
     def hold(self) -> Iterator[None]:
         """See ReaScript.hold."""

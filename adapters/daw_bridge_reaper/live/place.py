@@ -137,44 +137,7 @@ class Placer:
                 if self.project.call("GetSetMediaItemInfo_String", item, ID_KEY, "", False)[3] == self.session_id:
                     self.project.call("DeleteTrackMediaItem", pointer, item)
         for wanted in track.items:
-            self._item(pointer, wanted)
-
-    def _item(self, pointer: Pointer, wanted: ReaperItem) -> None:
-        call = self.project.call
-        source = Pointer(call("PCM_Source_CreateFromFile", wanted.path))
-        if source.is_null:
-            raise ReaScriptError(f"REAPER cannot open {wanted.path}; is the file still there?")
-        item = Pointer(call("AddMediaItemToTrack", pointer))
-        take = Pointer(call("AddTakeToMediaItem", item))
-        if not call("SetMediaItemTake_Source", take, source):
-            raise ReaScriptError(f"REAPER cannot use {wanted.path}")
-        for key, value in (
-            ("D_POSITION", wanted.position_s),
-            ("D_LENGTH", wanted.length_s),
-            ("B_LOOPSRC", int(wanted.loop)),
-            ("D_FADEINLEN", wanted.fade_in_s),
-            ("D_FADEOUTLEN", wanted.fade_out_s),
-            # -1 switches the automatic cross-fade off that REAPER may add to new items.
-            ("D_FADEINLEN_AUTO", -1.0),
-            ("D_FADEOUTLEN_AUTO", -1.0),
-            ("C_BEATATTACHMODE", 0),
-            ("B_MUTE", int(wanted.mute)),
-        ):
-            self._require(call("SetMediaItemInfo_Value", item, key, value), key)
-        for key, value in (
-            ("D_STARTOFFS", wanted.offset_s),
-            ("D_PLAYRATE", wanted.play_rate),
-            ("D_VOL", wanted.gain_linear),
-            ("D_PANLAW", 1.0),
-        ):
-            self._require(call("SetMediaItemTakeInfo_Value", take, key, value), key)
-        call("GetSetMediaItemTakeInfo_String", take, "P_NAME", wanted.name, True)
-        call("GetSetMediaItemInfo_String", item, ID_KEY, self.session_id, True)
-        call("UpdateItemInProject", item)
-
-    def _require(self, taken: object, key: str) -> None:
-        if not taken:
-            raise ReaScriptError(f"REAPER did not take {key}")
+            add_item(self.project, pointer, wanted, self.session_id)
 
     def _chain(self, pointer: Pointer, track: ReaperTrack, *, fresh: bool) -> None:
         if not fresh:
@@ -231,9 +194,7 @@ class Placer:
             ("I_SRCCHAN", receive.source_channel),
             ("I_DSTCHAN", receive.target_channel),
         ):
-            self._require(
-                self.project.call("SetTrackSendInfo_Value", source, TRACK_SEND, place, key, value), f"send {key}"
-            )
+            _require(self.project.call("SetTrackSendInfo_Value", source, TRACK_SEND, place, key, value), f"send {key}")
 
     def _marker(self, marker: ReaperMarker) -> None:
         self._do(f"setting the marker {marker.name!r}")
@@ -250,6 +211,46 @@ class Placer:
         )
         if int(place) < 0:
             raise ReaScriptError("REAPER made no marker")
+
+
+def add_item(project: Project, pointer: Pointer, wanted: ReaperItem, mark: str) -> None:
+    """A media item with one take on a track; `mark` says later that it is ours."""
+    call = project.call
+    source = Pointer(call("PCM_Source_CreateFromFile", wanted.path))
+    if source.is_null:
+        raise ReaScriptError(f"REAPER cannot open {wanted.path}; is the file still there?")
+    item = Pointer(call("AddMediaItemToTrack", pointer))
+    take = Pointer(call("AddTakeToMediaItem", item))
+    if not call("SetMediaItemTake_Source", take, source):
+        raise ReaScriptError(f"REAPER cannot use {wanted.path}")
+    for key, value in (
+        ("D_POSITION", wanted.position_s),
+        ("D_LENGTH", wanted.length_s),
+        ("B_LOOPSRC", int(wanted.loop)),
+        ("D_FADEINLEN", wanted.fade_in_s),
+        ("D_FADEOUTLEN", wanted.fade_out_s),
+        # -1 switches the automatic cross-fade off that REAPER may add to new items.
+        ("D_FADEINLEN_AUTO", -1.0),
+        ("D_FADEOUTLEN_AUTO", -1.0),
+        ("C_BEATATTACHMODE", 0),
+        ("B_MUTE", int(wanted.mute)),
+    ):
+        _require(call("SetMediaItemInfo_Value", item, key, value), key)
+    for key, value in (
+        ("D_STARTOFFS", wanted.offset_s),
+        ("D_PLAYRATE", wanted.play_rate),
+        ("D_VOL", wanted.gain_linear),
+        ("D_PANLAW", 1.0),
+    ):
+        _require(call("SetMediaItemTakeInfo_Value", take, key, value), key)
+    call("GetSetMediaItemTakeInfo_String", take, "P_NAME", wanted.name, True)
+    call("GetSetMediaItemInfo_String", item, ID_KEY, mark, True)
+    call("UpdateItemInProject", item)
+
+
+def _require(taken: object, key: str) -> None:
+    if not taken:
+        raise ReaScriptError(f"REAPER did not take {key}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

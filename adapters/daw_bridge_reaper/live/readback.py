@@ -9,7 +9,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import fields
 
 from daw_bridge.adapter import Feature, Limit
+from daw_bridge.errors import DawError
 from daw_bridge.model import Colour
+from daw_bridge_reaper import rpp
 from daw_bridge_reaper.effects import Notes
 from daw_bridge_reaper.live.api import RECEIVE, Pointer, Project
 from daw_bridge_reaper.live.place import COLOUR_SET
@@ -25,6 +27,7 @@ from daw_bridge_reaper.session import (
 from daw_bridge_reaper.stock_state import ReaComp, ReaEq, decode_parameters, encode_parameters
 
 _BUFFER = 65536
+_CHUNK_BUFFER = 4 * 1024 * 1024
 
 
 def read_tracks(project: Project, tracks: Sequence[Pointer]) -> list[ReaperTrack]:
@@ -192,3 +195,20 @@ def _near(asked: object, got: object) -> bool:
             _near(getattr(asked, each.name), getattr(got, each.name)) for each in fields(asked)
         )
     return asked == got
+
+
+def open_document(project: Project) -> rpp.Document:
+    """The open project as a project file would hold its tracks, from their state chunks."""
+    _, tempo_bpm, beats = project.call("GetProjectTimeSignature2", project.id, 0.0, 0.0)
+    rate_hz = float(project.call("GetSetProjectInfo", project.id, "PROJECT_SRATE", 0.0, False))
+    root = rpp.Chunk.of("REAPER_PROJECT", 0.1)
+    root.body += [
+        rpp.Line.of("SAMPLERATE", round(rate_hz) or 44_100, 1, 0),
+        rpp.Line.of("TEMPO", float(tempo_bpm), round(float(beats)) or 4, 4),
+    ]
+    for track in project.tracks():
+        answer = project.call("GetTrackStateChunk", track, "", _CHUNK_BUFFER, False)
+        if not answer[0]:
+            raise DawError(f"REAPER does not give the state of the track {project.text(track, 'P_NAME')!r}")
+        root.body.append(rpp.parse(str(answer[2]), "a track's state").root)
+    return rpp.Document(root)

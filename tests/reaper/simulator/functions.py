@@ -179,6 +179,8 @@ class Functions:
         return [int(known), thing.pointer, key, texts.get(key, ""), int(is_set)]
 
     def GetMediaTrackInfo_Value(self, track: Track, key: str) -> float:
+        if key == "IP_TRACKNUMBER":
+            return float(self.content.tracks.index(track) + 1)
         return track.values[key]
 
     def SetMediaTrackInfo_Value(self, track: Track, key: str, value: float) -> int:
@@ -189,6 +191,9 @@ class Functions:
         if mask:
             track.groups[name] = before & ~mask | value & mask
         return before
+
+    def GetTrackStateChunk(self, track: Track, text: str, size: int, undo: bool) -> Any:
+        return [1, track.pointer, self.world.chunks[self.content.tracks.index(track)], size, int(undo)]
 
     # --- items
     def AddMediaItemToTrack(self, track: Track) -> str:
@@ -377,6 +382,7 @@ KINDS = {
     "GetMediaTrackInfo_Value": f"{K} s",
     "SetMediaTrackInfo_Value": f"{K} s d",
     "GetSetTrackGroupMembership": f"{K} s i i",
+    "GetTrackStateChunk": f"{K} s i b",
     "AddMediaItemToTrack": K,
     "DeleteTrackMediaItem": f"{K} {M}",
     "CountTrackMediaItems": K,

@@ -265,6 +265,7 @@ class World:
     block: Content | None = None
     refresh: int = 0
     alive: dict[int, Thing] | None = None
+    chunks: list[str] = field(default_factory=list)  # what GetTrackStateChunk answers, by track
 
     @property
     def content(self) -> Content:

@@ -76,6 +76,9 @@ class Web(http.server.BaseHTTPRequestHandler):
         if path.startswith("/_/GET/EXTSTATE/"):
             section, key = path.removeprefix("/_/GET/EXTSTATE/").split("/", 1)
             return f"EXTSTATE\t{section}\t{key}\t{world.ext_state.get((section, key), '')}\n"
+        if path == "/_/MARKER":
+            rows = [f"MARKER\t{each[3]}\t1\t{each[1]}\t0" for each in world.content.markers if not each[0]]
+            return "\n".join(["MARKER_LIST", *rows, "MARKER_LIST_END", ""])
         if path == f"/_/{ACTION}":
             started.set()
         elif path == "/_sim/state":

@@ -30,6 +30,9 @@ class SimulatedScript:
         except RuntimeError as exc:
             raise ReaScriptError(f"{name} failed inside REAPER: {exc}") from exc
 
+    def markers(self) -> list[tuple[str, float]]:
+        return [(marker[3], marker[1]) for marker in self.world.content.markers if not marker[0]]
+
     @contextmanager
     def hold(self) -> Iterator[None]:
         assert not self.held

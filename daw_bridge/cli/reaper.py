@@ -1,0 +1,107 @@
+"""`daw-bridge reaper`: prepare REAPER, check each link, run the jobs of the actions inside REAPER."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from daw_bridge.cli.main import add_output_options
+from daw_bridge.errors import DawError
+
+if TYPE_CHECKING:
+    from daw_bridge.adapter import Configurable, SetupReport
+
+ADAPTER = "reaper"
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `reaper` with its commands."""
+    parser = subparsers.add_parser("reaper", help="prepare REAPER: actions, live connection, control surfaces")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    setup = commands.add_parser("setup", help="install the actions (REAPER must be closed)")
+    setup.add_argument("--live", action="store_true", help="also switch on what 'reaper-live' needs (web, Python)")
+    setup.add_argument("--web-port", type=int, default=2307, metavar="N", help="port of REAPER's web interface (2307)")
+    setup.set_defaults(func=_setup)
+    undo = commands.add_parser("undo", help="take away what setup wrote (REAPER must be closed)")
+    undo.set_defaults(func=_undo)
+    for command in (setup, undo):
+        command.add_argument("--resource-path", type=Path, metavar="DIR", help="REAPER's folder of settings")
+        command.add_argument("--dry-run", action="store_true", help="only show what would change")
+    doctor = commands.add_parser("doctor", help="check each link between daw-bridge and REAPER")
+    doctor.set_defaults(func=_doctor)
+    job = commands.add_parser("job", help="run a job of the actions inside REAPER (they call this)")
+    job.add_argument("job", type=Path, metavar="JOB.json")
+    job.set_defaults(func=_job)
+    index = commands.add_parser("reapack", help="print a ReaPack index of the actions")
+    index.add_argument("--base-url", required=True, metavar="URL", help="where the actions can be downloaded (https)")
+    index.set_defaults(func=_index)
+    for command in (setup, undo, doctor, job, index):
+        add_output_options(command, default=argparse.SUPPRESS)
+
+
+def _adapter() -> Configurable:
+    from daw_bridge.adapter import Configurable
+    from daw_bridge.registry import load_adapter
+
+    adapter = load_adapter(ADAPTER)
+    if not isinstance(adapter, Configurable):
+        raise DawError("the REAPER adapter that is installed cannot be set up; install daw-bridge again")
+    return adapter
+
+
+def _setup(args: argparse.Namespace) -> None:
+    from daw_bridge.adapter import SetupOptions
+
+    options = SetupOptions(
+        resource_path=args.resource_path, web_port=args.web_port, live=args.live, dry_run=args.dry_run
+    )
+    report = _adapter().setup(options)
+    done = "Start REAPER and press ? for the action list: type daw-bridge."
+    _show(args, report, done if report.changed else "Everything is set up already.")
+
+
+def _undo(args: argparse.Namespace) -> None:
+    report = _adapter().undo_setup(resource_path=args.resource_path, dry_run=args.dry_run)
+    _show(args, report, "REAPER is as it was before.")
+
+
+def _show(args: argparse.Namespace, report: SetupReport, done: str) -> None:
+    from daw_bridge.cli.console import answer, say
+
+    if args.dry_run:
+        say(args, report.diff or "Nothing would change.")
+    for path in report.changed:
+        say(args, f"{'would write' if args.dry_run else 'wrote'} {path}")
+    for note in report.notes:
+        say(args, f"note: {note}")
+    if not args.dry_run:
+        say(args, done)
+    changed = [str(path) for path in report.changed]
+    answer(args, {"changed": changed, "diff": report.diff, "notes": list(report.notes), "dry_run": args.dry_run})
+
+
+def _doctor(args: argparse.Namespace) -> None:
+    from daw_bridge.adapter import Diagnosable
+    from daw_bridge.cli.console import answer, say
+    from daw_bridge.registry import load_adapter
+
+    adapter = load_adapter(ADAPTER)
+    checks = adapter.doctor() if isinstance(adapter, Diagnosable) else []
+    for check in checks:
+        say(args, f"{'ok ' if check.ok else '-- '} {check.name:<22} {check.detail}")
+        if not check.ok and check.fix:
+            say(args, f"   {'':<22} -> {check.fix}")
+    answer(args, [{"name": each.name, "ok": each.ok, "detail": each.detail, "fix": each.fix} for each in checks])
+
+
+def _job(args: argparse.Namespace) -> int:
+    from daw_bridge.workflow.job import run_job
+
+    return run_job(args.job)
+
+
+def _index(args: argparse.Namespace) -> None:
+    from daw_bridge.version import __version__
+
+    print(_adapter().package_index(base_url=args.base_url, version=__version__), end="")

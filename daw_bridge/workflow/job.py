@@ -1,0 +1,187 @@
+"""Jobs of the actions inside a DAW: a JSON file says what to do, JSON files beside it say how far it is and what came.
+
+job.json       written by the action: {"version": 1, "kind": "separate" | "template" | "extract", ...}
+progress.json  {"beat": n, "share": 0..1, "text": "Separating", "left": "0:40 left"}, renewed each second
+cancel         made by the action when the work is no longer wanted
+result.json    {"ok": true, ...} or {"ok": false, "error": "one line", "cancelled": false}; written last, always
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from daw_bridge.adapter import Scriptable, ScriptTrack
+from daw_bridge.errors import Cancelled, DawBridgeError, DawError, InputError
+from daw_bridge.files import write_atomic
+from daw_bridge.model import SessionPlan
+from daw_bridge.plan import empty_plan, make_plan
+from daw_bridge.progress import CancelToken, Progress
+from daw_bridge.registry import load_adapter
+from daw_bridge.units import clock
+from daw_bridge.workflow.chain import build
+from daw_bridge.workflow.extract import extract_template
+from daw_bridge.workflow.options import BuildOptions
+from daw_bridge.workflow.sessions import choose_template
+
+DAW = "reaper"
+BEAT_S = 1.0
+WORDS = {
+    "decode": "Decoding",
+    "load": "Loading the model",
+    "separate": "Separating",
+    "residual": "Writing the residual",
+    "verify": "Reading back",
+}
+STAGE_SHARES = {"decode": (0.0, 0.05), "load": (0.05, 0.1), "separate": (0.1, 0.9), "residual": (0.9, 0.95)}
+"""Where each stage lies in the whole of one source; what comes later lies at the end."""
+
+
+class Reporter:
+    """Writes progress.json each second as a heartbeat, and looks for the file that cancels."""
+
+    def __init__(self, folder: Path, cancel: CancelToken) -> None:
+        self._folder, self._cancel = folder, cancel
+        self._state: dict[str, object] = {"share": 0.0, "text": "Starting", "left": ""}
+        self._beat, self._began_s = 0, time.monotonic()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self.first, self.count = 0, 1
+
+    def __call__(self, event: Progress) -> None:
+        share = min(event.done / event.total, 1.0) if event.total > 0 else 0.0
+        low, high = STAGE_SHARES.get(event.stage, (0.95, 1.0))
+        whole = (self.first + low + (high - low) * share) / self.count
+        elapsed_s = time.monotonic() - self._began_s
+        left = f"{clock(elapsed_s / whole - elapsed_s)} left" if whole > 0.1 and elapsed_s > 2.0 else ""
+        self._state = {"share": round(whole, 4), "text": WORDS.get(event.stage, "Finishing"), "left": left}
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self._beat += 1
+            if (self._folder / "cancel").exists():
+                self._cancel.cancel()
+            try:
+                write_atomic(self._folder / "progress.json", json.dumps(self._state | {"beat": self._beat}))
+            except DawBridgeError:
+                # The action has gone and taken its folder along: nobody waits for us any more.
+                self._cancel.cancel()
+            self._stop.wait(BEAT_S)
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        self._thread.start()
+        try:
+            yield
+        finally:
+            self._stop.set()
+            self._thread.join()
+
+
+def run_job(path: Path) -> int:
+    """Run one job and write its result. The exit code; InputError when the job itself cannot be read."""
+    job, folder = _read(path), path.parent
+    cancel = CancelToken()
+    reporter = Reporter(folder, cancel)
+    code = 0
+    with reporter.running():
+        try:
+            result = {"ok": True, **KINDS[str(job["kind"])](job, folder, reporter, cancel)}
+        except Cancelled as exc:
+            result, code = {"ok": False, "cancelled": True, "error": str(exc)}, exc.exit_code
+        except DawBridgeError as exc:
+            result, code = {"ok": False, "cancelled": False, "error": str(exc)}, exc.exit_code
+        except Exception as exc:
+            # The action must hear of it; the traceback is for the log of whoever runs this by hand.
+            write_atomic(folder / "result.json", json.dumps({"ok": False, "error": f"unexpected: {exc!r}"}))
+            raise
+    write_atomic(folder / "result.json", json.dumps(result, ensure_ascii=False))
+    return code
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        job = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as exc:
+        raise InputError(f"{path}: not a job of an action ({exc})") from exc
+    if not isinstance(job, dict) or job.get("version") != 1 or job.get("kind") not in KINDS:
+        raise InputError(f"{path}: not a job of this version; run 'daw-bridge reaper setup' again")
+    return job
+
+
+def _scriptable() -> Scriptable:
+    adapter = load_adapter(DAW)
+    if not isinstance(adapter, Scriptable):
+        raise DawError("the REAPER adapter that is installed serves no actions; install daw-bridge again")
+    return adapter
+
+
+def _separate(job: Mapping[str, Any], folder: Path, reporter: Reporter, cancel: CancelToken) -> dict[str, object]:
+    adapter = _scriptable()
+    names = tuple(name.strip() for name in str(job.get("stems") or "").split(",") if name.strip())
+    template = str(job.get("template") or BuildOptions().template)
+    choice = choose_template(template)
+    sources: list[dict[str, object]] = []
+    notes: list[str] = []
+    wanted = [(Path(str(each["file"])), Path(str(each["folder"]))) for each in job["sources"]]
+    if not wanted:
+        raise InputError("the job names no file; select an audio item")
+    for number, (file, output) in enumerate(wanted):
+        reporter.first, reporter.count = number, len(wanted)
+        options = BuildOptions(
+            model=str(job.get("model") or BuildOptions().model),
+            stems=names or None,
+            template=template,
+            daws=(),
+            output=output,
+        )
+        result = build(file, options, on_progress=reporter, cancel=cancel)
+        plan = make_plan(result.manifest.stem_set(result.folder), choice.template, name=result.manifest.name)
+        session = f"{folder.name}-{number}"
+        label = f"{result.manifest.name} (stems)"
+        plan = replace(plan, reference=None, mix_bus=replace(plan.mix_bus, label=label), markers=())
+        notes += plan.notes
+        tracks = [_track(each) for each in adapter.script_tracks(plan, seed=session)]
+        sources.append({"file": str(file), "folder": str(output), "session": session, "tracks": tracks})
+    return {"sources": sources, "notes": notes}
+
+
+def _template(job: Mapping[str, Any], folder: Path, _reporter: Reporter, _cancel: CancelToken) -> dict[str, object]:
+    choice = choose_template(str(job.get("template") or BuildOptions().template))
+    plan: SessionPlan = empty_plan(choice.template, name=choice.template.name, sample_rate_hz=44_100)
+    tracks = _scriptable().script_tracks(plan, seed=folder.name)
+    buses = [_track(each) | {"name": each.name} for each in tracks if each.key.partition(":")[0] != "reference"]
+    return {"template": choice.template.name, "buses": buses}
+
+
+def _extract(job: Mapping[str, Any], _folder: Path, _reporter: Reporter, _cancel: CancelToken) -> dict[str, object]:
+    project = Path(str(job["project"]))
+    extracted = extract_template(project)
+    target, number = project.with_suffix(".yaml"), 1
+    while target.exists():
+        number += 1
+        target = project.with_name(f"{project.stem} {number}.yaml")
+    write_atomic(target, extracted.text)
+    return {"template": str(target), "notes": [f"{each.where}: {each.what}" for each in extracted.limits]}
+
+
+def _track(track: ScriptTrack) -> dict[str, object]:
+    return {
+        "key": track.key,
+        "label": track.label,
+        "chunk": track.state,
+        "values": dict(track.values),
+        "colour": list(track.colour) if track.colour else None,
+        "receives": [{"source": source, "values": dict(values)} for source, values in track.receives],
+        "files": [str(path) for path in track.files],
+    }
+
+
+Kind = Callable[[Mapping[str, Any], Path, Reporter, CancelToken], dict[str, object]]
+KINDS: dict[str, Kind] = {"separate": _separate, "template": _template, "extract": _extract}

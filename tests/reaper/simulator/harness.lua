@@ -1,0 +1,45 @@
+-- Runs one action of REAPER: the table `reaper` asks the simulator through the pipes, `defer` keeps it alive.
+local script = arg[1]
+local root = arg[0]:match("^(.*)[/\\]tests[/\\]")
+package.path = root .. "/adapters/daw_bridge_reaper/actions/?.lua;" .. package.path
+local json = require("daw_bridge_json")
+package.loaded["daw_bridge_json"] = nil
+
+local function ask(name, ...)
+  local arguments = { ... }
+  for place = 1, select("#", ...) do
+    if arguments[place] == nil then error("nil passed to " .. name) end
+  end
+  io.stdout:write("\1", json.encode({ f = name, a = json.list(arguments) }), "\n")
+  io.stdout:flush()
+  local answer = json.decode(io.stdin:read("l"))
+  if answer.e then error(answer.e, 3) end
+  return table.unpack(answer.r, 1, 7)
+end
+
+local deferred = {}
+local closed = false
+
+reaper = setmetatable({
+  defer = function(call) deferred[#deferred + 1] = call end,
+}, {
+  __index = function(_, name) return function(...) return ask(name, ...) end end,
+})
+
+gfx = {
+  w = 420, h = 100, x = 0, y = 0, open = false,
+  init = function() gfx.open = true; closed = false end,
+  quit = function() gfx.open = false end,
+  set = function() end, rect = function() end, update = function() end,
+  drawstr = function(text) assert(type(text) == "string") end,
+  getchar = function() return closed and -1 or 0 end,
+}
+
+dofile(script)
+while #deferred > 0 do
+  local calls = deferred
+  deferred = {}
+  if ask("tick") then closed = true end
+  for _, call in ipairs(calls) do call() end
+end
+assert(not gfx.open, "a window was left open")

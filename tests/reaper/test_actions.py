@@ -1,0 +1,299 @@
+"""The Lua actions under a real Lua 5.4, with the real worker: what a person sees, and what the project holds."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from daw_bridge.adapter import SetupOptions
+from daw_bridge_reaper.adapter import ADAPTER
+from daw_bridge_reaper.configure import host
+from tests.reaper.plans import full_plan
+from tests.reaper.simulator.lua import Reaper
+from tests.reaper.simulator.model import Item, Source, Take, Track, World
+from tests.reaper.test_extract import tame
+
+pytestmark = pytest.mark.skipif(shutil.which("lua5.4") is None, reason="no lua5.4 on this machine")
+RATE_HZ = 44_100
+
+
+@pytest.fixture(scope="module")
+def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One cache for all tests here, so that the same mix is separated once."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def song(tmp_path: Path, shared_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("DAW_BRIDGE_CACHE", str(shared_cache))
+    monkeypatch.setenv("DAW_BRIDGE_CONFIG", str(tmp_path / "config"))
+    path = tmp_path / "project \"x\" 'y'" / "my #1 song; it's é.wav"
+    path.parent.mkdir()
+    rng = np.random.default_rng(3)
+    soundfile.write(path, 0.2 * rng.standard_normal((RATE_HZ, 2)), RATE_HZ, subtype="PCM_16")
+    return path
+
+
+@pytest.fixture
+def scripts(tmp_path: Path, song: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The actions as `reaper setup` installs them."""
+    monkeypatch.setattr(host, "running_programs", lambda: [])
+    resource = tmp_path / "REAPER é"
+    resource.mkdir()
+    (resource / "reaper.ini").write_text("[REAPER]\n")
+    ADAPTER.setup(SetupOptions(resource_path=resource))
+    return resource / "Scripts" / "daw-bridge"
+
+
+def add_item(track: Track, source: Source | None, **values: float) -> Item:
+    item = Item(track)
+    item.values.update(D_POSITION=2.0, D_LENGTH=0.4, B_UISEL=1.0)
+    take = Take(item, source)
+    take.values.update(values)
+    item.takes.append(take)
+    track.items.append(item)
+    return item
+
+
+@pytest.fixture
+def world(song: Path) -> World:
+    """A saved project: a folder with the song's track in it, and one more track."""
+    world = World()
+    world.project.path = str(song.parent / "mine.rpp")
+    for name, depth in (("Band", 1.0), ("song", -1.0), ("after", 0.0)):
+        track = Track()
+        track.texts["P_NAME"] = name
+        track.values["I_FOLDERDEPTH"] = depth
+        world.content.tracks.append(track)
+    return world
+
+
+def separate(world: World, scripts: Path, *, template: str = "neutral") -> Reaper:
+    reaper = Reaper(world, scripts / "daw_bridge_separate.lua", inputs=[f"preview|{template}|"])
+    reaper.run()
+    return reaper
+
+
+def leftovers(scripts: Path) -> list[Path]:
+    return list((scripts / "jobs").rglob("*")) if (scripts / "jobs").is_dir() else []
+
+
+def test_selected_items_become_buses_below_them_in_one_undo_step(world: World, scripts: Path, song: Path) -> None:
+    track = world.content.tracks[1]
+    trimmed = add_item(track, Source(str(song)), D_STARTOFFS=0.25, D_PLAYRATE=0.5, D_VOL=0.7)
+    section = Source(str(song), parent=Source(str(song)), section=(0.1, 0.6, True))
+    reversed_item = add_item(track, section, D_STARTOFFS=0.05)
+    add_item(track, Source(str(song.with_name("riff.mid"))))
+    add_item(track, Source(str(song.with_name("gone.wav"))))
+    before = world.content.plain()
+    reaper = separate(world, scripts)
+    names = [each.texts["P_NAME"] for each in world.content.tracks]
+    assert names[:2] == ["Band", "song"] and names[-1] == "after"
+    top = names.index(next(name for name in names if name.endswith("(stems)")))
+    assert top == 2
+    depths = [int(each.values["I_FOLDERDEPTH"]) for each in world.content.tracks]
+    assert sum(depths) == 0 and sum(depths[:-1]) == 0  # the folder "Band" still ends before "after"
+    stems = [each for each in world.content.tracks[2:-1] if each.items]
+    assert len(stems) >= 5
+    for stem in stems:
+        first, second = stem.items
+        assert first.values | {"B_UISEL": 1.0} == trimmed.values | {"B_MUTE": 0.0}
+        assert first.takes[0].values == trimmed.takes[0].values
+        made = second.takes[0].source
+        assert made is not None and made.section == (0.1, 0.6, True)
+        path = Path(made.path)
+        assert path.is_relative_to(song.parent) and soundfile.info(path).frames == RATE_HZ
+    assert (trimmed.values["B_MUTE"], reversed_item.values["B_MUTE"]) == (1.0, 1.0)
+    muted = [item.values["B_MUTE"] for item in world.content.tracks[1].items]
+    assert muted == [1.0, 1.0, 0.0, 0.0]
+    assert [title for title, _ in world.project.undo] == ["daw-bridge: separate into stems"]
+    [message] = reaper.messages
+    assert "a MIDI item" in message and "an offline item" in message
+    world.do_undo()
+    assert world.content.plain() == before
+    assert leftovers(scripts) == []
+    assert world.ext_state.get(("daw-bridge", "job")) is None
+
+
+def test_the_worker_is_started_without_a_shell_and_nobody_waits(world: World, scripts: Path, song: Path) -> None:
+    add_item(world.content.tracks[1], Source(str(song)))
+    reaper = separate(world, scripts)
+    [command] = reaper.commands
+    assert Path(command[0]).is_absolute()
+    assert command[1:4] == [str(scripts / "daw_bridge_run.py"), "reaper", "job"]
+    assert reaper.ticks > 2
+
+
+def test_again_asks_nothing_and_takes_a_new_folder(world: World, scripts: Path, song: Path) -> None:
+    item = add_item(world.content.tracks[1], Source(str(song)))
+    separate(world, scripts)
+    item.values["B_UISEL"] = 1.0
+    again = Reaper(world, scripts / "daw_bridge_separate_again.lua")
+    again.run()
+    folders = sorted(path.name for path in song.parent.iterdir() if path.is_dir())
+    assert len(folders) == 2 and folders[1] == f"{folders[0]} 2"
+    assert "stems" in folders[0]
+    assert json.loads((song.parent / folders[1] / "manifest.json").read_text())["state"] == "complete"
+
+
+@pytest.mark.parametrize(
+    ("case", "message"),
+    [
+        ("nothing", "Select one or several audio items"),
+        ("midi", "a MIDI item"),
+        ("empty", "an empty item"),
+        ("offline", "an offline item"),
+        ("unsaved", "Save the project first"),
+    ],
+)
+def test_what_cannot_be_separated_is_said_at_once(
+    case: str, message: str, world: World, scripts: Path, song: Path
+) -> None:
+    track = world.content.tracks[1]
+    if case == "midi":
+        add_item(track, Source(str(song.with_name("riff.mid"))))
+    elif case == "empty":
+        add_item(track, None).takes.clear()
+    elif case == "offline":
+        add_item(track, Source(str(song.with_name("gone.wav"))))
+    elif case == "unsaved":
+        add_item(track, Source(str(song)))
+        world.project.path = ""
+    before = world.content.plain()
+    reaper = Reaper(world, scripts / "daw_bridge_separate.lua")
+    reaper.run()
+    assert len(reaper.messages) == 1 and message in reaper.messages[0]
+    assert world.content.plain() == before and reaper.commands == []
+
+
+def test_a_worker_that_fails_says_so_and_nothing_changes(world: World, scripts: Path, song: Path) -> None:
+    add_item(world.content.tracks[1], Source(str(song)))
+    before = world.content.plain()
+    reaper = separate(world, scripts, template="bandd")
+    assert len(reaper.messages) == 1 and "bandd" in reaper.messages[0]
+    assert "did you mean" in reaper.messages[0]
+    assert world.content.plain() == before and world.project.undo == []
+    assert leftovers(scripts) == []
+
+
+def test_a_python_that_is_gone_is_named(world: World, scripts: Path, song: Path) -> None:
+    add_item(world.content.tracks[1], Source(str(song)))
+    (scripts / "daw_bridge_config.lua").write_text('return { python = "/nowhere/python" }')
+    reaper = separate(world, scripts)
+    assert "Cannot start /nowhere/python" in reaper.messages[0]
+    assert leftovers(scripts) == []
+
+
+def test_closing_the_window_cancels(world: World, scripts: Path, song: Path) -> None:
+    add_item(world.content.tracks[1], Source(str(song)))
+    before = world.content.plain()
+    reaper = Reaper(world, scripts / "daw_bridge_separate.lua", inputs=["preview|neutral|"], close_window_at=2)
+    reaper.run()
+    assert world.content.plain() == before
+    assert reaper.messages == [] and leftovers(scripts) == []
+
+
+def test_a_worker_that_was_killed_is_given_up(world: World, scripts: Path, song: Path) -> None:
+    add_item(world.content.tracks[1], Source(str(song)))
+    (scripts / "daw_bridge_run.py").write_text("import time; time.sleep(0)\n")
+    library = scripts / "daw_bridge_lib.lua"
+    library.write_text(library.read_text().replace("STALLED_S = 120", "STALLED_S = 0.5"))
+    reaper = separate(world, scripts)
+    assert "stopped without an answer" in reaper.messages[0]
+    assert leftovers(scripts) == []
+
+
+def test_another_project_meanwhile_is_left_alone(world: World, scripts: Path, song: Path) -> None:
+    add_item(world.content.tracks[1], Source(str(song)))
+
+    class Switched(Reaper):
+        def lua_tick(self) -> bool:
+            self.world.project.path = "/other.rpp"
+            return super().lua_tick()
+
+    before = world.content.plain()
+    reaper = Switched(world, scripts / "daw_bridge_separate.lua", inputs=["preview|neutral|"])
+    reaper.run()
+    assert "Another project is open now" in reaper.messages[0]
+    assert world.content.plain() == before
+
+
+def test_an_item_deleted_meanwhile_changes_nothing(world: World, scripts: Path, song: Path) -> None:
+    add_item(world.content.tracks[1], Source(str(song)))
+
+    class Deleted(Reaper):
+        def lua_tick(self) -> bool:
+            self.world.content.tracks[1].items.clear()
+            return super().lua_tick()
+
+    reaper = Deleted(world, scripts / "daw_bridge_separate.lua", inputs=["preview|neutral|"])
+    reaper.run()
+    assert "was deleted meanwhile" in reaper.messages[0]
+    assert len(world.content.tracks) == 3
+
+
+def test_vocals_are_muted_and_unmuted(world: World, scripts: Path) -> None:
+    reaper = Reaper(world, scripts / "daw_bridge_mute_vocals.lua")
+    reaper.run()
+    assert "no track called Vocals" in reaper.messages[0]
+    world.content.tracks[2].texts["P_NAME"] = "VOCALS"
+    for wanted in (1.0, 0.0):
+        reaper.run()
+        assert world.content.tracks[2].values["B_MUTE"] == wanted
+    assert [title for title, _ in world.project.undo] == ["daw-bridge: mute vocals", "daw-bridge: unmute vocals"]
+
+
+def test_a_template_is_put_on_the_buses_that_are_there(world: World, scripts: Path) -> None:
+    track = world.content.tracks[2]
+    track.texts["P_NAME"] = "Vocals"
+    reaper = Reaper(world, scripts / "daw_bridge_apply_template.lua", inputs=["band"])
+    reaper.run()
+    chain = reaper.chains[track.address]
+    assert chain.startswith("<FXCHAIN\n") and "ReaEQ" in chain and "ReaComp" in chain
+    assert track.values["I_CUSTOMCOLOR"] != 0
+    assert "1 bus(es) set to band" in reaper.messages[0] and "Not in this project" in reaper.messages[0]
+    assert [title for title, _ in world.project.undo] == ["daw-bridge: apply template band"]
+    reaper.inputs = ["neutral"]
+    reaper.run()
+    assert reaper.chains[track.address] == chain  # a template without this bus leaves it alone
+
+
+def test_a_template_is_extracted_beside_the_project(world: World, scripts: Path, song: Path) -> None:
+    plan = tame(full_plan(song.parent))
+    world.project.path = str(ADAPTER.write(plan, song.parent, "mine").session_path)
+    reaper = Reaper(world, scripts / "daw_bridge_extract_template.lua", dirty=True)
+    reaper.run()
+    assert "Save the project first" in reaper.messages.pop()
+    reaper.dirty = False
+    reaper.run()
+    assert str(song.parent / "mine.yaml") in reaper.messages[0]
+    reaper.run()
+    assert (song.parent / "mine 2.yaml").is_file()
+
+
+def test_cancel_without_a_job_says_so(world: World, scripts: Path) -> None:
+    reaper = Reaper(world, scripts / "daw_bridge_cancel.lua")
+    reaper.run()
+    assert reaper.messages == ["Nothing is running."]
+
+
+def test_our_json_is_pythons_json(scripts: Path) -> None:
+    values = ['a"b\\\n\t\x01é🥁', 1, -2.5, 1e300, True, False, [], {"k": [1, {"x": "y"}]}, "\ud83e\udd41", 0.1]
+    code = (
+        f"package.path = {json.dumps(str(scripts), ensure_ascii=False)} .. '/?.lua'\n"
+        "local json = require('daw_bridge_json')\n"
+        "io.write(json.encode(json.decode(io.read('a'))))\n"
+    )
+    lua = ["lua5.4", "-e", code]
+    answer = subprocess.run(lua, input=json.dumps(values), capture_output=True, text=True, check=True)
+    back = json.loads(answer.stdout)
+    assert back[:8] == values[:8] and back[9] == 0.1
+    for bad in ('{"a"', "[1,]", '"\\x"', "{1:2}", "", "nul", "[1] x"):
+        failed = subprocess.run(lua, input=bad, capture_output=True, text=True, check=False)
+        assert failed.returncode != 0 and "bad JSON" in failed.stderr, bad

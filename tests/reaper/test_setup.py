@@ -1,0 +1,214 @@
+"""`reaper setup` and `undo`: REAPER's own files keep every line that is not ours, and come back as they were."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from daw_bridge.adapter import SetupOptions
+from daw_bridge.cli.main import main
+from daw_bridge.errors import Busy, InputError, OutputError
+from daw_bridge_reaper.adapter import ADAPTER
+from daw_bridge_reaper.configure import host, setup
+from daw_bridge_reaper.configure.doctor import examine
+from daw_bridge_reaper.configure.host import running_programs
+from daw_bridge_reaper.configure.ini_text import IniText
+from daw_bridge_reaper.settings import read_settings
+
+REAPER_INI = (
+    b'; mine\r\n[REAPER]\r\nlastproject=C:\\x=y.rpp\r\nCSURF_0=OSC "iPad" 7 9000 "10.0.0.2" 8000 1024 2 ""\r\n'
+    b"csurf_cnt=1\r\nreascript=0\r\nLastProject=twice\r\n\r\n[verbosity]\r\nreascript=9\r\n"
+) + "name=caf\xe9\r\n".encode("latin-1")
+KEYS = b'KEY 5 90 40001 0\nSCR 4 0 RSabc "Custom: mine.lua" "mine.lua"\nACT 1 0 "x" "Custom: y" 40001'
+
+
+@pytest.fixture(autouse=True)
+def closed_reaper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAW_BRIDGE_CONFIG", str(tmp_path / "config"))
+    monkeypatch.setattr(host, "running_programs", lambda: ["bash", "reaper-helper"])
+
+
+@pytest.fixture
+def resource(tmp_path: Path) -> Path:
+    folder = tmp_path / "REAPER é"
+    folder.mkdir()
+    (folder / "reaper.ini").write_bytes(REAPER_INI)
+    (folder / "reaper-kb.ini").write_bytes(KEYS)
+    return folder
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file() and ".before-daw-bridge" not in path.name)
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def options(resource: Path, *, live: bool = True, dry_run: bool = False) -> SetupOptions:
+    return SetupOptions(resource_path=resource, live=live, dry_run=dry_run)
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_undo_brings_everything_back(resource: Path, live: bool) -> None:
+    before = contents(resource)
+    ADAPTER.setup(options(resource, live=live))
+    assert contents(resource) != before
+    ADAPTER.undo_setup(resource_path=resource, dry_run=False)
+    after = contents(resource)
+    assert after.pop("reaper-extstate.ini", b"[reapy]\n") == b"[reapy]\n"
+    # The only trace: a last line without an end got one.
+    assert after == before | {"reaper-kb.ini": KEYS + b"\n"}
+    with pytest.raises(InputError, match="nothing to undo"):
+        ADAPTER.undo_setup(resource_path=resource, dry_run=False)
+
+
+def test_the_written_lines_are_what_reaper_reads(resource: Path) -> None:
+    ADAPTER.setup(options(resource))
+    ini = IniText.parse((resource / "reaper.ini").read_bytes().decode("latin-1"))
+    assert ini.newline == "\r\n"
+    assert ini.control_surfaces()[0].startswith('OSC "iPad"')
+    assert ini.control_surfaces()[1] == "HTTP 0 2307 '' 'index.html' 0 ''"
+    assert (ini.get("REAPER", "csurf_cnt"), ini.get("REAPER", "reascript")) == ("2", "1")
+    assert ini.get("verbosity", "reascript") == "9"
+    keys = (resource / "reaper-kb.ini").read_text().splitlines()
+    assert keys[:3] == KEYS.decode().splitlines()
+    assert (
+        'SCR 4 0 DAWBRIDGE_SEPARATE "Custom: daw-bridge: Separate selected items into stems..." '
+        '"daw-bridge/daw_bridge_separate.lua"' in keys
+    )
+    for action in (*setup.ACTIONS, setup.SERVER):
+        assert (resource / "Scripts" / "daw-bridge" / action.file).is_file()
+    state = (resource / "reaper-extstate.ini").read_text()
+    assert state == '[reapy]\nactivate_reapy_server="_DAWBRIDGE_SERVER"\n'
+    script = (resource / "Scripts" / "daw-bridge" / "daw_bridge_server.py").read_text()
+    assert "@SITE_PACKAGES@" not in script
+    compile(script, "daw_bridge_server.py", "exec")
+
+
+def test_a_second_setup_changes_nothing_and_undo_still_knows_the_first_state(resource: Path) -> None:
+    before = contents(resource)
+    ADAPTER.setup(options(resource))
+    once = contents(resource)
+    assert ADAPTER.setup(options(resource)).changed == ()
+    assert contents(resource) == once
+    ADAPTER.undo_setup(resource_path=resource, dry_run=False)
+    assert contents(resource)["reaper.ini"] == before["reaper.ini"]
+
+
+def test_undo_keeps_what_reaper_wrote_meanwhile(resource: Path) -> None:
+    ADAPTER.setup(options(resource))
+    ini = (resource / "reaper.ini").read_bytes()
+    (resource / "reaper.ini").write_bytes(ini.replace(b"lastproject=C:\\x=y.rpp", b"lastproject=new.rpp"))
+    ADAPTER.undo_setup(resource_path=resource, dry_run=False)
+    assert (resource / "reaper.ini").read_bytes() == REAPER_INI.replace(b"C:\\x=y.rpp", b"new.rpp")
+
+
+def test_backups_hold_the_old_bytes(resource: Path) -> None:
+    report = ADAPTER.setup(options(resource))
+    backup = resource / "reaper.ini.before-daw-bridge-1"
+    assert backup.read_bytes() == REAPER_INI
+    assert any(str(backup) in note for note in report.notes)
+
+
+def test_a_dry_run_writes_nothing(resource: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    before = contents(tmp_path)
+    assert main(["reaper", "setup", "--live", "--dry-run", "--resource-path", str(resource)]) == 0
+    out = capsys.readouterr().out
+    assert "+csurf_1=HTTP 0 2307" in out and "would write" in out
+    assert contents(tmp_path) == before
+
+
+def test_nothing_is_written_while_reaper_runs(resource: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host, "running_programs", lambda: ["reaper"])
+    before = contents(resource)
+    with pytest.raises(Busy, match="close it"):
+        ADAPTER.setup(options(resource))
+    with pytest.raises(Busy):
+        ADAPTER.undo_setup(resource_path=resource, dry_run=False)
+    assert contents(resource) == before
+
+
+def test_running_programs_are_seen() -> None:
+    assert running_programs()
+    with subprocess.Popen(["/bin/sleep", "60"]) as process:
+        assert "sleep" in running_programs()
+        process.kill()
+
+
+def test_a_failure_in_the_middle_puts_everything_back(resource: Path) -> None:
+    (resource / "reaper-extstate.ini").mkdir()
+    before = contents(resource)
+    with pytest.raises((OutputError, InputError)):
+        ADAPTER.setup(options(resource))
+    assert contents(resource) == before
+    assert not list(resource.glob("*.before-daw-bridge*"))
+
+
+def test_a_folder_without_reaper_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="start REAPER once"):
+        ADAPTER.setup(SetupOptions(resource_path=tmp_path))
+
+
+def test_a_port_of_their_own_is_remembered(resource: Path) -> None:
+    ADAPTER.setup(SetupOptions(resource_path=resource, web_port=8123, live=True))
+    assert read_settings().address.web_port == 8123
+    assert read_settings().address.host == "127.0.0.1"
+
+
+def test_a_forged_journal_deletes_nothing_else(resource: Path, tmp_path: Path) -> None:
+    ADAPTER.setup(options(resource))
+    victim = tmp_path / "victim.txt"
+    victim.write_text("mine")
+    journal = tmp_path / "config" / "reaper-setup.json"
+    raw = json.loads(journal.read_text())
+    raw["created"] += [str(victim), str(resource / "Scripts" / "daw-bridge" / ".." / ".." / "reaper.ini")]
+    journal.write_text(json.dumps(raw))
+    ADAPTER.undo_setup(resource_path=resource, dry_run=False)
+    assert victim.read_text() == "mine" and (resource / "reaper.ini").is_file()
+
+
+def test_the_doctor_names_each_missing_link(resource: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("daw_bridge_reaper.configure.doctor.default_resource_path", lambda: tmp_path / "nowhere")
+    assert [(check.name, check.ok) for check in examine()] == [("REAPER", False)]
+    monkeypatch.setattr("daw_bridge_reaper.configure.doctor.default_resource_path", lambda: resource)
+    assert {check.name: check.ok for check in examine()}["REAPER actions"] is False
+    ADAPTER.setup(options(resource))
+    checks = {check.name: check.ok for check in examine()}
+    assert checks["REAPER actions"] and checks["REAPER live: web"] and checks["REAPER live: server"]
+    assert not checks["REAPER live: answers"]
+    assert all(check.fix for check in examine() if not check.ok)
+
+
+def test_the_osc_patterns_are_ones_that_reaper_knows(resource: Path) -> None:
+    """REAPER refuses a pattern file with an unknown key, or a pattern that has no flag in front of its address."""
+    lines = (Path(setup.__file__).parents[1] / "actions" / "DawBridge.ReaperOSC").read_text().splitlines()
+    for line in lines:
+        if not line or line.startswith("#"):
+            continue
+        key, *patterns = line.split()
+        if key.startswith(("DEVICE_", "REAPER_")) and "/" not in patterns[0]:
+            assert patterns[0].isdigit() or patterns[0] in ("REAPER", "DEVICE", "INSERT")
+            continue
+        assert all(pattern[0] in "nfbtrsi" and pattern[1] == "/" for pattern in patterns), line
+    for action in setup.ACTIONS:
+        assert any(f"/action/_{action.id} " in line and action.title in line for line in lines), action.id
+
+
+NAMES = st.sampled_from(["a", "B", "csurf_0", "reascript", "c d"])
+LINES = st.lists(st.one_of(st.builds("{}={}".format, NAMES, st.text("ab =;", max_size=5)), st.just("[x]"), st.just("")))
+
+
+@settings(deadline=None)
+@given(LINES, NAMES, st.text("abc=", min_size=1, max_size=5))
+def test_setting_and_removing_a_new_key_leaves_the_text(lines: list[str], key: str, value: str) -> None:
+    text = "".join(f"{line}\n" for line in ["[REAPER]", *lines])
+    ini = IniText.parse(text)
+    if ini.get("REAPER", key) is not None:
+        return
+    ini.set("REAPER", key, value)
+    assert ini.get("REAPER", key) == value
+    ini.set("REAPER", key, None)
+    assert str(ini) == text
