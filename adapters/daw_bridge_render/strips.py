@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from daw_bridge.audio.reader import AudioReader, open_audio
+from daw_bridge.audio.audio_file import AudioReader
+from daw_bridge.audio.reader import open_audio
 from daw_bridge.errors import InputError
 from daw_bridge.model import (
     Bus,

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from daw_bridge.audio.reader import AudioInfo, AudioReader, FloatArray, open_audio
+from daw_bridge.audio.audio_file import AudioInfo, AudioReader, FloatArray
+from daw_bridge.audio.reader import open_audio
 from daw_bridge.audio.samples import checked_peak, interleaved
 from daw_bridge.audio.writer import AudioWriter
 from daw_bridge.errors import InputError

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from daw_bridge.audio.reader import AudioReader, open_audio
+from daw_bridge.audio.audio_file import AudioReader
+from daw_bridge.audio.reader import open_audio
 from daw_bridge.audio.samples import checked_peak
 from daw_bridge.errors import InputError
 from daw_bridge.units import linear_to_db

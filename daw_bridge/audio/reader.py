@@ -5,25 +5,18 @@ Everything foreign that can go wrong with a file becomes an InputError here.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 import soundfile
-from numpy.typing import NDArray
 
+from daw_bridge.audio.audio_file import AudioInfo, AudioReader, FloatArray, not_audio
 from daw_bridge.audio.integrity import check_whole, cut_off, read_xing
 from daw_bridge.errors import InputError
 from daw_bridge.units import clock
 
-FloatArray = NDArray[np.float32]
-
-KNOWN_FORMATS = "WAV, RF64, W64, AIFF, FLAC, OGG, MP3, M4A/AAC, ALAC and the sound of videos"
 _UNKNOWN_LENGTH = 1 << 62  # libsndfile says 2^63 - 1 for a FLAC that was written to a pipe
 _LOSSY_SUBTYPES = ("VORBIS", "OPUS", "MPEG", "ADPCM", "GSM", "G72", "NMS", "ULAW", "ALAW", "DWVW", "VOX", "DPCM")
 # libsndfile leaves Vorbis and Opus in Vorbis order (FL FC FR ...); this is WAVE order (FL FR FC LFE ...).
@@ -34,65 +27,6 @@ _VORBIS_TO_WAVE = {
     7: (0, 2, 1, 6, 5, 3, 4),
     8: (0, 2, 1, 7, 5, 6, 3, 4),
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AudioInfo:
-    """What a file is. `length_samples` is None where only decoding tells; then `estimated_samples` may help a
-    progress bar. `notes` are remarks for a person.
-    """
-
-    path: Path
-    container: str
-    codec: str
-    subtype: str
-    sample_rate_hz: int
-    channels: int
-    length_samples: int | None
-    lossy: bool
-    estimated_samples: int | None = None
-    notes: tuple[str, ...] = ()
-
-
-class AudioReader(ABC):
-    """One open file; a context manager. Channels are in WAVE order (FL FR FC LFE BL BR SL SR)."""
-
-    def __init__(self, info: AudioInfo) -> None:
-        self.info = info
-
-    @property
-    def sample_rate_hz(self) -> int:
-        return self.info.sample_rate_hz
-
-    @property
-    def channels(self) -> int:
-        return self.info.channels
-
-    @property
-    def length_samples(self) -> int | None:
-        return self.info.length_samples
-
-    @abstractmethod
-    def read(self, count_samples: int) -> FloatArray:
-        """The next samples, shape (channels, n), n < count_samples only at the end. Raises InputError."""
-
-    @abstractmethod
-    def seek(self, position_samples: int) -> None:
-        """Go on reading at a sample. Raises InputError where the format does not allow it."""
-
-    @abstractmethod
-    def close(self) -> None: ...
-
-    def blocks(self, size_samples: int = 1 << 16) -> Iterator[FloatArray]:
-        """The rest of the file in blocks of shape (channels, size_samples); the last one may be shorter."""
-        while (block := self.read(size_samples)).shape[1]:
-            yield block
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
-        self.close()
 
 
 def open_audio(path: Path) -> AudioReader:
@@ -134,11 +68,6 @@ def _check_file(path: Path) -> None:
             raise InputError(f"{path}: the file is empty; copy or download it again")
     except (OSError, ValueError) as exc:  # ValueError: a null byte in the name
         raise InputError(f"{path}: cannot be read ({getattr(exc, 'strerror', None) or exc})") from exc
-
-
-def not_audio(path: Path) -> InputError:
-    """The error for a file of another kind."""
-    return InputError(f"{path}: not an audio file that can be read; known are {KNOWN_FORMATS}")
 
 
 def _open_with_ffmpeg(path: Path, notes: tuple[str, ...]) -> AudioReader:

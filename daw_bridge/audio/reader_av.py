@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from daw_bridge.audio.audio_file import AudioInfo, AudioReader, FloatArray, not_audio
 from daw_bridge.audio.integrity import cut_off
-from daw_bridge.audio.reader import AudioInfo, AudioReader, FloatArray, not_audio
 from daw_bridge.errors import InputError
 from daw_bridge.units import clock
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from daw_bridge.audio.reader import AudioReader, open_audio
+from daw_bridge.audio.audio_file import AudioReader
+from daw_bridge.audio.reader import open_audio
 from daw_bridge.errors import InputError
 from daw_bridge.metrics.signals import FloatArray
 from daw_bridge.metrics.stem_files import ReferenceFiles

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from daw_bridge.audio.reader import AudioReader, open_audio
+from daw_bridge.audio.audio_file import AudioReader
+from daw_bridge.audio.reader import open_audio
 from daw_bridge.audio.resample import Resampler
 from daw_bridge.errors import InputError
 from daw_bridge.files import output_errors

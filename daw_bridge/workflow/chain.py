@@ -15,7 +15,8 @@ from daw_bridge.archive import (
     remove_own_files,
     require_disk_space,
 )
-from daw_bridge.audio.reader import AudioInfo, probe
+from daw_bridge.audio.audio_file import AudioInfo
+from daw_bridge.audio.reader import probe
 from daw_bridge.cache import StemCache
 from daw_bridge.errors import GuardRefused, InputError
 from daw_bridge.files import safe_name, sha256_of_file

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from daw_bridge.archive import SongFolder, archive_original
+from daw_bridge.audio.audio_file import AudioInfo
 from daw_bridge.audio.decode import ChannelChoice, DecodedAudio, decode_to_reference
 from daw_bridge.audio.loudness import measure
-from daw_bridge.audio.reader import AudioInfo
 from daw_bridge.errors import Cancelled, DawBridgeError
 from daw_bridge.files import safe_name
 from daw_bridge.manifest import OriginalFile, ReferenceFile
