@@ -5,50 +5,91 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 
 from daw_bridge.adapter import SetupOptions
+from daw_bridge.workflow.job import run_job
 from daw_bridge_reaper.adapter import ADAPTER
 from daw_bridge_reaper.configure import host
 from tests.reaper.plans import full_plan
+from tests.reaper.simulator.functions import WrongCall
 from tests.reaper.simulator.lua import Reaper
 from tests.reaper.simulator.model import Item, Source, Take, Track, World
 from tests.reaper.test_extract import tame
 
 pytestmark = pytest.mark.skipif(shutil.which("lua5.4") is None, reason="no lua5.4 on this machine")
 RATE_HZ = 44_100
+CHANGING = {
+    "InsertTrackAtIndex",
+    "SetTrackStateChunk",
+    "SetMediaTrackInfo_Value",
+    "GetSetMediaTrackInfo_String",
+    "CreateTrackSend",
+    "AddMediaItemToTrack",
+    "SetItemStateChunk",
+    "SetMediaItemInfo_Value",
+}
+
+
+@dataclass(frozen=True)
+class Place:
+    """A song in a folder with a difficult name, and what a real worker answered for it."""
+
+    song: Path
+    result: str
+    root: Path
 
 
 @pytest.fixture(scope="module")
-def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One cache for all tests here, so that the same mix is separated once."""
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture
-def song(tmp_path: Path, shared_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("DAW_BRIDGE_CACHE", str(shared_cache))
-    monkeypatch.setenv("DAW_BRIDGE_CONFIG", str(tmp_path / "config"))
-    path = tmp_path / "project \"x\" 'y'" / "my #1 song; it's é.wav"
-    path.parent.mkdir()
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """The real worker runs once here and once from Lua; the other tests get its answer from a file."""
+    root = tmp_path_factory.mktemp("actions")
+    song = root / "project \"x\" 'y'" / "my #1 song; it's é.wav"
+    song.parent.mkdir()
     rng = np.random.default_rng(3)
-    soundfile.write(path, 0.2 * rng.standard_normal((RATE_HZ, 2)), RATE_HZ, subtype="PCM_16")
-    return path
+    soundfile.write(song, 0.2 * rng.standard_normal((RATE_HZ, 2)), RATE_HZ, subtype="PCM_16")
+    job = root / "job" / "job.json"
+    job.parent.mkdir()
+    sources = [{"file": str(song), "folder": str(song.parent / "first stems")}]
+    content = {"version": 1, "kind": "separate", "model": "preview", "template": "neutral", "sources": sources}
+    job.write_text(json.dumps(content))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DAW_BRIDGE_CACHE", str(root / "cache"))
+        patch.setenv("DAW_BRIDGE_CONFIG", str(root / "config"))
+        assert run_job(job) == 0
+        yield Place(song, (job.parent / "result.json").read_text(), root)
 
 
 @pytest.fixture
-def scripts(tmp_path: Path, song: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The actions as `reaper setup` installs them."""
+def song(place: Place) -> Path:
+    return place.song
+
+
+@pytest.fixture
+def scripts(tmp_path: Path, place: Place, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The actions as `reaper setup` installs them, with the real worker."""
     monkeypatch.setattr(host, "running_programs", lambda: [])
+    monkeypatch.setenv("DAW_BRIDGE_CONFIG", str(tmp_path / "config"))
     resource = tmp_path / "REAPER é"
     resource.mkdir()
     (resource / "reaper.ini").write_text("[REAPER]\n")
     ADAPTER.setup(SetupOptions(resource_path=resource))
     return resource / "Scripts" / "daw-bridge"
+
+
+@pytest.fixture
+def answered(scripts: Path, place: Place) -> Path:
+    """The actions with a worker that gives the prepared answer."""
+    runner = "import pathlib, sys\npathlib.Path(sys.argv[-1]).with_name('result.json').write_text(%r)\n"
+    (scripts / "daw_bridge_run.py").write_text(runner % place.result, encoding="utf-8")
+    return scripts
 
 
 def add_item(track: Track, source: Source | None, **values: float) -> Item:
@@ -119,27 +160,53 @@ def test_selected_items_become_buses_below_them_in_one_undo_step(world: World, s
     assert world.content.plain() == before
     assert leftovers(scripts) == []
     assert world.ext_state.get(("daw-bridge", "job")) is None
-
-
-def test_the_worker_is_started_without_a_shell_and_nobody_waits(world: World, scripts: Path, song: Path) -> None:
-    add_item(world.content.tracks[1], Source(str(song)))
-    reaper = separate(world, scripts)
     [command] = reaper.commands
     assert Path(command[0]).is_absolute()
     assert command[1:4] == [str(scripts / "daw_bridge_run.py"), "reaper", "job"]
     assert reaper.ticks > 2
 
 
-def test_again_asks_nothing_and_takes_a_new_folder(world: World, scripts: Path, song: Path) -> None:
-    item = add_item(world.content.tracks[1], Source(str(song)))
-    separate(world, scripts)
-    item.values["B_UISEL"] = 1.0
-    again = Reaper(world, scripts / "daw_bridge_separate_again.lua")
-    again.run()
-    folders = sorted(path.name for path in song.parent.iterdir() if path.is_dir())
-    assert len(folders) == 2 and folders[1] == f"{folders[0]} 2"
-    assert "stems" in folders[0]
-    assert json.loads((song.parent / folders[1] / "manifest.json").read_text())["state"] == "complete"
+def test_again_asks_nothing_and_takes_a_new_folder(world: World, answered: Path, song: Path) -> None:
+    add_item(world.content.tracks[1], Source(str(song)))
+    (song.parent / "my  1 song  it s é stems").mkdir(exist_ok=True)
+    (song.parent / "my  1 song  it s é stems" / "theirs.wav").write_bytes(b"")
+    world.ext_state.update({("daw-bridge", "model"): "preview", ("daw-bridge", "template"): "dj"})
+    world.ext_state["daw-bridge", "stems"] = "vocals"
+    library = answered / "daw_bridge_lib.lua"
+    library.write_text(library.read_text().replace('"job.json", ', ""))  # keep the job to look at it
+    Reaper(world, answered / "daw_bridge_separate_again.lua").run()
+    [path] = (answered / "jobs").rglob("job.json")
+    job = json.loads(path.read_text())
+    assert (job["model"], job["template"], job["stems"]) == ("preview", "dj", "vocals")
+    assert job["sources"] == [{"file": str(song), "folder": str(song.parent / "my  1 song  it s é stems 2")}]
+    assert len(world.content.tracks) > 3
+
+
+def test_every_failure_inside_reaper_is_taken_back(world: World, answered: Path, song: Path) -> None:
+    add_item(world.content.tracks[1], Source(str(song)))
+
+    class Failing(Reaper):
+        count, at = 0, 0
+
+        def _call(self, name: str, arguments: list[Any]) -> list[Any]:
+            if name in CHANGING:
+                self.count += 1
+                if self.count == self.at:
+                    raise WrongCall(f"simulated failure of {name}")
+            return super()._call(name, arguments)
+
+    before = world.content.plain()
+    good = Failing(world, answered / "daw_bridge_separate.lua", inputs=["preview|neutral|"])
+    good.run()
+    assert good.messages == [] and good.count > 20
+    world.do_undo()
+    for number in range(1, good.count + 1, 7):
+        failing = Failing(world, answered / "daw_bridge_separate.lua", inputs=["preview|neutral|"])
+        failing.at = number
+        failing.run()
+        assert "Nothing was changed" in failing.messages[0] and "simulated failure" in failing.messages[0]
+        assert world.content.plain() == before, number
+        assert (world.refresh, world.block, world.project.undo) == (0, None, [])
 
 
 @pytest.mark.parametrize(
@@ -209,7 +276,7 @@ def test_a_worker_that_was_killed_is_given_up(world: World, scripts: Path, song:
     assert leftovers(scripts) == []
 
 
-def test_another_project_meanwhile_is_left_alone(world: World, scripts: Path, song: Path) -> None:
+def test_another_project_meanwhile_is_left_alone(world: World, answered: Path, song: Path) -> None:
     add_item(world.content.tracks[1], Source(str(song)))
 
     class Switched(Reaper):
@@ -218,13 +285,13 @@ def test_another_project_meanwhile_is_left_alone(world: World, scripts: Path, so
             return super().lua_tick()
 
     before = world.content.plain()
-    reaper = Switched(world, scripts / "daw_bridge_separate.lua", inputs=["preview|neutral|"])
+    reaper = Switched(world, answered / "daw_bridge_separate.lua", inputs=["preview|neutral|"])
     reaper.run()
     assert "Another project is open now" in reaper.messages[0]
     assert world.content.plain() == before
 
 
-def test_an_item_deleted_meanwhile_changes_nothing(world: World, scripts: Path, song: Path) -> None:
+def test_an_item_deleted_meanwhile_changes_nothing(world: World, answered: Path, song: Path) -> None:
     add_item(world.content.tracks[1], Source(str(song)))
 
     class Deleted(Reaper):
@@ -232,7 +299,7 @@ def test_an_item_deleted_meanwhile_changes_nothing(world: World, scripts: Path, 
             self.world.content.tracks[1].items.clear()
             return super().lua_tick()
 
-    reaper = Deleted(world, scripts / "daw_bridge_separate.lua", inputs=["preview|neutral|"])
+    reaper = Deleted(world, answered / "daw_bridge_separate.lua", inputs=["preview|neutral|"])
     reaper.run()
     assert "was deleted meanwhile" in reaper.messages[0]
     assert len(world.content.tracks) == 3
@@ -259,22 +326,19 @@ def test_a_template_is_put_on_the_buses_that_are_there(world: World, scripts: Pa
     assert track.values["I_CUSTOMCOLOR"] != 0
     assert "1 bus(es) set to band" in reaper.messages[0] and "Not in this project" in reaper.messages[0]
     assert [title for title, _ in world.project.undo] == ["daw-bridge: apply template band"]
-    reaper.inputs = ["neutral"]
-    reaper.run()
-    assert reaper.chains[track.address] == chain  # a template without this bus leaves it alone
 
 
 def test_a_template_is_extracted_beside_the_project(world: World, scripts: Path, song: Path) -> None:
     plan = tame(full_plan(song.parent))
     world.project.path = str(ADAPTER.write(plan, song.parent, "mine").session_path)
+    (song.parent / "mine.yaml").write_text("theirs")
     reaper = Reaper(world, scripts / "daw_bridge_extract_template.lua", dirty=True)
     reaper.run()
     assert "Save the project first" in reaper.messages.pop()
     reaper.dirty = False
     reaper.run()
-    assert str(song.parent / "mine.yaml") in reaper.messages[0]
-    reaper.run()
-    assert (song.parent / "mine 2.yaml").is_file()
+    assert str(song.parent / "mine 2.yaml") in reaper.messages[0]
+    assert (song.parent / "mine.yaml").read_text() == "theirs"
 
 
 def test_cancel_without_a_job_says_so(world: World, scripts: Path) -> None:

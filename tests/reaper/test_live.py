@@ -137,9 +137,25 @@ def test_moved_tracks_are_not_guessed_at(world: World, tmp_path: Path) -> None:
     world.content.tracks.insert(2, world.content.tracks.pop())
     world.alive = None
     before = world.content.plain()
-    with pytest.raises(DawError, match="other or moved tracks"):
+    with pytest.raises(DawError, match="were moved or hold items of yours"):
         build(script, layout_of(plan), plan.name)
     assert world.content.plain() == before
+
+
+def test_other_buses_replace_the_earlier_ones_at_their_place(world: World, tmp_path: Path) -> None:
+    script = SimulatedScript(world)
+    build(script, layout_of(with_audio(neutral_plan(tmp_path, ("a", "b")))), "Song")
+    world.content.tracks.append(Track())
+    built = build(script, layout_of(with_audio(neutral_plan(tmp_path, ("c",)))), "Song")
+    assert built.updated
+    names = [track.texts["P_NAME"] for track in world.content.tracks]
+    assert names == ["mine", "Vocals", "Mix", "C", "c", "Reference", ""]
+    before = world.content.plain()
+    world.content.tracks[4].items[0].texts.clear()  # an item of the user
+    world.alive = None
+    with pytest.raises(DawError, match="hold items of yours"):
+        build(script, layout_of(with_audio(neutral_plan(tmp_path, ("a", "b")))), "Song")
+    assert len(world.content.tracks) == len(before["tracks"])
 
 
 def test_an_open_folder_at_the_end_does_not_swallow_the_session(world: World, tmp_path: Path) -> None:

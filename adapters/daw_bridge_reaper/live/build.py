@@ -45,7 +45,7 @@ def build(
     with script.hold():
         placer = Placer(Project(script), layout, session_id(name))
         with _named_errors(placer):
-            updated = bool(placer.find())
+            updated = bool(placer.find() or placer.outdated)
             note = f"session {name}"[:60]
             with _kept_ext_state(placer.project, note), undo_step(placer.project, f"daw-bridge: {name}"):
                 placer.place()

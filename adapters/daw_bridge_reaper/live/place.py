@@ -36,15 +36,19 @@ class Placer:
     step: str = "looking at the project"
     limits: list[Limit] = field(default_factory=list)
     tracks: list[Pointer] = field(default_factory=list)
+    outdated: list[Pointer] = field(default_factory=list)
+    start: int = 0
 
     def id_of(self, track: ReaperTrack) -> str:
         return f"{self.session_id}/{track.key}"
 
     def find(self) -> list[Pointer]:
-        """The tracks of an earlier run, in the layout's order; empty when there are none.
+        """The tracks of an earlier run, in the layout's order; empty when there are none, or none to be kept.
 
-        Raises DawError when only some are left or they were moved: then nothing says where the others belong.
+        With other buses than now they are replaced as a whole (`outdated`). Raises DawError when they were moved or
+        hold items of the user: then nothing says where those belong.
         """
+        self.outdated = []
         found: list[tuple[int, str, Pointer]] = []
         for place, track in enumerate(self.project.tracks()):
             mark = self.project.text(track, ID_KEY)
@@ -54,17 +58,37 @@ class Placer:
             return []
         first = found[0][0]
         wanted = [(first + place, self.id_of(track)) for place, track in enumerate(self.layout.tracks)]
-        if [(place, mark) for place, mark, _ in found] != wanted:
+        tracks = [track for _, _, track in found]
+        if [(place, mark) for place, mark, _ in found] == wanted:
+            return tracks
+        moved = {mark for _, mark, _ in found} == {mark for _, mark in wanted}
+        if moved or not self._is_only_ours([place for place, _, _ in found], tracks):
             raise DawError(
-                "the project holds an earlier session of this song with other or moved tracks; delete those tracks "
-                "in REAPER (or undo), or build under another --name"
+                "the project holds an earlier session of this song whose tracks were moved or hold items of yours; "
+                "delete those tracks in REAPER (or undo), or build under another --name"
             )
-        return [track for _, _, track in found]
+        self.start, self.outdated = first, tracks
+        return []
+
+    def _is_only_ours(self, places: list[int], tracks: list[Pointer]) -> bool:
+        """Whether the tracks stand together, close what they open, and hold nothing but what we put there."""
+        call = self.project.call
+        together = places == list(range(places[0], places[0] + len(places)))
+        depth = sum(int(self.project.value(track, "I_FOLDERDEPTH")) for track in tracks)
+        marks = (
+            call("GetSetMediaItemInfo_String", call("GetTrackMediaItem", track, item), ID_KEY, "", False)[3]
+            for track in tracks
+            for item in range(int(call("CountTrackMediaItems", track)))
+        )
+        return together and depth == 0 and all(mark == self.session_id for mark in marks)
 
     def place(self) -> None:
         """Make or update everything; the caller opens and closes the undo step."""
         self.tracks = self.find()
-        fresh = not self.tracks
+        fresh, replaced = not self.tracks, bool(self.outdated)
+        for old in self.outdated:
+            self._do("taking the earlier session's tracks away")
+            self.project.call("DeleteTrack", old)
         if fresh:
             self._insert()
         for pointer, track in zip(self.tracks, self.layout.tracks, strict=True):
@@ -75,7 +99,7 @@ class Placer:
             self._items(pointer, track, fresh=fresh)
             self._chain(pointer, track, fresh=fresh)
             self._receives(pointer, track, fresh=fresh)
-        if fresh:
+        if fresh and not replaced:
             for marker in self.layout.markers:
                 self._marker(marker)
 
@@ -87,8 +111,8 @@ class Placer:
         project = self.project
         existing = list(project.tracks())
         depth = sum(int(project.value(track, "I_FOLDERDEPTH")) for track in existing)
-        # Behind the last track, or on top when the last folder of the project is open.
-        start = len(existing) if depth == 0 else 0
+        # Where the earlier session was; behind the last track, or on top when the project's last folder is open.
+        start = self.start if self.outdated else len(existing) if depth == 0 else 0
         for place in range(len(self.layout.tracks)):
             project.call("InsertTrackAtIndex", start + place, False)
         for place, track in enumerate(self.layout.tracks):

@@ -167,6 +167,10 @@ class Functions:
             raise WrongCall(f"InsertTrackAtIndex {index}")
         self.content.tracks.insert(index, Track())
 
+    def DeleteTrack(self, track: Track) -> None:
+        self.content.tracks.remove(track)
+        self.content.sends[:] = [send for send in self.content.sends if track not in (send.source, send.target)]
+
     def GetSetMediaTrackInfo_String(self, track: Track, key: str, text: str, is_set: bool) -> Any:
         return self._text(track, track.texts, key, text, is_set)
 
@@ -378,6 +382,7 @@ KINDS = {
     "CountTracks": P,
     "GetTrack": f"{P} i",
     "InsertTrackAtIndex": "i b",
+    "DeleteTrack": K,
     "GetSetMediaTrackInfo_String": f"{K} s s b",
     "GetMediaTrackInfo_Value": f"{K} s",
     "SetMediaTrackInfo_Value": f"{K} s d",
