@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +19,8 @@ from daw_bridge.errors import DeviceError, InputError
 from daw_bridge.live.host import LiveHost
 
 FloatArray = NDArray[np.float32]
+
+_PATIENCE_S = 3.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +74,7 @@ class CardStream:
         self.finished = threading.Event()
         self._song = open_song(song, sample_rate_hz) if song is not None else None
         self._song_position = 0
+        self._callbacks, self._alive_s = 0, time.monotonic()
         output = self._choose(output_device, "output")
         settings: dict[str, Any] = {
             "samplerate": sample_rate_hz,
@@ -101,20 +106,39 @@ class CardStream:
         """Sound from now on; what the card adds to the latency."""
         with self._card_errors():
             self._stream.start()
+        self._alive_s = time.monotonic()
         latency = self._stream.latency
         into, out = latency if isinstance(latency, tuple) else (0.0, latency)
         return DeviceLatency(input_s=float(into), output_s=float(out))
 
     def stop(self) -> None:
-        """Give the card back; harmless when it has gone already."""
+        """Give the card back; harmless when it has gone already.
+
+        PortAudio may wait for ever for a card or server that is gone, here and once more when the program ends; then
+        it is left alone.
+        """
+        closing = threading.Thread(target=self._close, daemon=True)
+        closing.start()
+        closing.join(timeout=_PATIENCE_S)
+        if closing.is_alive():
+            atexit.unregister(getattr(self._library, "_exit_handler", None))
+
+    def _close(self) -> None:
         try:
-            self._stream.close()
+            self._stream.close(ignore_errors=True)
         except self._library.PortAudioError:
             pass
 
     def check(self) -> None:
-        """Raise DeviceError when the stream has ended by itself (unplugged, server gone) and no song has ended it."""
-        if self.finished.is_set() and not self.song_is_over:
+        """Raise DeviceError when the stream has ended by itself (unplugged, server gone) and no song has ended it.
+
+        Not every card says so: no callback for some seconds counts as gone as well.
+        """
+        callbacks, now_s = self._host.statistics.callbacks, time.monotonic()
+        if callbacks != self._callbacks:
+            self._callbacks, self._alive_s = callbacks, now_s
+        gone = self.finished.is_set() or now_s - self._alive_s > _PATIENCE_S
+        if gone and not self.song_is_over:
             raise DeviceError("the sound card went away; plug it in again (or pick another with --output) and restart")
 
     @property

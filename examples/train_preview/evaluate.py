@@ -1,8 +1,10 @@
 """Score the shipped model on the shared songs and write the model card: one command for every figure in it.
 
-    python examples/train_preview/evaluate.py --audio ../shared/audio [--weights W.safetensors] [--card CARD.md]
+    python examples/train_preview/evaluate.py --audio ../shared/audio [--keep-baseline]
 
-Each stem's whole-song SDR, beside "mix / number of stems" and a signal-processing baseline (baseline.py).
+Each stem's whole-song SDR, beside "mix / number of stems" and a signal-processing baseline (baseline.py). The figures
+also go to docs/preview-scores.json; --keep-baseline takes the baseline's from there, because it never changes and its
+median filters take longer than the model.
 """
 
 from __future__ import annotations
@@ -29,38 +31,46 @@ def main() -> None:
     parser.add_argument("--audio", type=Path, required=True)
     parser.add_argument("--weights", type=Path)
     parser.add_argument("--held-out", default="francium")
-    parser.add_argument("--card", type=Path, default=Path("docs/preview-model-card.md"))
+    parser.add_argument("--docs", type=Path, default=Path("docs"))
+    parser.add_argument("--keep-baseline", action="store_true")
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     net = load_net(args.weights)
-    table = {song: score(net, args.audio / song) for song in SONGS}
+    scores_file = args.docs / "preview-scores.json"
+    before = json.loads(scores_file.read_text()) if args.keep_baseline else {}
+    table = {song: score(net, args.audio / song, before.get(song)) for song in SONGS}
     about = json.loads((WEIGHTS_FOLDER / "preview.json").read_text())
     text = scores_table(table, args.held_out)
-    print(text)
+    print(text, flush=True)
     parts = Path(__file__).with_name("card.md").read_text()
     values = {"scores": text, **about["training"], "parameters": f"{about['parameters']:,}", "held_out": args.held_out}
     for key, value in values.items():
         parts = parts.replace("{{" + key + "}}", str(value))
-    args.card.parent.mkdir(exist_ok=True)
-    args.card.write_text(parts)
+    (args.docs / "preview-model-card.md").write_text(parts)
+    rounded = {
+        song: {stem: {k: round(v, 2) for k, v in row.items()} for stem, row in rows.items()}
+        for song, rows in table.items()
+    }
+    scores_file.write_text(json.dumps(rounded, indent=1) + "\n")
     lost = [
         f"{song} {stem}" for song, rows in table.items() for stem, row in rows.items() if row["model"] <= row["trivial"]
     ]
     print("below the trivial estimator:", ", ".join(lost) or "none")
 
 
-def score(net: BandSplitNet, folder: Path) -> dict[str, Row]:
-    """SDR in dB of each stem that sounds: model, baseline, trivial."""
+def score(net: BandSplitNet, folder: Path, known: dict[str, Row] | None) -> dict[str, Row]:
+    """SDR in dB of each stem that sounds: model, baseline (that of `known` if given), trivial."""
     truth = read_stems(folder, net.config.sources)
     mix = truth.sum(0)
-    stems, plain = separate(net, mix), baseline.separate(mix)
+    stems = separate(net, mix)
+    plain = baseline.separate(mix) if known is None else {}
     rows = {}
     for index, name in enumerate(net.config.sources):
         if np.any(truth[index]):
             rows[name] = {
                 "model": sdr_db(truth[index], stems[index]),
-                "baseline": sdr_db(truth[index], plain[name]),
+                "baseline": known[name]["baseline"] if known is not None else sdr_db(truth[index], plain[name]),
                 "trivial": sdr_db(truth[index], mix / len(net.config.sources)),
             }
     return rows

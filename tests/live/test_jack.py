@@ -22,7 +22,7 @@ RATE_HZ, PERIOD = 44_100, 128
 
 
 @pytest.fixture
-def jack_server() -> Iterator[str]:
+def jack_server() -> Iterator[subprocess.Popen[bytes]]:
     """A JACK server of its own with the dummy driver: no sound card needed."""
     if shutil.which("jackd") is None:
         pytest.skip("no JACK here (Debian: apt install jackd2 libportaudio2)")
@@ -34,21 +34,21 @@ def jack_server() -> Iterator[str]:
     if server.poll() is not None:
         pytest.skip("the JACK server does not start here")
     try:
-        yield SERVER
+        yield server
     finally:
         server.terminate()
         server.wait(10)
 
 
 @pytest.fixture
-def live(jack_server: str) -> Iterator[subprocess.Popen[str]]:
+def live(jack_server: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[str]]:
     environment = os.environ | {
-        "JACK_DEFAULT_SERVER": jack_server,
+        "JACK_DEFAULT_SERVER": SERVER,
         "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'adapters'}",
         "OMP_NUM_THREADS": "1",
     }
     command = [sys.executable, "-m", "daw_bridge", "live", "--input", "system", "--output", "system",
-               "--block", str(PERIOD), "--seconds", "12", "--json"]  # fmt: skip
+               "--block", str(PERIOD), "--seconds", "9", "--json"]  # fmt: skip
     program = subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -101,11 +101,11 @@ class Probe:
         raise AssertionError("daw-bridge live never opened its JACK ports")
 
 
-def test_an_impulse_through_jack_comes_back_within_50_ms(jack_server: str, live: subprocess.Popen[str]) -> None:
-    probe = Probe(jack_server)
+def test_an_impulse_through_jack_comes_back_within_50_ms(live: subprocess.Popen[str]) -> None:
+    probe = Probe(SERVER)
     with probe.client:
         probe.wire()
-        time.sleep(5)
+        time.sleep(4)
         sent = list(probe.sent)
     audio = np.abs(np.concatenate(probe.heard))
     delays = []
@@ -120,3 +120,19 @@ def test_an_impulse_through_jack_comes_back_within_50_ms(jack_server: str, live:
     answer = json.loads(output.strip().splitlines()[-1])
     print(f"JACK loop: {delay_ms:.1f} ms measured ({delays} samples), {answer}")
     assert answer["host_ms"] <= delay_ms < 50.0
+
+
+def test_a_server_that_dies_ends_the_command_with_one_line(
+    jack_server: subprocess.Popen[bytes], live: subprocess.Popen[str]
+) -> None:
+    """The same as a card that is unplugged."""
+    probe = Probe(SERVER)
+    with probe.client:
+        probe.wire()
+    jack_server.kill()
+    _, errors = live.communicate(timeout=60)
+    ours = [line for line in errors.splitlines() if line.startswith("daw-bridge:")]
+    assert live.returncode == 8, errors
+    assert len(ours) == 1
+    assert "went away" in ours[0]
+    assert "Traceback" not in errors
