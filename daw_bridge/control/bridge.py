@@ -140,7 +140,7 @@ class Bridge:
             self.reply(client, call, *answer)
 
     def reply(self, client: Client, call: Invocation, *values: OscValue) -> None:
-        """`/dawbridge/reply ID COMMAND VALUES...` to the sender and the subscribers of its host."""
+        """`/dawbridge/reply ID COMMAND VALUES...` to the sender and the UDP subscribers of its host."""
         self._answer(client, Message("/dawbridge/reply", (call.request_id, call.address, *values)))
 
     def error(self, client: Client, address: str, request_id: str, problem: DawBridgeError) -> None:
@@ -157,8 +157,10 @@ class Bridge:
             _log.warning("a reply cannot be sent: %s", exc)
             return
         client.send(packet)
+        if client.lasting:
+            return  # a connection has its answer; only UDP clients may listen on another port than they send from
         for other in self.subscribers.of_host(client.host):
-            if other.key != client.key:
+            if other.key != client.key and not other.lasting:
                 other.send(packet)
 
     def tell(self, message: Message) -> None:
