@@ -253,12 +253,16 @@ class MixerControl(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MixerAddress:
-    """Where the DAW listens; None stands for what its profile says. `profile` is a profile file of the user's own."""
+    """Where the DAW listens; None stands for what its profile says. `profile` is a profile file of the user's own.
+
+    `song` is a file for the live preview to play instead of the sound card's input.
+    """
 
     host: str | None = None
     port: int | None = None
     reply_port: int | None = None
     profile: Path | None = None
+    song: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,8 +16,8 @@ from daw_bridge.units import human_bytes
 
 EXTRAS = {
     "reaper": ("reapy", "REAPER live through reapy"),
-    "osc": ("pythonosc", "OSC in and out"),
     "midi": ("rtmidi", "MIDI control surfaces"),
+    "discovery": ("zeroconf", "surfaces find the daemon"),
     "live": ("sounddevice", "live preview"),
     "torchaudio": ("torchaudio", "resampling on the GPU"),
     "plot": ("matplotlib", "plots of evaluations"),

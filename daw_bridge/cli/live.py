@@ -56,6 +56,7 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     live.add_argument("--gain", action="append", default=[], metavar="STEM=DB", help="start at this gain")
     live.add_argument("--engine", choices=("auto", "onnx", "torch"), default="auto", help="what runs the network")
     live.add_argument("--seconds", type=float, metavar="S", help="end after so long (default: on Ctrl-C)")
+    live.add_argument("--remote", action="store_true", help="faders as JSON lines on stdin and stdout, for the daemon")
     add_output_options(live, default=argparse.SUPPRESS)
     live.set_defaults(func=run_live)
 
@@ -134,9 +135,11 @@ def latency_line(latency: dict[str, float], card: DeviceLatency) -> str:
 
 def watch(host: LiveHost, stream: CardStream, args: argparse.Namespace) -> None:
     """Keys to faders and a status line until the song, the time or the patience ends. Raises DeviceError."""
+    from daw_bridge.live.remote import remote
+
     ends_s = time.monotonic() + args.seconds if args.seconds is not None else None
     shows = sys.stderr.isatty() and not args.quiet
-    with keyboard() as pressed:
+    with remote(host.controls, sys.stdin, sys.stdout) if args.remote else keyboard() as pressed:
         try:
             while not stream.song_is_over and (ends_s is None or time.monotonic() < ends_s):
                 stream.check()

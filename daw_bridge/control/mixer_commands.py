@@ -80,7 +80,7 @@ class MixerCommands:
     def _live_start(self, call: Invocation, client: Client) -> None:
         source = call.values.get("input")
         path = None if source is None else self._bridge.music.resolve(str(source), "file")
-        self._later(call, client, self._bind(LIVE, MixerAddress(profile=path), NO_ROUTES))
+        self._later(call, client, self._bind(LIVE, MixerAddress(song=path), NO_ROUTES))
 
     async def _bind(self, daw: str, address: MixerAddress, routes: Routes) -> tuple[OscValue, ...]:
         loop = asyncio.get_running_loop()
