@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from daw_bridge.adapter import SessionAdapter, WriteReport
+from daw_bridge.adapter import Reachable, SessionAdapter, WriteReport
 from daw_bridge.archive import free_session_name
 from daw_bridge.bus_template import BusTemplate, read_template
 from daw_bridge.files import sha256_of_file
@@ -34,8 +34,15 @@ def choose_template(name: str) -> TemplateChoice:
 
 
 def load_adapters(names: Sequence[str]) -> list[SessionAdapter]:
-    """One adapter per distinct name, in order; AdapterMissing for an unknown one."""
-    return [load_adapter(name) for name in dict.fromkeys(names)]
+    """One adapter per distinct name, in order.
+
+    Raises AdapterMissing for an unknown one, DawUnreachable when its DAW has to run and does not.
+    """
+    adapters = [load_adapter(name) for name in dict.fromkeys(names)]
+    for adapter in adapters:
+        if isinstance(adapter, Reachable):
+            adapter.require_reachable()
+    return adapters
 
 
 def write_sessions(
