@@ -68,7 +68,10 @@ class Reporter:
             if (self._folder / "cancel").exists():
                 self._cancel.cancel()
             try:
-                write_atomic(self._folder / "progress.json", json.dumps(self._state | {"beat": self._beat}))
+                write_atomic(
+                    self._folder / "progress.json",
+                    json.dumps(self._state | {"beat": self._beat, "at": int(time.time())}),
+                )
             except DawBridgeError:
                 # Either the action reads the file at this moment (Windows), which the next beat makes good, or it has
                 # gone and taken its folder along: then nobody waits for us any more.
