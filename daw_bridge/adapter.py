@@ -365,3 +365,12 @@ class Connectable(Protocol):
     def open_session(self) -> LiveSession:
         """Raises DawUnreachable when no DAW answers."""
         ...
+
+
+@runtime_checkable
+class Reachable(Protocol):
+    """An adapter that needs its DAW to run."""
+
+    def require_reachable(self) -> None:
+        """Raise DawUnreachable now rather than after hours of separation."""
+        ...

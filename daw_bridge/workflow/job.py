@@ -68,10 +68,15 @@ class Reporter:
             if (self._folder / "cancel").exists():
                 self._cancel.cancel()
             try:
-                write_atomic(self._folder / "progress.json", json.dumps(self._state | {"beat": self._beat}))
+                write_atomic(
+                    self._folder / "progress.json",
+                    json.dumps(self._state | {"beat": self._beat, "at": int(time.time())}),
+                )
             except DawBridgeError:
-                # The action has gone and taken its folder along: nobody waits for us any more.
-                self._cancel.cancel()
+                # Either the action reads the file at this moment (Windows), which the next beat makes good, or it has
+                # gone and taken its folder along: then nobody waits for us any more.
+                if not self._folder.is_dir():
+                    self._cancel.cancel()
             self._stop.wait(BEAT_S)
 
     @contextmanager
@@ -87,6 +92,7 @@ class Reporter:
 def run_job(path: Path) -> int:
     """Run one job and write its result. The exit code; InputError when the job itself cannot be read."""
     job, folder = _read(path), path.parent
+    _remove_empty_siblings(folder)
     cancel = CancelToken()
     reporter = Reporter(folder, cancel)
     code = 0
@@ -103,6 +109,16 @@ def run_job(path: Path) -> int:
             raise
     write_atomic(folder / "result.json", json.dumps(result, ensure_ascii=False))
     return code
+
+
+def _remove_empty_siblings(folder: Path) -> None:
+    """What is left of earlier jobs: Lua on Windows removes files, but no folders."""
+    for sibling in folder.parent.iterdir() if folder.parent.name == "jobs" else ():
+        if sibling != folder and sibling.is_dir() and not any(sibling.iterdir()):
+            try:
+                sibling.rmdir()
+            except OSError:
+                continue
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from daw_bridge.adapter import SessionAdapter, WriteReport
+from daw_bridge.adapter import Reachable, SessionAdapter, WriteReport
 from daw_bridge.archive import free_session_name
 from daw_bridge.bus_template import BusTemplate, read_template
 from daw_bridge.files import sha256_of_file
@@ -34,8 +35,15 @@ def choose_template(name: str) -> TemplateChoice:
 
 
 def load_adapters(names: Sequence[str]) -> list[SessionAdapter]:
-    """One adapter per distinct name, in order; AdapterMissing for an unknown one."""
-    return [load_adapter(name) for name in dict.fromkeys(names)]
+    """One adapter per distinct name, in order.
+
+    Raises AdapterMissing for an unknown one, DawUnreachable when its DAW has to run and does not.
+    """
+    adapters = [load_adapter(name) for name in dict.fromkeys(names)]
+    for adapter in adapters:
+        if isinstance(adapter, Reachable):
+            adapter.require_reachable()
+    return adapters
 
 
 def write_sessions(
@@ -50,8 +58,8 @@ def write_sessions(
     records = list(manifest.sessions)
     reports = []
     for adapter in adapters:
-        records = _drop_unchanged(folder, records, adapter)
-        report = write_under_free_name(adapter, plan, folder)
+        with _set_aside(folder, records, adapter) as records:
+            report = write_under_free_name(adapter, plan, folder)
         reports.append(report)
         records.append(_record(folder, plan, choice, report))
     return replace(manifest, sessions=tuple(records)), tuple(reports)
@@ -66,18 +74,33 @@ def write_under_free_name(adapter: SessionAdapter, plan: SessionPlan, folder: Pa
     return adapter.write(plan, folder, free_session_name(plan.name, taken))
 
 
-def _drop_unchanged(folder: Path, records: list[SessionRecord], adapter: SessionAdapter) -> list[SessionRecord]:
-    """Remove this adapter's sessions that are still as we wrote them; forget those that are gone."""
-    kept = []
+@contextmanager
+def _set_aside(
+    folder: Path, records: Sequence[SessionRecord], adapter: SessionAdapter
+) -> Iterator[list[SessionRecord]]:
+    """The records without this adapter's sessions that are gone or still as we wrote them.
+
+    The files of the latter make room while the block runs; they vanish when it ends well and come back otherwise.
+    """
+    kept, moved = [], []
     for record in records:
         path = folder / record.file
         if record.adapter != adapter.name:
             kept.append(record)
         elif path.is_file() and record.sha256 and sha256_of_file(path) == record.sha256:
-            path.unlink()
+            aside = path.with_name(f"{path.name[:200]}.replaced")
+            path.replace(aside)
+            moved.append((aside, path))
         elif path.exists():
             kept.append(record)
-    return kept
+    try:
+        yield kept
+    except BaseException:
+        for aside, path in moved:
+            aside.replace(path)
+        raise
+    for aside, _ in moved:
+        aside.unlink(missing_ok=True)
 
 
 def _record(folder: Path, plan: SessionPlan, choice: TemplateChoice, report: WriteReport) -> SessionRecord:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -274,6 +275,24 @@ def test_a_worker_that_was_killed_is_given_up(world: World, scripts: Path, song:
     reaper = separate(world, scripts)
     assert "stopped without an answer" in reaper.messages[0]
     assert leftovers(scripts) == []
+
+
+@pytest.mark.parametrize(("age_s", "runs"), [(5, False), (500, True)])
+def test_a_dead_job_does_not_lock_the_next_one(
+    age_s: int, runs: bool, world: World, answered: Path, song: Path
+) -> None:
+    add_item(world.content.tracks[1], Source(str(song)))
+    folder = answered / "jobs" / "old"
+    folder.mkdir(parents=True)
+    (folder / "job.json").write_text(json.dumps({"version": 1, "at": int(time.time()) - age_s}))
+    world.ext_state["daw-bridge", "job"] = str(folder)
+    reaper = Reaper(world, answered / "daw_bridge_separate.lua", inputs=["preview|neutral|"])
+    reaper.run()
+    assert (len(world.content.tracks) > 3) is runs
+    assert any("running already" in message for message in reaper.messages) is not runs
+    cancel = Reaper(world, answered / "daw_bridge_cancel.lua")
+    cancel.run()
+    assert (folder / "cancel").exists() is not runs
 
 
 def test_another_project_meanwhile_is_left_alone(world: World, answered: Path, song: Path) -> None:

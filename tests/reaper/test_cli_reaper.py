@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree
 
+import numpy as np
 import pytest
+import soundfile
 
 from daw_bridge.bus_template import parse_template, read_template
 from daw_bridge.cli.main import main
@@ -13,6 +17,8 @@ from daw_bridge.model import Compressor, PluginRef
 from daw_bridge.workflow import extract_template
 from daw_bridge_reaper import rpp
 from daw_bridge_reaper.adapter import ADAPTER
+from daw_bridge_reaper.configure import setup
+from daw_bridge_reaper.configure.setup import ACTIONS
 from daw_bridge_reaper.read import read_project
 from tests.reaper.plans import full_plan
 from tests.reaper.test_extract import tame
@@ -73,3 +79,48 @@ def test_templates_of_real_projects_are_right(shared_dir: Path) -> None:
         if not path.name.startswith("7.18"):
             extracted = extract_template(path)
             assert parse_template(extracted.text, "x.yaml") == extracted.template
+
+
+def test_live_without_reaper_fails_before_anything_is_separated(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("reapy.tools", reason="the extra 'reaper' is not installed")
+    monkeypatch.setenv("DAW_BRIDGE_CONFIG", str(tmp_path))
+    (tmp_path / "reaper.json").write_text('{"host": "127.0.0.1", "web_port": 9}')
+    mix = tmp_path / "mix.wav"
+    soundfile.write(mix, np.zeros((4410, 2), np.float32) + 0.1, 44_100)
+    assert main(["build", str(mix), "-m", "preview", "--daw", "reaper-live"]) == 9
+    assert capsys.readouterr().err.startswith("daw-bridge: no REAPER web interface at 127.0.0.1:9")
+    assert not (tmp_path / "mix.session").exists()
+
+
+def test_the_reapack_index_names_every_file(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["reaper", "reapack", "--base-url", "https://example.org/a&b/"]) == 0
+    root = ElementTree.fromstring(capsys.readouterr().out)  # noqa: S314  # our own text
+    sources = root.findall("./category/reapack/version/source")
+    main_files = [source.get("file") for source in sources if source.get("main") == "main"]
+    assert main_files == [action.file for action in ACTIONS]
+    shipped = Path(setup.__file__).parents[1] / "actions"
+    assert {source.get("file") for source in sources} == {path.name for path in shipped.glob("*.lua")}
+    assert all(source.text == f"https://example.org/a&b/{source.get('file')}" for source in sources)
+    assert main(["reaper", "reapack", "--base-url", "http://example.org"]) == 2
+
+
+def test_a_job_that_is_none_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "job.json"
+    for text in ("{", "[]", '{"version": 2, "kind": "separate"}', '{"version": 1, "kind": "rm"}'):
+        path.write_text(text)
+        assert main(["reaper", "job", str(path)]) == 3
+        assert capsys.readouterr().err.count("\n") == 1
+    path.write_text('{"version": 1, "kind": "extract", "project": "/nowhere/x.rpp"}')
+    assert main(["reaper", "job", str(path)]) == 3
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert result["ok"] is False and "/nowhere/x.rpp" in result["error"]
+
+
+def test_the_doctor_of_reaper_speaks_json(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAW_BRIDGE_CONFIG", str(tmp_path))
+    assert main(["reaper", "doctor", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["name"] == "REAPER"

@@ -70,6 +70,20 @@ def test_both_ways_give_the_session_of_the_plan(mix: Path, tmp_path: Path) -> No
     assert receipt["tracks"] == len(layout.tracks)
 
 
+def test_a_rebuild_that_fails_leaves_the_earlier_session(mix: Path, tmp_path: Path) -> None:
+    assert main(["build", str(mix), "-m", "preview", "-t", "neutral", "-q"]) == 0
+    session = tmp_path / "demo.session" / "demo.rpp"
+    before = session.read_bytes()
+    template = tmp_path / "bad.yaml"
+    template.write_text(
+        "buses:\n  vocals:\n    effects:\n    - plugin: {daw: reaper, name: Evil, state: '<TRACK x'}\n",
+        encoding="utf-8",
+    )
+    assert main(["rebuild", str(tmp_path / "demo.session"), "-t", str(template), "-q"]) == 3
+    assert session.read_bytes() == before
+    assert not list((tmp_path / "demo.session").glob("*.replaced"))
+
+
 def test_a_mix_goes_into_a_copy_of_a_project(mix: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     project = tmp_path / "mine.rpp"
     text = '<REAPER_PROJECT 0.1 "7.0" 1\n  SAMPLERATE 44100 0 0\n  TEMPO 120 4 4\n  <TRACK\n    NAME "mine"\n  >\n>\n'

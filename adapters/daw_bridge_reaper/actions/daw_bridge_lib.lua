@@ -79,6 +79,7 @@ function lib.run(job, done)
   if not ok then return lib.say("Run 'daw-bridge reaper setup' again: the actions do not know which Python to use.") end
   local folder = lib.folder .. "jobs/" .. os.date("%Y%m%d-%H%M%S-") .. tostring(math.floor(reaper.time_precise() * 1000) % 1000000)
   reaper.RecursiveCreateDirectory(folder, 0)
+  job.at = os.time()
   local wrote, reason = lib.write(folder .. "/job.json", json.encode(job))
   if not wrote then return lib.say("Cannot write the job: " .. tostring(reason)) end
   local made, command = pcall(function()
@@ -93,11 +94,13 @@ function lib.run(job, done)
   lib.watch(folder, done)
 end
 
--- The folder of the job that runs now; nil when its worker has ended.
+-- The folder of the job that runs now; nil when its worker has ended, or has given no sign of life for long.
 function lib.running_job()
   local folder = reaper.GetExtState(SECTION, "job")
-  if folder == "" then return nil end
-  return lib.read(folder .. "/job.json") and not lib.read(folder .. "/result.json") and folder or nil
+  if folder == "" or lib.read(folder .. "/result.json") then return nil end
+  local good, state = pcall(json.decode, lib.read(folder .. "/progress.json") or lib.read(folder .. "/job.json") or "")
+  if not good or type(state) ~= "table" or os.time() - (state.at or 0) > STALLED_S then return nil end
+  return folder
 end
 
 -- A finished job leaves nothing behind.
@@ -125,7 +128,7 @@ end
 function lib.watch(folder, done)
   gfx.init(TITLE, 420, 100)
   local beat, seen, next_look = nil, reaper.time_precise(), 0
-  local progress = {}
+  local progress, cancelled = {}, false
   local function finish(result)
     gfx.quit()
     lib.forget(folder)
@@ -152,11 +155,12 @@ function lib.watch(folder, done)
         return finish({ ok = false, error = "The worker has stopped without an answer. Try again with 'daw-bridge doctor' in a terminal." })
       end
     end
+    if cancelled then progress.text, progress.left = "Cancelling", "" end
     draw(progress)
     if gfx.getchar() == -1 then
       lib.write(folder .. "/cancel", "")
       gfx.init(TITLE, 420, 100)
-      progress = { text = "Cancelling", share = progress.share }
+      cancelled = true
     end
     reaper.defer(step)
   end

@@ -69,6 +69,11 @@ class ReaperLiveAdapter:
             limits=(*limits, *built.limits),
         )
 
+    def require_reachable(self) -> None:
+        """See Reachable.require_reachable."""
+        with self.connect() as script, script.hold():
+            Project(script)
+
     def read_open_plan(self) -> ReadReport:
         """See OpenSessionReader.read_open_plan."""
         with self.connect() as script, script.hold():
