@@ -92,7 +92,7 @@ class ArdourAdapter:
             adapter=self.name,
             session_path=target,
             files=(session, *(audio / file for file in media.values())),
-            how_to_open=f"open {session} in Ardour 7 or newer (Session > Open), or run: ardour '{target}'",
+            how_to_open=f"open {session} in Ardour 7 or newer (Session > Open)",
             limits=limits,
         )
 

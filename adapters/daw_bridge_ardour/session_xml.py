@@ -80,6 +80,8 @@ def _config(root: ET.Element, plan: SessionPlan) -> None:
     # Without the data format Ardour's tools cannot tell the session's rate.
     node(config, "Option", name="native-file-data-format", value="FormatFloat")
     node(config, "Option", name="native-file-header-format", value="WAVE")
+    # Ardour 8 else turns every time into beats, which rounds markers and the session's end by some samples.
+    node(config, "Option", {"name": "default-time-domain", "value": "AudioTime"})
     metadata = node(root, "Metadata")
     node(metadata, "title").text = printable(plan.name) or "song"
     if plan.notes:

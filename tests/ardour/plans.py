@@ -29,7 +29,7 @@ STEMS = ("drums", "bass", "other", "vocals", "residual")
 
 def song_plan(folder: Path, *, rate: int, channels: int, seconds: float = 2.0) -> tuple[SessionPlan, dict[str, Audio]]:
     """A neutral session: one bus per stem, an impulse on its own sample in each, the reference muted."""
-    length = int(rate * seconds)
+    length = int(rate * seconds) + 7  # no whole number of ticks, beats or blocks
     audio = {name: noise(channels, length, seed) for seed, name in enumerate(STEMS)}
     audio["reference"] = np.sum([audio[name] for name in STEMS], axis=0, dtype=np.float32)
     clips = {name: write_clip(folder / "audio" / f"{name}.wav", data, rate) for name, data in audio.items()}
@@ -41,6 +41,7 @@ def song_plan(folder: Path, *, rate: int, channels: int, seconds: float = 2.0) -
         buses=tuple(Bus(name=name, label=name.capitalize()) for name in STEMS),
         mix_bus=Bus(name="mix", label="Mix"),
         reference=Track(name="Reference", output="master", clips=(clips["reference"],), mute=True),
+        tempo_bpm=97.53,
     )
     return plan, audio
 

@@ -20,15 +20,18 @@ SAVE = Path(__file__).with_name("load_and_save.lua")
 
 
 def _rounded(strip: ReadStrip) -> ReadStrip:
-    """Ardour keeps control values as 32-bit floats."""
+    """Without what may differ: Ardour keeps control values as 32-bit floats."""
 
     def plugin(made: ReadPlugin) -> ReadPlugin:
         return replace(made, values=tuple(sorted((symbol, float(np.float32(v))) for symbol, v in made.values)))
 
+    # Hardware outputs depend on the machine: Ardour 8 forgets those that are not there.
+    outputs = tuple(name for name in strip.outputs if not name.startswith("system:"))
     sends = tuple(replace(send, gain_linear=float(np.float32(send.gain_linear))) for send in strip.sends)
     return replace(
         strip,
         gain_linear=float(np.float32(strip.gain_linear)),
+        outputs=outputs,
         plugins=tuple(plugin(made) for made in strip.plugins),
         sends=sends,
     )

@@ -32,6 +32,7 @@ def test_a_template_has_its_curves_in_ardour(
     got = measure_template(song, ardour, template, rate, channels)
     assert got.offset_samples == 0
     assert got.path_db <= 0.5
+    assert got.render_db <= 0.5
     if template == "neutral":
         assert got.null_db is not None
         assert got.null_db <= -120.0
