@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import random
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from demucs.hdemucs import HDemucs
+from demucs.htdemucs import HTDemucs
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.separation.tiny import RATE_HZ, TINY, by_demucs, noise, run, tiny_bag, tiny_module, tiny_separator
+from daw_bridge.separation.memory import Rung
+from tests.separation.tiny import RATE_HZ, SOURCES, TINY, by_demucs, noise, run, tiny_bag, tiny_module, tiny_separator
 
 TOLERANCE = 1e-5
 MODULES = {kind: tiny_module(kind, seed) for seed, kind in enumerate(TINY)}
@@ -130,3 +135,24 @@ def test_a_run_that_begins_anywhere_gives_the_identical_samples(
     start = min(start, length - 1)
     rest = run(tiny_separator(tiny_bag(bag), overlap=overlap, shifts=shifts), mix, start)
     assert np.array_equal(rest, whole[..., start:])
+
+
+PUBLISHED: dict[str, tuple[type, dict[str, Any], int]] = {
+    "htdemucs": (
+        HTDemucs,
+        {"bottom_channels": 512, "dconv_mode": 3, "dconv_comp": 8, "t_dropout": 0.02, "segment": Fraction(39, 5)},
+        100_001,
+    ),
+    "mdx_extra": (HDemucs, {}, 60_001),
+}
+"""The published architectures and a length of mix that takes seconds."""
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_published_architectures_equal_apply_model(name: str) -> None:
+    """Full size, random weights, one segment."""
+    klass, kwargs, length = PUBLISHED[name]
+    torch.manual_seed(1)
+    module = klass(SOURCES, **kwargs).eval()
+    mix = noise(length)
+    close(run(tiny_separator(tiny_bag([module]), rungs=[Rung(device="cpu", threads=2)]), mix), by_demucs([module], mix))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import resource
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,8 +17,11 @@ from daw_bridge.errors import DeviceError
 from daw_bridge.progress import CancelToken, ignore_progress
 from daw_bridge.separation.demucs import DemucsSeparator, Plan, choose_rungs
 from daw_bridge.separation.memory import LARGEST_BATCH, Need, Rung, batch_for, cpu_rung, ladder
+from daw_bridge.separation.options import SeparationOptions
+from daw_bridge.separation.run import separate_reference
 from daw_bridge.separation.speed import kept_memory, plain_attention, strict_fp32
 from daw_bridge.separation.weights import Bag
+from tests.separation.test_run import write_mix
 from tests.separation.tiny import ArraySource, noise, run, tiny_bag, tiny_module, tiny_separator
 
 BESIDE = "cpu:0"
@@ -207,3 +213,21 @@ def test_switches_are_put_back_after_an_error() -> None:
         raise KeyError
     assert torch.backends.cudnn.allow_tf32
     assert torch.backends.mha.get_fastpath_enabled()
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads the resident size from /proc")
+def test_memory_does_not_grow_from_song_to_song(tmp_path: Path) -> None:
+    """Thirty songs with one load of the model."""
+    separator = tiny_separator(tiny_bag([tiny_module("demucs")]))
+    mix = write_mix(tmp_path / "mix.wav", noise(12_000), 8_000)
+
+    def resident_mb() -> float:
+        gc.collect()
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
+
+    sizes = []
+    for song in range(30):
+        separate_reference(mix, tmp_path / f"song{song}", SeparationOptions(), separator=separator)
+        if song in (9, 29):
+            sizes.append(resident_mb())
+    assert sizes[1] - sizes[0] < 8.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -29,21 +30,31 @@ from tests.separation.tiny import SOURCES, TINY, by_demucs, noise, run, tiny_mod
 DEMUCS_MODELS = [info for info in CATALOG.values() if info.family == "demucs"]
 
 
-def package(kind: str, seed: int = 0, *, half: bool = False) -> dict[str, Any]:
+def package(kind: str, seed: int = 0, *, half: bool = False, sources: Sequence[str] = SOURCES) -> dict[str, Any]:
     """What demucs.states.serialize_model makes of a network."""
-    module: Any = tiny_module(kind, seed)
+    module: Any = tiny_module(kind, seed, sources=sources)
     args, kwargs = module._init_args_kwargs
     dtype = torch.half if half else None
     state = {key: value.detach().to(dtype=dtype) for key, value in module.state_dict().items()}
     return {"klass": type(module), "args": args, "kwargs": kwargs, "state": state, "training_args": {"seed": 1}}
 
 
-def repository(folder: Path, name: str, kind: str = "htdemucs") -> Path:
+KINDS: dict[str, list[str]] = {
+    "htdemucs_6s": ["htdemucs_no_bottleneck"],
+    "hdemucs_mmi": ["hdemucs"],
+    "mdx": ["demucs", "demucs", "hdemucs", "hdemucs_amplitude"],
+    "mdx_extra": ["hdemucs", "hdemucs", "hdemucs_amplitude", "hdemucs_amplitude"],
+}
+"""Tiny stand-ins for the networks of each model; the others are htdemucs throughout."""
+
+
+def repository(folder: Path, name: str) -> Path:
     """A folder as `demucs --repo` takes it, with random networks under the published names."""
     folder.mkdir(exist_ok=True)
     info = model_info(name)
-    for seed, signature in enumerate(info.signatures):
-        save_with_checksum(package(kind, seed), folder / f"{signature}.th")
+    kinds = KINDS.get(name, ["htdemucs"] * len(info.signatures))
+    for seed, (signature, kind) in enumerate(zip(info.signatures, kinds, strict=True)):
+        save_with_checksum(package(kind, seed, sources=info.stems), folder / f"{signature}.th")
     bag: dict[str, Any] = {"models": list(info.signatures)}
     if info.bag_weights:
         bag["weights"] = [list(row) for row in info.bag_weights]
@@ -145,14 +156,17 @@ def test_weights_that_miss_a_tensor_do_not_fit(tmp_path: Path) -> None:
         load(SeparationOptions(model="htdemucs", weights=tmp_path / "x.th"), print)
 
 
-def test_a_folder_for_demucs_works_for_us_and_gives_the_same_samples(tmp_path: Path) -> None:
-    folder = repository(tmp_path / "repo", "htdemucs_ft")
-    theirs: Any = BagOnlyRepo(folder, LocalRepo(folder)).get_model("htdemucs_ft")
-    loaded = load(SeparationOptions(model="htdemucs_ft", weights=folder), print)
-    mix = noise(9_001)
+@pytest.mark.parametrize("name", [info.name for info in DEMUCS_MODELS if not info.name.endswith("_q")])
+def test_every_model_by_name_gives_what_demucs_gives_with_the_same_folder(tmp_path: Path, name: str) -> None:
+    folder = repository(tmp_path / "repo", name)
+    theirs: Any = BagOnlyRepo(folder, LocalRepo(folder)).get_model(name)
+    options = SeparationOptions(model=name, weights=folder, device="cpu")
+    loaded = load(options, print)
+    assert loaded.separator.sources == model_info(name).stems
+    mix = noise(7_001)
     expected = by_demucs(list(theirs.models), mix, bag_weights=theirs.weights)
     assert np.abs(run(loaded.separator, mix) - expected).max() <= 1e-5
-    assert loaded.weights_sha256 == weights_sha256(SeparationOptions(model="htdemucs_ft", weights=folder))
+    assert loaded.weights_sha256 == weights_sha256(options)
 
 
 def test_one_file_is_enough_for_a_model_of_one_network_and_not_for_a_bag(tmp_path: Path) -> None:

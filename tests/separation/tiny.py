@@ -39,6 +39,10 @@ TINY: dict[str, tuple[type, dict[str, Any]]] = {
             "segment": Fraction(1, 2),
         },
     ),
+    "htdemucs_no_bottleneck": (
+        HTDemucs,
+        {"channels": 8, "dconv_mode": 3, "depth": 3, "nfft": 512, "t_layers": 2, "t_heads": 2, "segment": 0.5},
+    ),
     "hdemucs": (HDemucs, {"channels": 8, "depth": 4, "nfft": 256, "dconv_lstm": 3, "dconv_attn": 3, "segment": 0.7}),
     "hdemucs_amplitude": (HDemucs, {"channels": 8, "depth": 4, "nfft": 256, "cac": False, "segment": 0.7}),
     "demucs": (Demucs, {"channels": 8, "depth": 3, "segment": 0.6}),
@@ -46,11 +50,11 @@ TINY: dict[str, tuple[type, dict[str, Any]]] = {
 """Kind -> class and arguments. The same structure as the published models, a few channels wide."""
 
 
-def tiny_module(kind: str, seed: int = 0, **changes: Any) -> torch.nn.Module:
+def tiny_module(kind: str, seed: int = 0, *, sources: Sequence[str] = SOURCES, **changes: Any) -> torch.nn.Module:
     """A random network whose outputs are about as loud as its input."""
     torch.manual_seed(seed)
     klass, kwargs = TINY[kind]
-    module = klass(SOURCES, **{"samplerate": RATE_HZ, **kwargs, **changes})
+    module = klass(list(sources), **{"samplerate": RATE_HZ, **kwargs, **changes})
     # DConv branches start at 1e-3: raise them, or an error inside them would not be seen.
     for name, parameter in module.named_parameters():
         if name.endswith(".scale"):
