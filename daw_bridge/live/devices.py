@@ -121,7 +121,7 @@ class CardStream:
         closing.start()
         closing.join(timeout=_PATIENCE_S)
         if closing.is_alive():
-            atexit.unregister(getattr(self._library, "_exit_handler", None))
+            atexit.unregister(getattr(self._library, "_exit_handler", self._close))
 
     def _close(self) -> None:
         try:
