@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from daw_bridge.adapter import SessionAdapter, WriteReport
 from daw_bridge.archive import free_session_name
 from daw_bridge.bus_template import BusTemplate, read_template
-from daw_bridge.files import sha256_of_file
+from daw_bridge.files import PART_SUFFIX, confined, output_errors, sha256_of_file
 from daw_bridge.manifest import Manifest, SessionRecord
 from daw_bridge.model import SessionPlan
 from daw_bridge.plan import make_plan
@@ -50,8 +52,9 @@ def write_sessions(
     records = list(manifest.sessions)
     reports = []
     for adapter in adapters:
-        records = _drop_unchanged(folder, records, adapter)
-        report = write_under_free_name(adapter, plan, folder)
+        with _unchanged_aside(folder, records, adapter) as kept:
+            report = write_under_free_name(adapter, plan, folder)
+        records = kept
         reports.append(report)
         records.append(_record(folder, plan, choice, report))
     return replace(manifest, sessions=tuple(records)), tuple(reports)
@@ -66,18 +69,36 @@ def write_under_free_name(adapter: SessionAdapter, plan: SessionPlan, folder: Pa
     return adapter.write(plan, folder, free_session_name(plan.name, taken))
 
 
-def _drop_unchanged(folder: Path, records: list[SessionRecord], adapter: SessionAdapter) -> list[SessionRecord]:
-    """Remove this adapter's sessions that are still as we wrote them; forget those that are gone."""
-    kept = []
+@contextmanager
+def _unchanged_aside(
+    folder: Path, records: list[SessionRecord], adapter: SessionAdapter
+) -> Iterator[list[SessionRecord]]:
+    """Make room for a new session; the records that stay.
+
+    This adapter's sessions that are still as we wrote them go when the block ends well, and are back when it does
+    not. Records of sessions that are gone are dropped.
+    """
+    kept, aside = [], []
     for record in records:
-        path = folder / record.file
+        path = confined(folder, record.file)
         if record.adapter != adapter.name:
             kept.append(record)
         elif path.is_file() and record.sha256 and sha256_of_file(path) == record.sha256:
-            path.unlink()
+            aside.append((path, path.with_name(f"{path.name[:80]}.{secrets.token_hex(4)}{PART_SUFFIX}")))
         elif path.exists():
             kept.append(record)
-    return kept
+    with output_errors(folder):
+        for path, other in aside:
+            path.rename(other)
+    try:
+        yield kept
+    except BaseException:
+        for path, other in aside:
+            if not path.exists():
+                other.rename(path)
+        raise
+    for _path, other in aside:
+        other.unlink(missing_ok=True)
 
 
 def _record(folder: Path, plan: SessionPlan, choice: TemplateChoice, report: WriteReport) -> SessionRecord:
