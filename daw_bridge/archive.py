@@ -16,7 +16,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from daw_bridge.errors import Busy, InputError, OutputError
-from daw_bridge.files import PART_SUFFIX, atomic_path, confined, output_errors, sha256_of_file
+from daw_bridge.files import atomic_path, confined, is_own_part, output_errors, sha256_of_file
 from daw_bridge.manifest import Manifest, read_manifest
 from daw_bridge.paths import user_cache_dir
 from daw_bridge.units import human_bytes
@@ -108,7 +108,7 @@ def claimed_folder(root: Path, request: dict[str, object], *, force: bool) -> It
         raise OutputError(f"{root}: is a file; give a folder with -o")
     with output_errors(root):
         manifest = read_manifest(root) if existed else None
-        foreign = existed and manifest is None and any(path.suffix != PART_SUFFIX for path in root.iterdir())
+        foreign = existed and manifest is None and any(not is_own_part(path) for path in root.iterdir())
     if foreign:
         raise OutputError(f"{root}: exists and is not a daw-bridge song folder; give another folder with -o")
     if manifest is not None and not force and not _continues(manifest, request):
@@ -169,9 +169,9 @@ def remove_own_files(root: Path, manifest: Manifest, *, keep: set[str]) -> None:
 def remove_leftovers(root: Path) -> None:
     """Delete temporary files of killed runs (`*.part`, `*.checking.wav`)."""
     for folder in (root, root / "original", root / "audio"):
-        for pattern in (f"*{PART_SUFFIX}", f"*{CHECKING_SUFFIX}"):
-            for path in folder.glob(pattern):
-                path.unlink(missing_ok=True)
+        for path in folder.iterdir() if folder.is_dir() else ():
+            if path.name.endswith(CHECKING_SUFFIX) or is_own_part(path):
+                _remove(path)
 
 
 def archive_original(source: Path, target: Path) -> str:

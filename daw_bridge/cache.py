@@ -8,14 +8,18 @@ go first when the cache grows past its limit.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from daw_bridge.errors import OutputError
 from daw_bridge.files import link_or_copy, output_errors, write_atomic
 from daw_bridge.paths import user_cache_dir
+
+_log = logging.getLogger(__name__)
 
 DEFAULT_LIMIT_BYTES = 20_000_000_000
 ENTRY_NAME = "entry.json"
@@ -81,7 +85,8 @@ class StemCache:
                 sizes[name] = source.stat().st_size
             body = json.dumps({"files": sizes, "record": record}, indent=1)
             write_atomic(folder / ENTRY_NAME, body)
-        except OSError:
+        except (OSError, OutputError) as exc:
+            _log.warning("the stems are not kept in the cache: %s", exc)
             shutil.rmtree(folder, ignore_errors=True)
         self.trim(self.limit_bytes)
 

@@ -102,7 +102,7 @@ def _adapters() -> list[Check]:
         except DawBridgeError as exc:
             checks.append(Check(name=f"adapter {name}", ok=False, detail=str(exc)))
             continue
-        checks.append(Check(name=f"adapter {name}", ok=True, detail=f"writes {adapter.title} sessions"))
+        checks.append(Check(name=f"adapter {name}", ok=True, detail=f"is here: {adapter.title}"))
         if isinstance(adapter, Diagnosable):
             checks += adapter.doctor()
     return checks

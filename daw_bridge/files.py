@@ -20,6 +20,7 @@ from pathlib import Path
 from daw_bridge.errors import InputError, OutputError
 
 PART_SUFFIX = ".part"
+_OWN_PART = re.compile(r"\.[0-9a-f]{8}\.part")
 
 
 @contextmanager
@@ -51,6 +52,11 @@ def atomic_path(path: Path) -> Iterator[Path]:
         except BaseException:
             part.unlink(missing_ok=True)
             raise
+
+
+def is_own_part(path: Path) -> bool:
+    """Whether `path` is named like a temporary file of `atomic_path`: a browser leaves `*.part` files, too."""
+    return _OWN_PART.search(path.name) is not None and path.name.endswith(PART_SUFFIX)
 
 
 def write_atomic(path: Path, data: bytes | str) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
+
 from daw_bridge.cache import StemCache
 
 
@@ -53,6 +55,14 @@ def test_clear_frees_everything(tmp_path: Path) -> None:
     store(cache, tmp_path, "one")
     assert cache.clear() == 100
     assert cache.entries() == [] and not cache.root.exists()
+
+
+def test_a_cache_that_takes_nothing_never_fails_a_run(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "stems").write_text("a file where the folder should be")
+    source = store(StemCache(tmp_path / "cache"), tmp_path, "one")
+    assert source.read_bytes() == b"o" * 100
+    assert "not kept in the cache" in caplog.text
 
 
 def test_garbage_in_the_cache_folder_is_ignored(tmp_path: Path) -> None:

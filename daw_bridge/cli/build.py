@@ -92,7 +92,7 @@ def build_options(args: argparse.Namespace) -> BuildOptions:
         "allow_tf32": args.precision == "tf32",
         "precision": "fp32" if args.precision == "tf32" else args.precision,
         "template": args.template,
-        "daws": () if args.stems_only else _names(args.daw),
+        "daws": () if args.stems_only else _daws(args.daw),
         "output": None if args.into else args.output,
         "name": args.name,
         "channels": "downmix" if args.downmix else _pair(args.channels),
@@ -100,6 +100,13 @@ def build_options(args: argparse.Namespace) -> BuildOptions:
         "use_cache": not args.no_cache,
     }
     return BuildOptions(**{key: value for key, value in given.items() if value is not None})
+
+
+def _daws(text: str | None) -> tuple[str, ...] | None:
+    names = _names(text)
+    if names == ():
+        raise UsageError("--daw: names no DAW; give one, as in --daw reaper, or use 'daw-bridge separate' for none")
+    return names
 
 
 def _names(text: str | None) -> tuple[str, ...] | None:
@@ -142,7 +149,7 @@ def run_rebuild(args: argparse.Namespace) -> None:
     from daw_bridge.workflow import rebuild
 
     with working(args) as (on_progress, _cancel):
-        result = rebuild(args.folder, template=args.template, daws=_names(args.daw), on_progress=on_progress)
+        result = rebuild(args.folder, template=args.template, daws=_daws(args.daw), on_progress=on_progress)
     _report(args, result)
 
 

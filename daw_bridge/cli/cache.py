@@ -43,7 +43,16 @@ def run_show(args: argparse.Namespace) -> None:
             "folder": str(cache.root),
             "limit_bytes": cache.limit_bytes,
             "size_bytes": total,
-            "entries": [{"key": entry.key, "size_bytes": entry.size_bytes} for entry in entries],
+            "entries": [
+                {
+                    "key": entry.key,
+                    "size_bytes": entry.size_bytes,
+                    "model": entry.record.get("separation", {}).get("model"),
+                    "files": sorted(entry.files),
+                    "used_at_s": entry.used_at_s,
+                }
+                for entry in entries
+            ],
         },
     )
 

@@ -107,6 +107,11 @@ def working(args: Namespace) -> Iterator[tuple[OnProgress, CancelToken]]:
         if token.cancelled:
             raise KeyboardInterrupt
         token.cancel()
+        if not args.quiet:
+            printer.close()
+            print(
+                "daw-bridge: stopping at the next safe point; Ctrl-C again stops at once", file=sys.stderr, flush=True
+            )
 
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

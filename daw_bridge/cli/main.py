@@ -81,8 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(args.func(args) or 0)
     except DawBridgeError as exc:
-        # One line whatever a file name holds.
-        print(f"daw-bridge: {exc}".replace("\n", "\\n").replace("\r", "\\r"), file=sys.stderr)
+        _print_error(str(exc))
         return exc.exit_code
     except KeyboardInterrupt:
         print("daw-bridge: cancelled", file=sys.stderr)
@@ -91,3 +90,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader of our output went away (`daw-bridge ... | head`); leave without a word, as other tools do.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except Exception as exc:  # the last line of defence: only a developer wants a traceback
+        if args.verbose:
+            raise
+        _print_error(f"unexpected {type(exc).__name__}: {exc}; please report it with what 'daw-bridge -v ...' prints")
+        return DawBridgeError.exit_code
+
+
+def _print_error(text: str) -> None:
+    """One line whatever a file name holds, also one that is no text in any encoding."""
+    line = f"daw-bridge: {text}".replace("\n", "\\n").replace("\r", "\\r")
+    print(line.encode("utf-8", "backslashreplace").decode("utf-8"), file=sys.stderr)

@@ -62,6 +62,11 @@ def check_options(options: SeparationOptions) -> None:
         raise UsageError(f"residual {options.residual!r} is unknown{hint}; use keep, spread, none or fold:STEM")
     if options.two_stems and options.stems:
         raise UsageError("two-stems and a list of stems contradict each other; give one of them")
+    if options.two_stems and options.residual != "keep":
+        raise UsageError(
+            f"--two-stems {options.two_stems} writes that stem and everything else, so there is no residual to "
+            f"place; leave --residual out, or use --stems {options.two_stems}"
+        )
     if options.stems is not None and not options.stems:
         raise UsageError("no stems are asked for; name at least one or leave the option out")
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from daw_bridge.errors import DeviceError
+from daw_bridge.errors import DeviceError, WeightsMissing
 from daw_bridge.files import sha256_of_file
 from daw_bridge.progress import OnProgress, ignore_progress
 from daw_bridge.separation.catalog import ModelInfo, check_stems, model_info
@@ -50,6 +50,7 @@ def load(options: SeparationOptions, note: Note) -> Loaded:
     info = model_info(options.model)
     if options.weights is None:
         fetch(info)
+    _say_what_does_nothing(info, options, note)
     if info.family == "demucs":
         return _load_demucs(info, options, note)
     if info.family == "bsrnn":
@@ -58,7 +59,25 @@ def load(options: SeparationOptions, note: Note) -> Loaded:
         raise DeviceError(f"--device {options.device}: {info.name} computes on the CPU only; leave --device out")
     from daw_bridge.separation.preview import load_preview_separator
 
-    return _checked(load_preview_separator(), _sha256_of_path(_preview_folder()), options)
+    return _checked(load_preview_separator(options.weights), _sha256_of_preview(options), options)
+
+
+_DO_NOTHING: dict[str, tuple[str, ...]] = {
+    "demucs": (),
+    "bsrnn": ("overlap", "segment_s", "shifts"),
+    "preview": ("overlap", "segment_s", "shifts", "batch_segments", "allow_tf32"),
+}
+"""Family -> the options that its way of working leaves no room for."""
+
+
+def _say_what_does_nothing(info: ModelInfo, options: SeparationOptions, note: Note) -> None:
+    """An option that was given and changes nothing is said, never just swallowed."""
+    usual = SeparationOptions()
+    idle = [name for name in _DO_NOTHING[info.family] if getattr(options, name) != getattr(usual, name)]
+    if idle:
+        flags = {"segment_s": "--segment", "batch_segments": "--batch", "allow_tf32": "--precision tf32"}
+        given = ", ".join(flags.get(name, f"--{name}") for name in idle)
+        note(f"{given}: changes nothing with {info.name}, which has its own fixed way of working")
 
 
 def weights_sha256(options: SeparationOptions, on_progress: OnProgress = ignore_progress) -> str:
@@ -72,7 +91,7 @@ def weights_sha256(options: SeparationOptions, on_progress: OnProgress = ignore_
     if info.family == "demucs":
         found = find_weights(info, options.weights)
         return combined_sha256([sha256_of_file(member.path) for member in found.members])
-    return _sha256_of_bsrnn(info, options) if info.family == "bsrnn" else _sha256_of_path(_preview_folder())
+    return _sha256_of_bsrnn(info, options) if info.family == "bsrnn" else _sha256_of_preview(options)
 
 
 def _load_demucs(info: ModelInfo, options: SeparationOptions, note: Note) -> Loaded:
@@ -139,18 +158,11 @@ def _checked(separator: Separator, sha256: str, options: SeparationOptions) -> L
     return Loaded(separator=separator, weights_sha256=sha256)
 
 
-def _preview_folder() -> Path:
-    return Path(__file__).parent / "weights_data"
-
-
-def _sha256_of_path(path: Path) -> str:
-    """Of a file its own; of a folder that of all weight files in it, by name."""
-    if path.is_file():
-        return sha256_of_file(path)
-    files = sorted(
-        entry for entry in path.iterdir() if entry.suffix in (".safetensors", ".th", ".ckpt", ".npz", ".onnx")
-    )
-    return combined_sha256([sha256_of_file(entry) for entry in files])
+def _sha256_of_preview(options: SeparationOptions) -> str:
+    path = options.weights or Path(__file__).parent / "weights_data" / "preview.safetensors"
+    if not path.is_file():
+        raise WeightsMissing(f"{path}: no such file; --weights takes the .safetensors file of a band-split network")
+    return checked_sha256(path)
 
 
 def rung_of(recorded: Any) -> Rung | None:

@@ -118,6 +118,12 @@ def remove_abandoned(folder: Path, like: dict[str, Any]) -> None:
         abandoned.release(remove=same)
 
 
+def remove_work_folders(folder: Path) -> None:
+    """Drop what given-up runs with other settings left in `folder`; nobody may be working there."""
+    for path in folder.glob(f"{PREFIX}*"):
+        shutil.rmtree(path, ignore_errors=True)
+
+
 def check_space(folder: Path, needed_bytes: int) -> None:
     """OutputError before anything is computed when the disk cannot hold what will be written."""
     free = shutil.disk_usage(folder).free

@@ -27,6 +27,7 @@ from daw_bridge.separation.guard import check_options, refuse_provenance, refuse
 from daw_bridge.separation.loader import load, wanted_stems, weights_sha256
 from daw_bridge.separation.options import SeparationOptions
 from daw_bridge.separation.run import LoadModel
+from daw_bridge.separation.work_folder import remove_work_folders
 from daw_bridge.version import __version__
 from daw_bridge.workflow.ingest import Ingested, ingest
 from daw_bridge.workflow.options import BuildOptions, BuildResult
@@ -114,6 +115,7 @@ def build(
         if claim.previous is None:
             write_manifest(root, Manifest(name=name, daw_bridge=__version__, state="building", request=run.request))
         manifest = _with_stems(run, claim)
+        remove_work_folders(run.song.audio_dir)
         on_progress(Progress(stage="build", done=0, total=1))
         manifest, reports = write_sessions(root, manifest, choice, adapters)
         manifest = replace(manifest, state="complete")

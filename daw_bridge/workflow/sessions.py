@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -10,7 +11,7 @@ from pathlib import Path
 from daw_bridge.adapter import Reachable, SessionAdapter, WriteReport
 from daw_bridge.archive import free_session_name
 from daw_bridge.bus_template import BusTemplate, read_template
-from daw_bridge.files import sha256_of_file
+from daw_bridge.files import PART_SUFFIX, confined, output_errors, sha256_of_file
 from daw_bridge.manifest import Manifest, SessionRecord
 from daw_bridge.model import SessionPlan
 from daw_bridge.plan import make_plan
@@ -58,8 +59,9 @@ def write_sessions(
     records = list(manifest.sessions)
     reports = []
     for adapter in adapters:
-        with _set_aside(folder, records, adapter) as records:
+        with _unchanged_aside(folder, records, adapter) as kept:
             report = write_under_free_name(adapter, plan, folder)
+        records = kept
         reports.append(report)
         records.append(_record(folder, plan, choice, report))
     return replace(manifest, sessions=tuple(records)), tuple(reports)
@@ -75,32 +77,35 @@ def write_under_free_name(adapter: SessionAdapter, plan: SessionPlan, folder: Pa
 
 
 @contextmanager
-def _set_aside(
-    folder: Path, records: Sequence[SessionRecord], adapter: SessionAdapter
+def _unchanged_aside(
+    folder: Path, records: list[SessionRecord], adapter: SessionAdapter
 ) -> Iterator[list[SessionRecord]]:
-    """The records without this adapter's sessions that are gone or still as we wrote them.
+    """Make room for a new session; the records that stay.
 
-    The files of the latter make room while the block runs; they vanish when it ends well and come back otherwise.
+    This adapter's sessions that are still as we wrote them go when the block ends well, and are back when it does
+    not. Records of sessions that are gone are dropped.
     """
-    kept, moved = [], []
+    kept, aside = [], []
     for record in records:
-        path = folder / record.file
+        path = confined(folder, record.file)
         if record.adapter != adapter.name:
             kept.append(record)
         elif path.is_file() and record.sha256 and sha256_of_file(path) == record.sha256:
-            aside = path.with_name(f"{path.name[:200]}.replaced")
-            path.replace(aside)
-            moved.append((aside, path))
+            aside.append((path, path.with_name(f"{path.name[:80]}.{secrets.token_hex(4)}{PART_SUFFIX}")))
         elif path.exists():
             kept.append(record)
+    with output_errors(folder):
+        for path, other in aside:
+            path.rename(other)
     try:
         yield kept
     except BaseException:
-        for aside, path in moved:
-            aside.replace(path)
+        for path, other in aside:
+            if not path.exists():
+                other.rename(path)
         raise
-    for aside, _ in moved:
-        aside.unlink(missing_ok=True)
+    for _path, other in aside:
+        other.unlink(missing_ok=True)
 
 
 def _record(folder: Path, plan: SessionPlan, choice: TemplateChoice, report: WriteReport) -> SessionRecord:

@@ -17,10 +17,13 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+from daw_bridge.adapter import SessionAdapter, WriteReport
 from daw_bridge.errors import Cancelled, OutputError
 from daw_bridge.manifest import read_manifest
+from daw_bridge.model import SessionPlan
 from daw_bridge.progress import CancelToken, Progress
 from daw_bridge.workflow import BuildOptions, build, rebuild, separate
+from daw_bridge.workflow.sessions import choose_template, write_sessions
 from daw_bridge_reaper import rpp
 from daw_bridge_reaper.read import read_project
 
@@ -203,6 +206,48 @@ def test_force_replaces_our_files_and_nothing_else(make_mix: MakeMix) -> None:
     names = {path.name for path in (first.folder / "audio").iterdir()}
     assert "my_take.wav" in names and "mix_drums.wav" not in names
     assert null_depth_db(second.folder) <= -120.0
+
+
+def test_a_build_drops_the_work_of_given_up_runs_and_keeps_what_is_not_ours(make_mix: MakeMix) -> None:
+    mix = make_mix(seconds=0.3)
+    folder = mix.with_name("mix.session")
+    folder.mkdir()
+    (folder / "download.mp3.part").write_bytes(b"a browser's")
+    with pytest.raises(OutputError, match="not a daw-bridge song folder"):
+        build(mix, FAST)
+    (folder / "download.mp3.part").unlink()
+    (folder / "audio" / ".work-0123456789abcdef").mkdir(parents=True)
+    (folder / "manifest.json.0123abcd.part").write_bytes(b"{")
+    (folder / "audio").rename(folder / ".ardour.0123abcd.part")
+    build(mix, FAST)
+    (folder / "audio" / ".work-0123456789abcdef").mkdir()
+    build(mix, replace(FAST, force=True))
+    assert not [path for path in folder.rglob("*") if ".work-" in path.name or path.suffix == ".part"]
+
+
+def test_a_rebuild_that_fails_leaves_the_session_that_was_there(make_mix: MakeMix) -> None:
+    from daw_bridge.registry import load_adapter
+
+    made = build(make_mix(seconds=0.3), FAST)
+    session = made.reports[0].session_path
+    before = session.read_bytes()
+    adapter = FailingAdapter(load_adapter("reaper"))
+    choice = choose_template("neutral")
+    with pytest.raises(OutputError, match="full"):
+        write_sessions(made.folder, made.manifest, choice, [adapter])
+    assert session.read_bytes() == before
+    assert not list(made.folder.glob("*.part"))
+
+
+class FailingAdapter:
+    """Everything of another adapter, but its writing fails as on a full disk."""
+
+    def __init__(self, whole: SessionAdapter) -> None:
+        self.name, self.title, self.features = whole.name, whole.title, whole.features
+        self.session_path = whole.session_path
+
+    def write(self, plan: SessionPlan, folder: Path, name: str) -> WriteReport:
+        raise OutputError(f"{folder / name} {plan.name}: the disk is full")
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or shutil.which("mount") is None, reason="mounting a small disk needs root")

@@ -114,6 +114,10 @@ def test_a_bad_mix_is_one_line_and_leaves_nothing(
         (["--channels", "one,two", *FAST], 2, "--channels 1,2"),
         (["--device", "cuda", *FAST], 8, "cuda"),
         (["--shifts", "-1", *FAST], 2, "shifts"),
+        (["--two-stems", "vocals", "--residual", "none", *FAST], 2, "--stems vocals"),
+        (["--daw", ",", *FAST], 2, "--daw"),
+        (["--weights", "nowhere.safetensors", *FAST], 6, "nowhere.safetensors"),
+        (["--weights", __file__, *FAST], 6, "not the weights"),
         (["--bogus"], 2, "--bogus"),
     ],
 )
@@ -177,6 +181,39 @@ def test_an_output_folder_that_is_not_ours_is_refused(
     assert code == 4 and "not a daw-bridge song folder" in error
     code, error = run(capsys, "build", str(make_mix()), "-o", "/proc/nowhere/song", *FAST)
     assert code == 4 and "-o" in error
+
+
+def test_an_option_that_changes_nothing_with_this_model_is_said(
+    make_mix: MakeMix, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["separate", str(make_mix(seconds=0.3)), "-m", "preview", "--overlap", "0.5", "--batch", "2"]
+    assert main(arguments) == 0
+    assert "Note:    --overlap, --batch: changes nothing with preview" in capsys.readouterr().out
+
+
+def test_a_surprise_is_one_line_and_a_traceback_only_with_v(
+    make_mix: MakeMix, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def surprise(*_arguments: object, **_options: object) -> None:
+        raise ZeroDivisionError("two\nlines")
+
+    monkeypatch.setattr("daw_bridge.workflow.build", surprise)
+    code, error = run(capsys, "build", str(make_mix(seconds=0.3)), *FAST)
+    assert code == 1 and "unexpected ZeroDivisionError" in error and "\n" not in error
+    with pytest.raises(ZeroDivisionError):
+        main(["build", "mix.wav", "-v", *FAST])
+
+
+def test_ctrl_c_while_the_program_loads_is_no_traceback() -> None:
+    code = (
+        "import sys, daw_bridge.__main__ as m\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'daw_bridge.cli.build': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Finder()); sys.exit(m.run())"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False, capture_output=True, text=True)
+    assert ended.returncode == 130 and ended.stderr == "daw-bridge: cancelled\n"
 
 
 def test_help_is_instant_and_importing_loads_no_torch() -> None:
