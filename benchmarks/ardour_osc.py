@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +18,28 @@ OSC_ON = '<ControlProtocols><Protocol name="Open Sound Control (OSC)" active="1"
 SERVER = Path(__file__).resolve().parent.parent / "tests" / "ardour" / "server.lua"
 
 
+OSC_PORT = 3819
+
+
+@contextmanager
+def _alone(wait_s: float = 120.0) -> Iterator[None]:
+    """Wait until nobody else's Ardour holds the port: a second one would silently take the next, and we the first."""
+    import fcntl
+
+    with (Path(tempfile.gettempdir()) / "daw-bridge-ardour-osc.lock").open("w") as lock:
+        end = time.monotonic() + wait_s
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+                    probe.bind(("", OSC_PORT))
+                break
+            except OSError:
+                assert time.monotonic() < end, f"UDP port {OSC_PORT} is taken, perhaps by another Ardour"
+                time.sleep(0.5)
+        yield
+
+
 @contextmanager
 def ardour_with_osc(ardour: Ardour, plan: SessionPlan, folder: Path) -> Iterator[Path]:
     """Write the plan into `folder` and keep Ardour running with it on UDP port 3819; the session file."""
@@ -24,7 +48,7 @@ def ardour_with_osc(ardour: Ardour, plan: SessionPlan, folder: Path) -> Iterator
     file.write_text(file.read_text("utf-8").replace("</Session>", f"{OSC_ON}</Session>"), "utf-8")
     home = {"HOME": str(folder), "XDG_CONFIG_HOME": str(folder / "config"), "XDG_CACHE_HOME": str(folder / "cache")}
     stop, log_file = folder / "stop", folder / "log.txt"
-    with log_file.open("w") as log:
+    with _alone(), log_file.open("w") as log:
         server = subprocess.Popen(
             [ardour.lua, SERVER, report.session_path, "Song", stop],
             stdout=log,

@@ -98,7 +98,7 @@ class MixerBinding:
         with self._condition:
             self._closing = True
             self._condition.notify()
-        await asyncio.get_running_loop().run_in_executor(None, self._thread.join, 5.0)
+        await asyncio.get_running_loop().run_in_executor(None, self._thread.join, 20.0)
 
     def _work(self) -> None:
         while True:

@@ -19,7 +19,7 @@ from daw_bridge.errors import DawError, DawUnreachable
 
 START_TIMEOUT_S = 60.0
 """Loading the model and opening the card take seconds on a slow machine."""
-ANSWER_TIMEOUT_S = 2.0
+ANSWER_TIMEOUT_S = 10.0
 
 
 def open_mixer(name: str, address: MixerAddress) -> LiveMixer:
@@ -83,7 +83,7 @@ class LiveMixer:
             except OSError:
                 pass
         try:
-            self._process.wait(5.0)
+            self._process.wait(15.0)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

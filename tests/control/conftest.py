@@ -50,13 +50,13 @@ class Peer:
                 return
             yield from decode(data)
 
-    def wait(self, fits: Callable[[Message], bool], timeout_s: float = 10.0) -> Message:
+    def wait(self, fits: Callable[[Message], bool], timeout_s: float = 30.0) -> Message:
         for message in self.messages(timeout_s):
             if fits(message):
                 return message
         raise AssertionError(f"no such message within {timeout_s} s")
 
-    def ask(self, address: str, *arguments: OscValue, timeout_s: float = 10.0) -> Message:
+    def ask(self, address: str, *arguments: OscValue, timeout_s: float = 30.0) -> Message:
         """The reply or the error to one command."""
         marker = f"t{time.monotonic_ns()}"
         self.send(address, *arguments, f"#{marker}")
@@ -78,7 +78,7 @@ class DaemonThread:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._main, args=(options,))
         self._thread.start()
-        assert self._ready.wait(10), "the daemon did not start"
+        assert self._ready.wait(60), "the daemon did not start"
         if self.error:
             self._thread.join()
             raise self.error
@@ -101,7 +101,7 @@ class DaemonThread:
     def stop(self) -> None:
         assert self._loop is not None and self._stop is not None
         self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(15)
+        self._thread.join(60)
         assert not self._thread.is_alive()
 
 

@@ -21,7 +21,7 @@ from daw_bridge.errors import Busy, OutputError
 Make = Callable[..., Any]
 
 
-def _ended(peer: Any, number: int, timeout_s: float = 20.0) -> tuple[str, str]:
+def _ended(peer: Any, number: int, timeout_s: float = 60.0) -> tuple[str, str]:
     """State and detail of a job once it has ended."""
     message = peer.wait(
         lambda each: (

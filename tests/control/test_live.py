@@ -49,9 +49,7 @@ def test_faders_move_and_report_what_they_are(live: LiveMixer) -> None:
     assert [(each.channel, each.value) for each in heard[12:]] == [("vocals", 1.0), ("drums", -6.5), ("bass", 12.0)]
     with pytest.raises(DawError, match="no stem called 'violin'"):
         live.set_solo("violin", True)
-
-
-def test_the_preview_ends_with_its_daemon(live: LiveMixer) -> None:
+    # It ends with its daemon: when the pipe closes.
     live.close()
     assert live._process.returncode == 0
     with pytest.raises(DawError, match="the live preview has ended"):
@@ -78,7 +76,7 @@ def test_a_surface_mutes_a_stem_of_the_preview(
     peer = make_peer(make_daemon().port)
     peer.ask("/dawbridge/subscribe")
     assert "is not running" in peer.ask("/dawbridge/live/stop").arguments[2]
-    assert peer.ask("/dawbridge/live/start", "mix.wav", timeout_s=20).arguments[2:4] == ("bound", "live")
+    assert peer.ask("/dawbridge/live/start", "mix.wav", timeout_s=90).arguments[2:4] == ("bound", "live")
     assert seen[0].song == song
     assert peer.ask("/dawbridge/stem/vocals/mute", 1).arguments[2] == 1
     assert peer.ask("/dawbridge/stem/vocals/mute").arguments[2] == 1
