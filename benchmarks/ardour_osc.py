@@ -57,7 +57,7 @@ def ardour_with_osc(ardour: Ardour, plan: SessionPlan, folder: Path) -> Iterator
             env=environment() | home,
         )
         try:
-            end = time.monotonic() + 60.0
+            end = time.monotonic() + 240.0
             while "READY" not in log_file.read_text():
                 assert server.poll() is None, log_file.read_text()
                 assert time.monotonic() < end, "Ardour did not start"

@@ -33,7 +33,7 @@ def port(session_file: Path) -> int:
     """The port of that Ardour: it takes the next free one when another program has 3819."""
     for candidate in range(3819, 3829):
         try:
-            with LiveArdour(port=candidate, timeout_s=1.0) as connection:
+            with LiveArdour(port=candidate, timeout_s=10.0) as connection:
                 if "Vocals - lead" in [strip.name for strip in connection.strips()]:
                     return candidate
         except DawUnreachable:
@@ -43,7 +43,7 @@ def port(session_file: Path) -> int:
 
 @pytest.fixture
 def live(port: int) -> Iterator[LiveArdour]:
-    with LiveArdour(port=port) as connection:
+    with LiveArdour(port=port, timeout_s=10.0) as connection:
         yield connection
 
 

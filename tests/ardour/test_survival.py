@@ -42,7 +42,7 @@ def test_a_session_with_everything_survives_a_save_by_ardour(song: Path, ardour:
     file = report.files[0]
     before = read_session(file)
     saved_at = file.stat().st_mtime_ns
-    log = run_ardour([ardour.lua, SAVE, report.session_path, "Song"], timeout_s=120)
+    log = run_ardour([ardour.lua, SAVE, report.session_path, "Song"], timeout_s=280)
     assert "rror" not in log, log
     assert file.stat().st_mtime_ns != saved_at, "Ardour did not save"
     after = read_session(file)
@@ -59,10 +59,10 @@ def test_a_moved_song_that_ardour_has_saved_still_nulls(song: Path, ardour: Ardo
     """The audio is inside the session folder, so the song folder can go anywhere."""
     plan, audio = song_plan(song, rate=48_000, channels=2, seconds=0.5)
     report = ADAPTER.write(plan, song, "Song")
-    run_ardour([ardour.lua, SAVE, report.session_path, "Song"], timeout_s=120)
+    run_ardour([ardour.lua, SAVE, report.session_path, "Song"], timeout_s=280)
     moved = song.with_name("moved")
     song.rename(moved)
     shutil.rmtree(moved / "audio")
     session = moved / report.session_path.name
-    rendered = read_audio(export_session(session, moved / "render.wav", ardour=ardour, timeout_s=120))
+    rendered = read_audio(export_session(session, moved / "render.wav", ardour=ardour, timeout_s=280))
     assert null_db(rendered, audio["reference"]) <= -120.0
