@@ -121,7 +121,9 @@ class CardStream:
         closing.start()
         closing.join(timeout=_PATIENCE_S)
         if closing.is_alive():
-            atexit.unregister(getattr(self._library, "_exit_handler", self._close))
+            at_exit = getattr(self._library, "_exit_handler", None)
+            if at_exit is not None:
+                atexit.unregister(at_exit)
 
     def _close(self) -> None:
         try:
