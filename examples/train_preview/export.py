@@ -1,6 +1,6 @@
 """Turn a training run into what the package ships: safetensors, the ONNX graph, and preview.json with their hashes.
 
-python examples/train_preview/export.py --run RUN [--weights best.safetensors] [--target FOLDER]
+python examples/train_preview/export.py --run RUN [--weights best.safetensors] [--strength 1.0] [--target FOLDER]
 """
 
 from __future__ import annotations
@@ -38,12 +38,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--weights", default="best.safetensors")
+    parser.add_argument(
+        "--strength",
+        type=float,
+        default=1.0,
+        help="how far the masks may leave the even share: 1 as trained, 0 the trivial estimator (a cautious model)",
+    )
     parser.add_argument("--target", type=Path, default=WEIGHTS_FOLDER)
     args = parser.parse_args()
     about = json.loads((args.run / "config.json").read_text())
     net = BandSplitNet(BandSplitConfig.from_json(about["net"]))
     net.load_state_dict(load_file(args.run / args.weights))
-    export(net, args.target, training=about | last_row(args.run / "curves.csv"))
+    for parameter in net.masks.parameters():
+        parameter.data *= args.strength
+    export(net, args.target, training=about | last_row(args.run / "curves.csv") | {"strength": args.strength})
 
 
 def export(net: BandSplitNet, target: Path, training: dict[str, object]) -> None:
