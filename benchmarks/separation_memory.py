@@ -4,7 +4,8 @@
 
 Two separators: `engine` is the whole streaming engine with a small random Demucs network and htdemucs' segment length
 (a published network would take hours here and adds a constant); `cheap` halves the mix and so shows the audio path
-alone. The files are made in blocks, each run is a process of its own, and the figure is its peak resident size.
+alone. The files are made in blocks, each run is a process of its own, and the figure is its peak resident size (VmHWM of
+/proc: ru_maxrss would count the parent's).
 """
 
 from __future__ import annotations
@@ -21,14 +22,14 @@ BAR = 1.2
 """2 hours against 5 minutes; 60 against 3 minutes may take 1.3."""
 
 CHILD = """
-import resource, sys
+import re, sys
 from pathlib import Path
 from benchmarks.separation_memory import separator
 from daw_bridge.separation.options import SeparationOptions
 from daw_bridge.separation.run import separate_reference
 result = separate_reference(Path(sys.argv[2]), Path(sys.argv[3]), SeparationOptions(), separator=separator(sys.argv[1]))
 assert result.null_depth_db <= -120.0, result.null_depth_db
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0)
+print(int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) / 1024.0)
 """
 
 
