@@ -19,7 +19,7 @@ from tests.separation.tiny import RATE_HZ, SOURCES, TINY, by_demucs, noise, run,
 
 TOLERANCE = 1e-5
 MODULES = {kind: tiny_module(kind, seed) for seed, kind in enumerate(TINY)}
-PROPERTY = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+PROPERTY = settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
 
 
 def close(ours: np.ndarray, theirs: np.ndarray) -> None:
@@ -31,7 +31,7 @@ def close(ours: np.ndarray, theirs: np.ndarray) -> None:
 @PROPERTY
 @given(
     kind=st.sampled_from(sorted(TINY)),
-    length=st.integers(2, 3 * RATE_HZ),
+    length=st.integers(2, 2 * RATE_HZ),
     overlap=st.sampled_from([0.1, 0.25, 0.33, 0.5, 0.7, 0.8]),
     segment_s=st.sampled_from([None, 0.2, 0.31, 0.4999]),
 )
@@ -120,8 +120,8 @@ def test_one_shift_is_no_shift() -> None:
 @PROPERTY
 @given(
     kind=st.sampled_from(sorted(TINY)),
-    length=st.integers(2, 2 * RATE_HZ),
-    start=st.integers(0, 2 * RATE_HZ),
+    length=st.integers(2, 3 * RATE_HZ // 2),
+    start=st.integers(0, 3 * RATE_HZ // 2),
     overlap=st.sampled_from([0.25, 0.5, 0.75]),
     shifts=st.sampled_from([0, 2]),
 )
@@ -140,17 +140,17 @@ def test_a_run_that_begins_anywhere_gives_the_identical_samples(
 PUBLISHED: dict[str, tuple[type, dict[str, Any], int]] = {
     "htdemucs": (
         HTDemucs,
-        {"bottom_channels": 512, "dconv_mode": 3, "dconv_comp": 8, "t_dropout": 0.02, "segment": Fraction(39, 5)},
-        100_001,
+        {"bottom_channels": 512, "dconv_mode": 3, "dconv_comp": 8, "t_dropout": 0.02, "segment": Fraction(3, 2)},
+        60_001,
     ),
-    "mdx_extra": (HDemucs, {}, 60_001),
+    "mdx_extra": (HDemucs, {}, 30_001),
 }
-"""The published architectures and a length of mix that takes seconds."""
+"""The published architectures (htdemucs with 1.5 s segments instead of 7.8) and a length of mix that takes seconds."""
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_the_published_architectures_equal_apply_model(name: str) -> None:
-    """Full size, random weights, one segment."""
+    """Full size, random weights."""
     klass, kwargs, length = PUBLISHED[name]
     torch.manual_seed(1)
     module = klass(SOURCES, **kwargs).eval()

@@ -77,8 +77,9 @@ def test_the_catalog_says_what_the_demucs_package_says(info: Any) -> None:
     assert hub_name(info.name) == hf_repo_name(info.name)
 
 
-@pytest.mark.parametrize("kind", sorted(TINY))
-@pytest.mark.parametrize("half", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "half"), [*((kind, False) for kind in sorted(TINY)), ("htdemucs", True), ("demucs", True)]
+)
 def test_a_legacy_file_becomes_safetensors_that_demucs_reads_too(tmp_path: Path, kind: str, half: bool) -> None:
     save_with_checksum(package(kind, half=half), tmp_path / "abc.th")
     (legacy,) = tmp_path.glob("*.th")
