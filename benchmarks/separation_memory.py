@@ -4,8 +4,8 @@
 
 Two separators: `engine` is the whole streaming engine with a small random Demucs network and htdemucs' segment length
 (a published network would take hours here and adds a constant); `cheap` halves the mix and so shows the audio path
-alone. The files are made in blocks, each run is a process of its own, and the figure is its peak resident size (VmHWM of
-/proc: ru_maxrss would count the parent's).
+alone. The files are made in blocks, each run is a process of its own, and the figure is its peak resident size (VmHWM:
+ru_maxrss would count the parent's).
 """
 
 from __future__ import annotations
