@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from daw_bridge.errors import DeviceError
-from daw_bridge.progress import CancelToken, OnProgress, Progress
+from daw_bridge.progress import CancelToken, OnProgress
 from daw_bridge.separation import networks as net
 from daw_bridge.separation.memory import (
     GIB,
@@ -31,10 +30,10 @@ from daw_bridge.separation.memory import (
     ladder,
     usable_cores,
 )
-from daw_bridge.separation.overlap_add import Lane, Member, NormalisedMix, OverlapAdd, stride_of
-from daw_bridge.separation.runners import LadderRunner, is_out_of_memory
+from daw_bridge.separation.overlap_add import Lane, Member, NormalisedMix, stride_of
+from daw_bridge.separation.runners import run_lanes
 from daw_bridge.separation.separator import Emit, SampleSource
-from daw_bridge.separation.speed import kept_memory, plain_attention, strict_fp32
+from daw_bridge.separation.speed import strict_fp32
 from daw_bridge.separation.weights import Bag
 
 SHIFT_RANGE_S = 0.5
@@ -132,41 +131,26 @@ class DemucsSeparator:
         cancel: CancelToken,
     ) -> None:
         """See `Separator.run`."""
-        total = source.length_samples
-        if start_samples >= total:
+        if start_samples >= source.length_samples:
             return
         mean, deviation = mono_statistics(source, cancel)
         mix = NormalisedMix(source=source, channels=self.channels, mean=mean, deviation=deviation)
-        reached = start_samples
-
-        def tick(position: int) -> None:
-            nonlocal reached
-            reached = max(reached, position)
-            on_progress(Progress(stage="separate", done=reached, total=total))
 
         def denormalise(block: Tensor) -> None:
             emit((block * deviation + mean).numpy())
 
-        with ExitStack() as scope:
-            scope.enter_context(strict_fp32(allow_tf32=self._plan.allow_tf32))
-            scope.enter_context(plain_attention())
-            scope.enter_context(kept_memory())
-            runner = LadderRunner(self._modules, Ladder(self._rungs, self._note))
-            scope.callback(runner.close)
-            try:
-                engine = OverlapAdd(
-                    self._lanes,
-                    mix,
-                    runner,
-                    stems=len(self.sources),
-                    channels=self.channels,
-                    start_samples=start_samples,
-                )
-                engine.run(denormalise, tick, cancel)
-            except (RuntimeError, MemoryError) as exc:
-                if is_out_of_memory(exc):
-                    raise DeviceError(f"out of memory while adding up the segments ({exc})") from exc
-                raise
+        with strict_fp32(allow_tf32=self._plan.allow_tf32):
+            run_lanes(
+                self._lanes,
+                mix,
+                self._modules,
+                Ladder(self._rungs, self._note),
+                stems=len(self.sources),
+                start_samples=start_samples,
+                emit=denormalise,
+                on_progress=on_progress,
+                cancel=cancel,
+            )
 
 
 def mono_statistics(source: SampleSource, cancel: CancelToken) -> tuple[float, float]:

@@ -50,30 +50,17 @@ def load(options: SeparationOptions, note: Note) -> Loaded:
     info = model_info(options.model)
     if options.weights is None:
         fetch(info)
-    _say_what_does_nothing(info, options, note)
     if info.family == "demucs":
         return _load_demucs(info, options, note)
     if info.family == "bsrnn":
         return _load_bsrnn(info, options, note)
-    if options.device not in ("auto", "cpu"):
-        raise DeviceError(f"--device {options.device}: {info.name} computes on the CPU only; leave --device out")
-    from daw_bridge.separation.preview import load_preview_separator
-
-    return _checked(load_preview_separator(options.weights), _sha256_of_preview(options), options)
+    return _load_band_split(info, options, note)
 
 
-_DO_NOTHING: dict[str, tuple[str, ...]] = {
-    "demucs": (),
-    "bsrnn": ("overlap", "segment_s", "shifts"),
-    "preview": ("overlap", "segment_s", "shifts", "batch_segments", "allow_tf32"),
-}
-"""Family -> the options that its way of working leaves no room for."""
-
-
-def _say_what_does_nothing(info: ModelInfo, options: SeparationOptions, note: Note) -> None:
-    """An option that was given and changes nothing is said, never just swallowed."""
+def _say_what_does_nothing(info: ModelInfo, options: SeparationOptions, note: Note, names: tuple[str, ...]) -> None:
+    """An option of these that was given and changes nothing is said, never just swallowed."""
     usual = SeparationOptions()
-    idle = [name for name in _DO_NOTHING[info.family] if getattr(options, name) != getattr(usual, name)]
+    idle = [name for name in names if getattr(options, name) != getattr(usual, name)]
     if idle:
         flags = {"segment_s": "--segment", "batch_segments": "--batch", "allow_tf32": "--precision tf32"}
         given = ", ".join(flags.get(name, f"--{name}") for name in idle)
@@ -125,6 +112,7 @@ def _load_demucs(info: ModelInfo, options: SeparationOptions, note: Note) -> Loa
 def _load_bsrnn(info: ModelInfo, options: SeparationOptions, note: Note) -> Loaded:
     from daw_bridge.separation.bsrnn import load_bsrnn_separator
 
+    _say_what_does_nothing(info, options, note, ("overlap", "segment_s", "shifts"))
     stems = wanted_stems(options)
     check_stems(stems or (), info.name, info.stems)
     sha256 = _sha256_of_bsrnn(info, options)
@@ -153,9 +141,39 @@ def _sha256_of_bsrnn(info: ModelInfo, options: SeparationOptions) -> str:
     return combined_sha256([checked_sha256(path) for path in files])
 
 
-def _checked(separator: Separator, sha256: str, options: SeparationOptions) -> Loaded:
-    check_stems(wanted_stems(options) or (), separator.name, separator.sources)
-    return Loaded(separator=separator, weights_sha256=sha256)
+def _load_band_split(info: ModelInfo, options: SeparationOptions, note: Note) -> Loaded:
+    """The bundled causal network, or one's own of the same kind; a bidirectional one runs in segments, like Demucs."""
+    from daw_bridge.separation.preview import PreviewSeparator, load_net
+
+    net = load_net(options.weights)
+    check_stems(wanted_stems(options) or (), info.name, net.config.sources)
+    sha256 = _sha256_of_preview(options)
+    if not net.config.causal:
+        from daw_bridge.separation.band_split_offline import BidirectionalSeparator, need_of
+        from daw_bridge.separation.demucs import choose_rungs
+
+        _say_what_does_nothing(info, options, note, ("shifts",))
+        rungs = choose_rungs(need_of(net, options.segment_s), options.device, options.batch_segments, note)
+        separator = BidirectionalSeparator(
+            net,
+            rungs,
+            overlap=options.overlap,
+            segment_s=options.segment_s,
+            allow_tf32=options.allow_tf32,
+            note=note,
+        )
+        return Loaded(
+            separator=separator,
+            weights_sha256=sha256,
+            rung=separator.rung,
+            repeat=separator.repeat if options.batch_segments is None else None,
+            segment_s=(separator.segment_s,),
+        )
+    if options.device not in ("auto", "cpu"):
+        raise DeviceError(f"--device {options.device}: {info.name} computes on the CPU only; leave --device out")
+    idle = ("overlap", "segment_s", "shifts", "batch_segments", "allow_tf32")
+    _say_what_does_nothing(info, options, note, idle)
+    return Loaded(separator=PreviewSeparator(net), weights_sha256=sha256)
 
 
 def _sha256_of_preview(options: SeparationOptions) -> str:

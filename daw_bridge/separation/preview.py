@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
-from daw_bridge.errors import WeightsCorrupt, WeightsMissing
+from daw_bridge.errors import ModelError, WeightsCorrupt, WeightsMissing
 from daw_bridge.files import sha256_of_file
 from daw_bridge.progress import CancelToken, OnProgress, Progress
 from daw_bridge.separation.band_split import BandSplitConfig, BandSplitNet
@@ -90,23 +90,24 @@ def load_preview_separator(weights_path: Path | None = None, threads: int | None
     """The bundled model, or the same kind of network from the user's own `weights_path` (safetensors).
 
     `threads` is how many cores may share one run; one is the default and mostly the best. Raises WeightsMissing,
-    WeightsCorrupt.
+    WeightsCorrupt, ModelError for a bidirectional network.
     """
-    return PreviewSeparator(load_net(weights_path), threads=threads)
+    return PreviewSeparator(_load_causal(weights_path), threads=threads)
 
 
 def load_streaming_model(weights_path: Path | None = None, *, engine: str = "auto") -> StreamingModel:
     """The model to be fed block by block.
 
     `engine` is "onnx" (ONNX Runtime, several times quicker for one frame, an extra), "torch", or "auto": the first of
-    the two that can be had. One's own weights run on torch. Raises WeightsMissing, WeightsCorrupt, UsageError.
+    the two that can be had. One's own weights run on torch. Raises WeightsMissing, WeightsCorrupt, ModelError for a
+    bidirectional network.
     """
     if engine == "onnx" or (engine == "auto" and weights_path is None and onnx_runtime_is_here()):
         graph = WEIGHTS_FOLDER / "preview.onnx" if weights_path is None else weights_path.with_suffix(".onnx")
         if weights_path is None:
             _check_bundled(graph)
         return StreamingModel(OnnxEngine(graph))
-    return StreamingModel(TorchEngine(load_net(weights_path)))
+    return StreamingModel(TorchEngine(_load_causal(weights_path)))
 
 
 def load_net(weights_path: Path | None = None) -> BandSplitNet:
@@ -126,6 +127,13 @@ def load_net(weights_path: Path | None = None) -> BandSplitNet:
         reason = str(exc).splitlines()[0] if str(exc) else type(exc).__name__
         raise WeightsCorrupt(f"{path}: not the weights of a band-split network ({reason})") from exc
     return net.eval()
+
+
+def _load_causal(weights_path: Path | None) -> BandSplitNet:
+    net = load_net(weights_path)
+    if not net.config.causal:
+        raise ModelError(f"{weights_path}: a bidirectional network cannot run live; it is for separate and build")
+    return net
 
 
 def _check_bundled(path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from queue import SimpleQueue
@@ -10,10 +10,12 @@ from queue import SimpleQueue
 import torch
 from torch import Tensor, nn
 
+from daw_bridge.errors import DeviceError
+from daw_bridge.progress import CancelToken, OnProgress, Progress
 from daw_bridge.separation.memory import Ladder, Rung
 from daw_bridge.separation.networks import replica
-from daw_bridge.separation.overlap_add import OutOfMemory, Pending
-from daw_bridge.separation.speed import threads_per_worker
+from daw_bridge.separation.overlap_add import Lane, NormalisedMix, OutOfMemory, OverlapAdd, Pending
+from daw_bridge.separation.speed import kept_memory, plain_attention, threads_per_worker
 
 
 def is_out_of_memory(exc: BaseException) -> bool:
@@ -175,3 +177,43 @@ class LadderRunner:
 
     def close(self) -> None:
         self._engine.close()
+
+
+def run_lanes(
+    lanes: Sequence[Lane],
+    mix: NormalisedMix,
+    networks: Sequence[nn.Module],
+    ladder: Ladder,
+    *,
+    stems: int,
+    start_samples: int,
+    emit: Callable[[Tensor], None],
+    on_progress: OnProgress,
+    cancel: CancelToken,
+) -> None:
+    """Run the engine from `start_samples` to the end of the mix, on the ladder's rung and on lower ones if it must.
+
+    `emit` gets CPU tensors (stems, channels, n). Raises Cancelled, DeviceError when memory runs out for good.
+    """
+    total = mix.source.length_samples
+    reached = start_samples
+    if start_samples >= total:
+        return
+
+    def tick(position: int) -> None:
+        nonlocal reached
+        reached = max(reached, position)
+        on_progress(Progress(stage="separate", done=reached, total=total))
+
+    with ExitStack() as scope:
+        scope.enter_context(plain_attention())
+        scope.enter_context(kept_memory())
+        runner = LadderRunner(networks, ladder)
+        scope.callback(runner.close)
+        try:
+            engine = OverlapAdd(lanes, mix, runner, stems=stems, channels=mix.channels, start_samples=start_samples)
+            engine.run(emit, tick, cancel)
+        except (RuntimeError, MemoryError) as exc:
+            if is_out_of_memory(exc):
+                raise DeviceError(f"out of memory while adding up the segments ({exc})") from exc
+            raise

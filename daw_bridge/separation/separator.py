@@ -28,6 +28,26 @@ class SampleSource(Protocol):
         ...
 
 
+class ArraySource:
+    """A mix in memory, shape (channels, samples), as a `SampleSource`."""
+
+    def __init__(self, samples: FloatArray) -> None:
+        self.samples = samples
+        self._position = 0
+
+    @property
+    def length_samples(self) -> int:
+        return int(self.samples.shape[1])
+
+    def seek(self, position_samples: int) -> None:
+        self._position = position_samples
+
+    def read(self, count_samples: int) -> FloatArray:
+        block = self.samples[:, self._position : self._position + count_samples]
+        self._position += block.shape[1]
+        return block
+
+
 class Separator(Protocol):
     """One model with its weights in memory. Deterministic: the same samples in give the same samples out."""
 

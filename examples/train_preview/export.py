@@ -51,19 +51,21 @@ def main() -> None:
     net.load_state_dict(load_file(args.run / args.weights))
     for parameter in net.masks.parameters():
         parameter.data *= args.strength
-    export(net, args.target, training=about | last_row(args.run / "curves.csv") | {"strength": args.strength})
+    export(net, args.target, training=about | trained(about, args.run / "curves.csv") | {"strength": args.strength})
 
 
 def export(net: BandSplitNet, target: Path, training: dict[str, object]) -> None:
-    """Write preview.safetensors, preview.onnx and preview.json into `target`."""
+    """Write preview.safetensors, preview.json and, for a causal network, preview.onnx into `target`."""
     net.eval()
     config = json.dumps(net.config.to_json())
     target.mkdir(parents=True, exist_ok=True)
     tensors = {key: value.contiguous() for key, value in net.state_dict().items()}
     save_file(tensors, target / "preview.safetensors", metadata={"config": config})
     (target / "preview.safetensors").chmod(0o644)
-    (target / "preview.onnx").write_bytes(onnx_graph(net, config))
-    names = ("preview.safetensors", "preview.onnx")
+    names = ["preview.safetensors"]
+    if net.config.causal:
+        (target / "preview.onnx").write_bytes(onnx_graph(net, config))
+        names.append("preview.onnx")
     parameters = sum(p.numel() for p in net.parameters())
     card = {
         "sha256": {name: sha256_of_file(target / name) for name in names},
@@ -98,14 +100,15 @@ def onnx_graph(net: BandSplitNet, config: str) -> bytes:
     return bytes(graph.SerializeToString())
 
 
-def last_row(path: Path) -> dict[str, object]:
-    """How far the run had come, from its curves."""
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
+def trained(about: dict[str, dict[str, float]], curves: Path) -> dict[str, object]:
+    """How far the run had come, from its curves, on top of what the weights it began with had seen."""
+    with curves.open(newline="") as file:
+        last = list(csv.DictReader(file))[-1]
+    before = about.get("before", {})
     return {
-        "steps": int(rows[-1]["step"]),
-        "audio_h": float(rows[-1]["audio_h"]),
-        "elapsed_s": float(rows[-1]["elapsed_s"]),
+        "steps": int(last["step"]) + int(before.get("steps", 0)),
+        "audio_h": round(float(last["audio_h"]) + before.get("audio_h", 0.0), 3),
+        "elapsed_s": float(last["elapsed_s"]) + before.get("elapsed_s", 0.0),
     }
 
 

@@ -9,9 +9,12 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from daw_bridge.progress import CancelToken, ignore_progress
 from daw_bridge.separation.band_split import BandSplitNet
-from daw_bridge.separation.engines import TorchEngine
-from daw_bridge.separation.streaming import StreamingModel
+from daw_bridge.separation.band_split_offline import BidirectionalSeparator
+from daw_bridge.separation.memory import Rung
+from daw_bridge.separation.preview import PreviewSeparator
+from daw_bridge.separation.separator import ArraySource
 
 FloatArray = NDArray[np.float32]
 
@@ -36,15 +39,12 @@ def read_stems(folder: Path, sources: tuple[str, ...]) -> FloatArray:
     return stems
 
 
-def separate(net: BandSplitNet, mix: FloatArray, block_samples: int = 8 * 44_100) -> FloatArray:
-    """(2, samples) -> (sources, 2, samples), through the streaming model."""
-    model = StreamingModel(TorchEngine(net))
-    state, out = model.initial_state(), []
-    padded = np.concatenate((mix, np.zeros((2, model.latency_samples), np.float32)), 1)
-    for start in range(0, padded.shape[1], block_samples):
-        stems, state = model.step(padded[:, start : start + block_samples], state)
-        out.append(stems)
-    return np.concatenate(out, 2)[:, :, : mix.shape[1]]
+def separate(net: BandSplitNet, mix: FloatArray) -> FloatArray:
+    """(2, samples) -> (sources, 2, samples), as the program itself separates a song with such a network."""
+    separator = PreviewSeparator(net) if net.config.causal else BidirectionalSeparator(net, [Rung(device="cpu")])
+    out: list[FloatArray] = []
+    separator.run(ArraySource(mix), out.append, on_progress=ignore_progress, cancel=CancelToken())
+    return np.concatenate(out, 2)
 
 
 def sdr_db(truth: FloatArray, estimate: FloatArray) -> float:

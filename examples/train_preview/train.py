@@ -4,7 +4,7 @@
 
 RUN receives config.json, curves.csv, last.pt (to resume) and best.safetensors (the running average of the weights that
 scored best on the held-out song). The same command again carries on where it stopped; the learning rate follows the
-share of --minutes that has been used.
+share of --minutes that has been used. --start-from daw_bridge/separation/weights_data improves the shipped model.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from torch import Tensor, nn
 
 from daw_bridge.separation.asymmetric_stft import analyse, asymmetric_windows
 from daw_bridge.separation.band_split import BandSplitConfig, BandSplitNet
+from daw_bridge.separation.preview import load_net
 
 
 def main() -> None:
@@ -61,6 +62,13 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--report-steps", type=int, default=50)
     parser.add_argument("--validate-minutes", type=float, default=10.0)
     parser.add_argument("--port", type=int, default=29_511)
+    parser.add_argument(
+        "--start-from",
+        type=Path,
+        metavar="FOLDER",
+        help="begin a new run at exported weights, not at random ones: a folder that export.py wrote, such as the"
+        " package's own daw_bridge/separation/weights_data",
+    )
     parser.add_argument("--net", type=json.loads, default={}, help="JSON with fields of BandSplitConfig")
     parser.add_argument("--mixing", type=json.loads, default={}, help="JSON with fields of MixingOptions")
     return parser.parse_args()
@@ -71,7 +79,12 @@ class Trainer:
 
     def __init__(self, args: argparse.Namespace) -> None:
         torch.manual_seed(args.seed)
-        self.net = BandSplitNet(BandSplitConfig.from_json(args.net)).to(args.device)
+        self.trained_before = {"steps": 0, "audio_h": 0.0, "elapsed_s": 0.0}
+        if args.start_from is None:
+            self.net = BandSplitNet(BandSplitConfig.from_json(args.net)).to(args.device)
+        else:
+            self.net, self.trained_before = exported(args.start_from)
+            self.net.to(args.device)
         self.average = BandSplitNet(self.net.config).to(args.device)
         self.average.load_state_dict(self.net.state_dict())
         self.optimizer = torch.optim.AdamW(self.net.parameters(), lr=args.peak_rate, weight_decay=1e-2)
@@ -133,6 +146,15 @@ class Trainer:
         return float(loss.detach()), float(error_db)
 
 
+def exported(folder: Path) -> tuple[BandSplitNet, dict[str, float]]:
+    """The network that export.py wrote, its masks at full strength again, and how long it was trained."""
+    training = json.loads((folder / "preview.json").read_text())["training"]
+    net = load_net(folder / "preview.safetensors").train()
+    for parameter in net.masks.parameters():
+        parameter.data /= training["strength"]
+    return net, {key: training[key] for key in ("steps", "audio_h", "elapsed_s")}
+
+
 def average_gradients(net: nn.Module, processes: int) -> None:
     gradients = [p.grad for p in net.parameters() if p.grad is not None]
     flat = torch.cat([g.reshape(-1) for g in gradients])
@@ -163,6 +185,7 @@ def train(rank: int, args: argparse.Namespace) -> None:
     mixer = Mixer(Clips(args.cache), options, seed=args.seed + 1000 * rank + 1_000_003 * trainer.step)
     if rank == 0:
         config = {"net": trainer.net.config.to_json(), "mixing": asdict(options), "seed": args.seed}
+        config |= {"before": trainer.trained_before}
         (args.run / "config.json").write_text(json.dumps(config | {"batch": args.batch * args.processes}, indent=1))
     recent: list[tuple[float, float]] = []
     validated_s = trainer.elapsed_s

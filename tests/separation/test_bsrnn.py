@@ -21,7 +21,7 @@ from tests.separation.tiny_bsrnn import (
     PLAIN,
     RATE_HZ,
     STEMS,
-    ArraySource,
+    CountingSource,
     make_mix,
     make_network,
     save_network,
@@ -39,7 +39,7 @@ def make_separator(network: Bsrnn | None = None, *, batch: int = 1, **options: A
 
 def run(separator: BsrnnSeparator, mix: np.ndarray, start: int = 0) -> np.ndarray:
     blocks: list[np.ndarray] = []
-    source = ArraySource(mix)
+    source = CountingSource(mix)
     separator.run(source, blocks.append, start_samples=start, on_progress=ignore_progress, cancel=CancelToken())
     return np.concatenate(blocks, axis=2)
 
@@ -97,7 +97,7 @@ def test_a_resumed_run_computes_in_the_batches_of_the_first() -> None:
 
 def test_nothing_is_left_to_do_at_the_end_of_the_mix() -> None:
     blocks: list[np.ndarray] = []
-    source = ArraySource(make_mix(500))
+    source = CountingSource(make_mix(500))
     make_separator().run(source, blocks.append, start_samples=500, on_progress=ignore_progress, cancel=CancelToken())
     assert not blocks
 
@@ -119,7 +119,7 @@ def test_silence_gives_silence_and_no_nan() -> None:
 
 
 def test_no_more_than_a_batch_of_chunks_is_held() -> None:
-    source = ArraySource(make_mix(20 * STEP))
+    source = CountingSource(make_mix(20 * STEP))
     sizes: list[int] = []
     separator = make_separator(PLAIN_NETWORK)
     separator._peak = lambda *_args: 1.0  # type: ignore[method-assign]  # its own pass reads in blocks of its own
@@ -132,7 +132,7 @@ PLAIN_NETWORK = make_network(PLAIN)
 
 def test_progress_never_goes_back_and_ends_at_the_end() -> None:
     events: list[Progress] = []
-    source = ArraySource(make_mix(3_000))
+    source = CountingSource(make_mix(3_000))
     make_separator().run(source, lambda _b: None, start_samples=900, on_progress=events.append, cancel=CancelToken())
     done = [event.done for event in events]
     assert done == sorted(done) and done[0] >= 900 and done[-1] == events[-1].total == 3_000
@@ -147,7 +147,7 @@ def test_cancellation_is_heard_within_a_chunk() -> None:
             token.cancel()
 
     with pytest.raises(Cancelled):
-        make_separator().run(ArraySource(make_mix(800)), blocks.append, on_progress=on_progress, cancel=token)
+        make_separator().run(CountingSource(make_mix(800)), blocks.append, on_progress=on_progress, cancel=token)
     assert not blocks
 
 

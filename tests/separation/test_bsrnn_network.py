@@ -15,7 +15,7 @@ from daw_bridge.separation.bsrnn_chunks import Chunking, Fader, OverlapAdd
 from daw_bridge.separation.bsrnn_network import Bsrnn, BsrnnConfig
 from daw_bridge.separation.bsrnn_weights import load_network
 from daw_bridge.separation.memory import Rung
-from tests.separation.tiny_bsrnn import SIMO, ArraySource, make_mix, make_network, transparent_network
+from tests.separation.tiny_bsrnn import SIMO, CountingSource, make_mix, make_network, transparent_network
 
 TOLERANCE = 1e-6
 BANDS_HZ = {
@@ -75,7 +75,7 @@ def test_chunks_are_cut_and_joined_as_the_published_program_does(oracles: Path, 
     network = load_network(oracles / "bsrnn" / "checkpoint.ckpt")
     separator = BsrnnSeparator("bsrnn", [network], [Rung(device="cpu")], chunking=chunking, normalise=False)
     blocks: list[np.ndarray] = []
-    source = ArraySource(np.load(oracles / "bsrnn" / "input.npy"))
+    source = CountingSource(np.load(oracles / "bsrnn" / "input.npy"))
     separator.run(source, blocks.append, on_progress=ignore_progress, cancel=CancelToken())
     expected = np.load(oracles / "bsrnn" / file)
     assert np.abs(np.concatenate(blocks, axis=2) - expected).max() < TOLERANCE

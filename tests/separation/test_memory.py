@@ -19,10 +19,11 @@ from daw_bridge.separation.demucs import DemucsSeparator, Plan, choose_rungs
 from daw_bridge.separation.memory import LARGEST_BATCH, Need, Rung, batch_for, cpu_rung, ladder
 from daw_bridge.separation.options import SeparationOptions
 from daw_bridge.separation.run import separate_reference
+from daw_bridge.separation.separator import ArraySource
 from daw_bridge.separation.speed import kept_memory, plain_attention, strict_fp32
 from daw_bridge.separation.weights import Bag
 from tests.separation.test_run import write_mix
-from tests.separation.tiny import ArraySource, noise, run, tiny_bag, tiny_module, tiny_separator
+from tests.separation.tiny import noise, run, tiny_bag, tiny_module, tiny_separator
 
 BESIDE = "cpu:0"
 """The CPU through the code that drives a GPU: batches, moving the networks, the way back to the CPU."""

@@ -24,35 +24,17 @@ from daw_bridge.separation.preview import (
     load_preview_separator,
     load_streaming_model,
 )
+from daw_bridge.separation.separator import ArraySource, Separator
 from tests.separation.small_net import make_net
 
 FloatArray = NDArray[np.float32]
-
-
-class ArraySource:
-    """A song in memory."""
-
-    def __init__(self, audio: FloatArray) -> None:
-        self.audio, self.position = audio, 0
-
-    @property
-    def length_samples(self) -> int:
-        return self.audio.shape[1]
-
-    def seek(self, position_samples: int) -> None:
-        self.position = position_samples
-
-    def read(self, count_samples: int) -> FloatArray:
-        block = self.audio[:, self.position : self.position + count_samples]
-        self.position += block.shape[1]
-        return block
 
 
 def noise(samples: int, level: float = 0.1) -> FloatArray:
     return np.random.default_rng(1).normal(0, level, (2, samples)).astype(np.float32)
 
 
-def run(separator: PreviewSeparator, audio: FloatArray, start: int = 0) -> FloatArray:
+def run(separator: Separator, audio: FloatArray, start: int = 0) -> FloatArray:
     blocks: list[FloatArray] = []
     separator.run(
         ArraySource(audio), blocks.append, start_samples=start, on_progress=ignore_progress, cancel=CancelToken()

@@ -11,6 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
+from safetensors.torch import load_file
+
+from daw_bridge.separation.preview import load_net
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPE = ROOT / "examples" / "train_preview"
@@ -83,3 +87,37 @@ def test_mixes_are_repeatable_finite_and_never_over_full_scale(cache: Path) -> N
         "    assert np.isfinite(a).all() and np.abs(a.sum(0)).max() < 1.001\n"
     )
     recipe("-c", program)
+
+
+def test_exported_weights_are_a_beginning_at_full_strength(cache: Path, tmp_path: Path) -> None:
+    """The shipped model can be improved by whoever has an hour of a machine: `--start-from` what `export.py` wrote."""
+    net = json.dumps({"features": 8, "time_hidden": 12, "band_hidden": 6, "mask_hidden": 12, "layers": 1})
+    common = (RECIPE / "train.py", "--cache", cache, "--seconds", "0.3", "--batch", "2", "--report-steps", "5",
+              "--device", "cpu")  # fmt: skip
+    recipe(*common, "--run", tmp_path / "first", "--net", net, "--steps", "10")
+    shipped = tmp_path / "shipped"
+    recipe(RECIPE / "export.py", "--run", tmp_path / "first", "--strength", "0.5", "--target", shipped)
+    recipe(*common, "--run", tmp_path / "second", "--start-from", shipped, "--steps", "5", "--peak-rate", "0")
+    recipe(RECIPE / "export.py", "--run", tmp_path / "second", "--target", tmp_path / "again")
+    first, second = (load_file(folder / "preview.safetensors") for folder in (shipped, tmp_path / "again"))
+    for key, tensor in first.items():
+        expected = tensor / 0.5 if key.startswith("masks.") else tensor
+        np.testing.assert_allclose(second[key].numpy(), expected.numpy(), atol=1e-6, err_msg=key)
+    training = json.loads((tmp_path / "again" / "preview.json").read_text())["training"]
+    assert (training["steps"], training["strength"]) == (15, 1.0)
+
+
+def test_a_bidirectional_network_comes_from_the_same_recipe(cache: Path, tmp_path: Path) -> None:
+    """Trained, scored on a held-out song, exported (without a graph for live use) and loaded by the program."""
+    net = {"features": 8, "time_hidden": 12, "band_hidden": 6, "mask_hidden": 12, "layers": 1, "causal": False}
+    held_out = tmp_path / "audio" / "francium"
+    held_out.mkdir(parents=True)
+    for name in ("vocals", "drums"):
+        wave = np.random.default_rng(1).normal(0, 0.1, (RATE_HZ, 2)).astype(np.float32)
+        soundfile.write(held_out / f"{name}.ogg", wave, RATE_HZ)
+    recipe(RECIPE / "train.py", "--cache", cache, "--run", tmp_path / "run", "--audio", tmp_path / "audio",
+           "--net", json.dumps(net), "--seconds", "0.3", "--batch", "2", "--steps", "4", "--device", "cpu")  # fmt: skip
+    assert (tmp_path / "run" / "held_out.csv").exists()
+    recipe(RECIPE / "export.py", "--run", tmp_path / "run", "--target", tmp_path / "out")
+    assert not (tmp_path / "out" / "preview.onnx").exists()
+    assert not load_net(tmp_path / "out" / "preview.safetensors").config.causal

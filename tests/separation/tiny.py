@@ -18,7 +18,7 @@ from daw_bridge.progress import CancelToken, ignore_progress
 from daw_bridge.separation.demucs import DemucsSeparator, Plan
 from daw_bridge.separation.memory import Rung
 from daw_bridge.separation.networks import Network
-from daw_bridge.separation.separator import FloatArray
+from daw_bridge.separation.separator import ArraySource, FloatArray
 from daw_bridge.separation.weights import Bag
 
 SOURCES = ["drums", "bass", "other", "vocals"]
@@ -82,26 +82,6 @@ def tiny_separator(
     bag: Bag, *, rungs: Sequence[Rung] = (Rung(device="cpu", workers=2),), **plan: Any
 ) -> DemucsSeparator:
     return DemucsSeparator("tiny", bag, Plan(**plan), rungs, print)
-
-
-class ArraySource:
-    """A mix in memory as a SampleSource."""
-
-    def __init__(self, samples: FloatArray) -> None:
-        self.samples = samples
-        self._position = 0
-
-    @property
-    def length_samples(self) -> int:
-        return self.samples.shape[1]
-
-    def seek(self, position_samples: int) -> None:
-        self._position = position_samples
-
-    def read(self, count_samples: int) -> FloatArray:
-        block = self.samples[:, self._position : self._position + count_samples]
-        self._position += block.shape[1]
-        return block
 
 
 def noise(length: int, *, channels: int = 2, seed: int = 0) -> FloatArray:

@@ -11,6 +11,7 @@ import torch
 
 from daw_bridge.separation.bsrnn_network import Bsrnn, BsrnnConfig
 from daw_bridge.separation.bsrnn_weights import write_safetensors
+from daw_bridge.separation.separator import ArraySource
 
 RATE_HZ = 8_000
 STEMS = ("vocals", "bass", "drums", "other")
@@ -86,24 +87,15 @@ def transparent_network(config: BsrnnConfig = SIMO) -> Bsrnn:
     return network
 
 
-class ArraySource:
+class CountingSource(ArraySource):
     """A mix in memory that notes the largest block that was asked for."""
 
     def __init__(self, samples: np.ndarray) -> None:
-        self._samples = samples.astype(np.float32)
-        self._position = 0
+        super().__init__(samples.astype(np.float32))
         self.largest_read = 0
 
-    @property
-    def length_samples(self) -> int:
-        return self._samples.shape[1]
-
-    def seek(self, position_samples: int) -> None:
-        self._position = position_samples
-
     def read(self, count_samples: int) -> np.ndarray:
-        block = self._samples[:, self._position : self._position + count_samples]
-        self._position += block.shape[1]
+        block = super().read(count_samples)
         self.largest_read = max(self.largest_read, block.shape[1])
         return block
 
