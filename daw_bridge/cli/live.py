@@ -48,6 +48,11 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
         default="normal",
         help="room for the computation: 2.9, 5.8 or 23.2 ms (default: normal)",
     )
+    live.add_argument(
+        "--measure",
+        action="store_true",
+        help="time the card with a cable from its output to its input, say the real latency, and end (chirps sound!)",
+    )
     live.add_argument("--split", action="store_true", help="a pair of output channels per stem instead of one mix")
     live.add_argument("--vocals-only", action="store_true", help="two faders: vocals and rest")
     live.add_argument("--low-end", action="store_true", help="everything below 120 Hz in voices and other goes to bass")
@@ -86,6 +91,9 @@ def run_live(args: argparse.Namespace) -> None:
     )
     set_faders(host, args)
     rate_hz = model.config.sample_rate_hz
+    if args.measure:
+        measure(args, host, rate_hz)
+        return
     stream = CardStream(
         host,
         sample_rate_hz=rate_hz,
@@ -109,6 +117,23 @@ def run_live(args: argparse.Namespace) -> None:
     seen = host.statistics
     say(args, f"{seen.underruns} underruns, {stream.xruns} xruns, worker load {100 * seen.worker_load:.0f} %")
     answer(args, {"underruns": seen.underruns, "xruns": stream.xruns, "worker_load": seen.worker_load} | latency)
+
+
+def measure(args: argparse.Namespace, host: LiveHost, rate_hz: int) -> None:
+    """--measure: the card's round trip by a cable, and what one hears with the program in between."""
+    from daw_bridge.cli.console import answer, say
+    from daw_bridge.live.loopback import measure_round_trip_samples
+
+    card_samples = measure_round_trip_samples(
+        sample_rate_hz=rate_hz, block_samples=args.block, input_device=args.input, output_device=args.output
+    )
+    card_ms, host_ms = (round(1e3 * samples / rate_hz, 1) for samples in (card_samples, host.latency_samples))
+    say(
+        args,
+        f"latency {card_ms + host_ms:.1f} ms: {host_ms} ms model, block and margin, "
+        f"{card_ms} ms ({card_samples} samples) measured through the card and the cable",
+    )
+    answer(args, {"host_ms": host_ms, "measured_card_ms": card_ms, "measured_card_samples": card_samples})
 
 
 def set_faders(host: LiveHost, args: argparse.Namespace) -> None:

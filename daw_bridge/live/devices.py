@@ -54,6 +54,29 @@ def list_devices() -> list[str]:
     ]
 
 
+def choose_device(library: Any, device: str | None, kind: str) -> dict[str, Any]:
+    """The device by number or part of its name; `kind` is "input" or "output". Raises DeviceError."""
+    wanted: str | int | None = int(device) if device is not None and device.isdigit() else device
+    try:
+        found = dict(library.query_devices(wanted, kind))
+    except (ValueError, library.PortAudioError) as exc:
+        name = "no default device" if device is None else f"no device {device!r}"
+        raise DeviceError(f"{name} for {kind}; daw-bridge live --list-devices shows those that are here") from exc
+    return found
+
+
+@contextmanager
+def card_errors(library: Any) -> Iterator[None]:
+    """What PortAudio complains of, as DeviceError with what to do."""
+    try:
+        yield
+    except library.PortAudioError as exc:
+        text = str(exc)
+        if "sample rate" in text.lower():
+            text = "it does not run at 44100 Hz; set the device (or the JACK server) to 44100 Hz"
+        raise DeviceError(f"the sound card refused: {text}") from exc
+
+
 class CardStream:
     """A running duplex stream between a host and a sound card (or, with `song`, from a file to the card)."""
 
@@ -75,7 +98,7 @@ class CardStream:
         self._song = open_song(song, sample_rate_hz) if song is not None else None
         self._song_position = 0
         self._callbacks, self._alive_s = 0, time.monotonic()
-        output = self._choose(output_device, "output")
+        output = choose_device(self._library, output_device, "output")
         settings: dict[str, Any] = {
             "samplerate": sample_rate_hz,
             "blocksize": block_samples,
@@ -88,13 +111,13 @@ class CardStream:
             raise DeviceError(
                 f"{output['name']} has {output['max_output_channels']} outputs, --split needs {host.output_channels}"
             )
-        with self._card_errors():
+        with card_errors(self._library):
             if self._song is not None:
                 self._stream = self._library.OutputStream(
                     device=output["index"], channels=self._output_channels, callback=self._play_song, **settings
                 )
             else:
-                source = self._choose(input_device, "input")
+                source = choose_device(self._library, input_device, "input")
                 self._stream = self._library.Stream(
                     device=(source["index"], output["index"]),
                     channels=(min(2, source["max_input_channels"]), self._output_channels),
@@ -104,7 +127,7 @@ class CardStream:
 
     def start(self) -> DeviceLatency:
         """Sound from now on; what the card adds to the latency."""
-        with self._card_errors():
+        with card_errors(self._library):
             self._stream.start()
         self._alive_s = time.monotonic()
         latency = self._stream.latency
@@ -167,26 +190,6 @@ class CardStream:
 
     def _deliver(self, out: FloatArray, outdata: FloatArray) -> None:
         outdata[:] = out.mean(0)[:, None] if self._output_channels == 1 else out.T
-
-    def _choose(self, device: str | None, kind: str) -> dict[str, Any]:
-        """The device by number or part of its name. Raises DeviceError with the list of those that would do."""
-        wanted: str | int | None = int(device) if device is not None and device.isdigit() else device
-        try:
-            found = dict(self._library.query_devices(wanted, kind))
-        except (ValueError, self._library.PortAudioError) as exc:
-            name = "no default device" if device is None else f"no device {device!r}"
-            raise DeviceError(f"{name} for {kind}; daw-bridge live --list-devices shows those that are here") from exc
-        return found
-
-    @contextmanager
-    def _card_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except self._library.PortAudioError as exc:
-            text = str(exc)
-            if "sample rate" in text.lower():
-                text = "it does not run at 44100 Hz; set the device (or the JACK server) to 44100 Hz"
-            raise DeviceError(f"the sound card refused: {text}") from exc
 
 
 def open_song(path: Path, sample_rate_hz: int) -> FloatArray:

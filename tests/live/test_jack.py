@@ -22,13 +22,24 @@ RATE_HZ, PERIOD = 44_100, 128
 
 
 @pytest.fixture
-def jack_server() -> Iterator[subprocess.Popen[bytes]]:
-    """A JACK server of its own with the dummy driver: no sound card needed."""
+def jack_server(request: pytest.FixtureRequest) -> Iterator[subprocess.Popen[bytes]]:
+    """A JACK server of its own with the dummy driver: no sound card needed. Its rate is the test's parameter."""
     if shutil.which("jackd") is None:
         pytest.skip("no JACK here (Debian: apt install jackd2 libportaudio2)")
     pytest.importorskip("jack", reason="no JACK-Client (dev group)", exc_type=(ImportError, OSError))
     pytest.importorskip("sounddevice", reason="no sounddevice (extra live)", exc_type=(ImportError, OSError))
-    command = ["jackd", "-n", SERVER, "--no-realtime", "-d", "dummy", "-r", str(RATE_HZ), "-p", str(PERIOD)]
+    command = [
+        "jackd",
+        "-n",
+        SERVER,
+        "--no-realtime",
+        "-d",
+        "dummy",
+        "-r",
+        str(getattr(request, "param", RATE_HZ)),
+        "-p",
+        str(PERIOD),
+    ]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     time.sleep(1.5)
     if server.poll() is not None:
@@ -40,18 +51,22 @@ def jack_server() -> Iterator[subprocess.Popen[bytes]]:
         server.wait(10)
 
 
-@pytest.fixture
-def live(jack_server: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[str]]:
+def start_live(*arguments: str) -> subprocess.Popen[str]:
     environment = os.environ | {
         "JACK_DEFAULT_SERVER": SERVER,
         "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'adapters'}",
         "OMP_NUM_THREADS": "1",
     }
     command = [sys.executable, "-m", "daw_bridge", "live", "--input", "system", "--output", "system",
-               "--block", str(PERIOD), "--seconds", "9", "--json"]  # fmt: skip
-    program = subprocess.Popen(
+               "--block", str(PERIOD), "--json", *arguments]  # fmt: skip
+    return subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
+
+
+@pytest.fixture
+def live(jack_server: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[str]]:
+    program = start_live("--seconds", "9")
     try:
         yield program
     finally:
@@ -135,4 +150,57 @@ def test_a_server_that_dies_ends_the_command_with_one_line(
     assert live.returncode == 8, errors
     assert len(ours) == 1
     assert "went away" in ours[0]
+    assert "Traceback" not in errors
+
+
+class Cable(Probe):
+    """A JACK client as the cable from the program's output to its input: what comes in goes out, some samples late."""
+
+    def __init__(self, server: str, delay_samples: int) -> None:
+        self.line = np.zeros(delay_samples, np.float32)
+        super().__init__(server)
+
+    def _process(self, frames: int) -> None:
+        self.line = np.concatenate((self.line, self.back.get_array()))
+        self.out.get_array()[:] = self.line[:frames]
+        self.line = self.line[frames:]
+
+
+def measured_samples(delay_samples: int) -> int:
+    program = start_live("--measure")
+    cable = Cable(SERVER, delay_samples)
+    with cable.client:
+        cable.wire()
+        output, errors = program.communicate(timeout=60)
+    assert program.returncode == 0, errors
+    return int(json.loads(output.strip().splitlines()[-1])["measured_card_samples"])
+
+
+@pytest.mark.usefixtures("jack_server")
+def test_measure_times_the_way_through_the_card_to_the_sample() -> None:
+    """A cable that is 1,000 samples longer takes 1,000 samples more, and JACK itself a few whole periods."""
+    short, long = measured_samples(77), measured_samples(1_077)
+    assert long - short == 1_000
+    assert (short - 77) % PERIOD == 0
+    assert 0 <= short - 77 <= 4 * PERIOD
+
+
+@pytest.mark.usefixtures("jack_server")
+def test_measure_without_a_cable_says_what_to_connect() -> None:
+    program = start_live("--measure")
+    _, errors = program.communicate(timeout=60)
+    assert program.returncode == 8, errors
+    assert "connect the output to the input" in errors
+    assert errors.count("\n") == 1
+
+
+@pytest.mark.usefixtures("jack_server")
+@pytest.mark.parametrize("jack_server", [48_000], indirect=True)
+def test_a_card_at_another_rate_is_refused_with_what_to_set() -> None:
+    program = start_live("--seconds", "1")
+    _, errors = program.communicate(timeout=60)
+    ours = [line for line in errors.splitlines() if line.startswith("daw-bridge:")]
+    assert program.returncode == 8, errors
+    assert ours == ["daw-bridge: the sound card refused: it does not run at 44100 Hz; set the device (or the JACK "
+                    "server) to 44100 Hz"]  # fmt: skip
     assert "Traceback" not in errors
