@@ -107,6 +107,7 @@ class Cancelled(DawBridgeError):
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """` (did you mean X?)` for the nearest known name, or the empty string."""
-    close = get_close_matches(name, list(known), n=1)
-    return f" (did you mean {close[0]}?)" if close else ""
+    """` (did you mean X?)` for the nearest known name, whatever its case, or the empty string."""
+    folded = {each.casefold(): each for each in known}
+    close = get_close_matches(name.casefold(), list(folded), n=1)
+    return f" (did you mean {folded[close[0]]}?)" if close else ""

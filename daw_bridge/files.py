@@ -93,6 +93,17 @@ def safe_name(text: str, *, fallback: str = "song", limit: int = 80) -> str:
     return cleaned or fallback
 
 
+def remove_path(path: Path) -> None:
+    """Delete a file, a link or a whole folder, as far as the system lets us."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+        return
+    try:
+        path.unlink(missing_ok=True)
+    except OSError:
+        pass
+
+
 def confined(folder: Path, relative: str) -> Path:
     """`folder / relative`, resolved; InputError when that lies outside `folder` (by `..`, an absolute path, a link)."""
     root = folder.resolve()
