@@ -21,6 +21,8 @@ from daw_bridge.errors import InputError, OutputError
 
 PART_SUFFIX = ".part"
 _OWN_PART = re.compile(r"\.[0-9a-f]{8}\.part")
+_DEVICE = re.compile(r"(?i)^(con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³])( *(?:\..*)?)$", re.DOTALL)
+"""Names that Windows keeps for devices, whatever stands behind a dot (learn.microsoft.com, "Naming Files")."""
 
 
 @contextmanager
@@ -80,17 +82,18 @@ def sha256_of_file(path: Path) -> str:
 
 
 def safe_name(text: str, *, fallback: str = "song", limit: int = 80) -> str:
-    """`text` as a file name that every system and DAW takes: no path, no control characters, no reserved marks.
+    """`text` as a file name that Linux, macOS and Windows take; every other character stays as it is.
 
-    Letters of any script and emoji stay; at most `limit` characters and 200 bytes of UTF-8.
+    Separators, the marks that Windows refuses and control characters become blanks, blanks and dots at the ends go,
+    and a name that Windows keeps for a device gets a `_`. At most `limit` characters and 200 bytes of UTF-8.
     """
     normal = unicodedata.normalize("NFC", text)
     printable = "".join(" " if unicodedata.category(mark)[0] == "C" else mark for mark in normal)
-    cleaned = re.sub(r'[/\\:*?"<>|`\'#;%$&]+', " ", printable)
+    cleaned = re.sub(r'[/\\:*?"<>|]+', " ", printable)
     cleaned = re.sub(r"\s+", " ", cleaned).strip(" .")[:limit].strip(" .")
     while len(cleaned.encode("utf-8")) > 200:
-        cleaned = cleaned[:-1]
-    return cleaned or fallback
+        cleaned = cleaned[:-1].rstrip(" .")
+    return _DEVICE.sub(r"\1_\2", cleaned)[:limit] or fallback
 
 
 def remove_path(path: Path) -> None:

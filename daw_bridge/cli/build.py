@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -174,7 +175,7 @@ def _report(args: argparse.Namespace, result: BuildResult) -> None:
         say(args, f"         {report.how_to_open}")
     if not result.reports:
         say(args, f"Folder:  {result.folder}")
-        say(args, f"         make a session of it: daw-bridge rebuild {result.folder}")
+        say(args, f"         make a session of it: daw-bridge rebuild {shlex.quote(str(result.folder))}")
     answer(
         args,
         {
