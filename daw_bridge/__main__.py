@@ -6,6 +6,9 @@ import sys
 def run() -> int:
     """Run the command line; the exit code."""
     try:
+        from daw_bridge.cli.interrupt import leave_at_once
+
+        leave_at_once()
         from daw_bridge.cli.main import main
 
         return main()

@@ -59,8 +59,9 @@ class ArdourAdapter:
     def write(self, plan: SessionPlan, folder: Path, name: str) -> WriteReport:
         """Write `folder/NAME-ardour/NAME.ardour` with its audio linked into it; whole or not at all.
 
-        Ardour's session names have no `;`, so it becomes a `,`. Raises OutputError when the session exists or the place cannot be written to, InputError when a clip's file is
-        missing or does not fit (rate, more than two channels), UsageError for a name that is a path.
+        Ardour's session names have no `;`, so it becomes a `,`. Raises OutputError when the session exists or the
+        place cannot be written to, InputError when a clip's file is missing or does not fit (rate, more than two
+        channels), UsageError for a name that is a path.
         """
         if name in ("", ".", "..") or any(mark in name for mark in "/\\:"):
             raise UsageError(f"{name!r} cannot name an Ardour session; leave out / \\ :")

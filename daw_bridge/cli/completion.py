@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import json
+
+from daw_bridge.cli.main import add_output_options
 
 SHELLS = ("bash", "zsh", "tcsh")
 
@@ -15,6 +18,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         epilog='bash: eval "$(daw-bridge completion bash)"; zsh: daw-bridge completion zsh > ~/.zfunc/_daw-bridge',
     )
     parser.add_argument("shell", choices=SHELLS)
+    add_output_options(parser, default=argparse.SUPPRESS)
     parser.set_defaults(func=run_completion)
 
 
@@ -23,4 +27,5 @@ def run_completion(args: argparse.Namespace) -> None:
 
     from daw_bridge.cli.main import build_parser
 
-    print(shtab.complete(build_parser(), shell=args.shell))
+    script = shtab.complete(build_parser(), shell=args.shell)
+    print(json.dumps({"shell": args.shell, "script": script}) if args.json else script)

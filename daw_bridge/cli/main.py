@@ -9,6 +9,8 @@ import os
 import sys
 from collections.abc import Sequence
 
+from daw_bridge.cli import interrupt
+from daw_bridge.cli.parser import Parser
 from daw_bridge.errors import DawBridgeError
 from daw_bridge.version import __version__
 
@@ -31,6 +33,8 @@ COMMAND_MODULES: tuple[str, ...] = (
 )
 """Modules of this package with `register(subparsers)`, in the order of `--help`."""
 
+OWN_LOGGERS = ("daw_bridge", *(f"daw_bridge_{each}" for each in ("ardour", "dawproject", "osc", "reaper", "render")))
+
 EXIT_CODES = """\
 exit codes:
   0 done   1 unexpected   2 usage   3 input   4 output   5 template   6 model or weights
@@ -40,7 +44,7 @@ exit codes:
 
 def build_parser() -> argparse.ArgumentParser:
     """The whole parser; cheap, for `--help` and completion."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="daw-bridge",
         description="From a finished mix to a ready DAW session: stems that null against the mix, each on its own bus.",
         epilog=EXIT_CODES,
@@ -73,11 +77,8 @@ def add_output_options(parser: argparse.ArgumentParser, *, default: object = Non
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
     args = build_parser().parse_args(argv)
-    logging.basicConfig(
-        level=logging.DEBUG if args.verbose else logging.WARNING,
-        format="daw-bridge: %(message)s",
-        stream=sys.stderr,
-    )
+    _log_to_stderr(verbose=args.verbose)
+    interrupt.loaded()
     try:
         return int(args.func(args) or 0)
     except DawBridgeError as exc:
@@ -91,10 +92,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as exc:  # the last line of defence: only a developer wants a traceback
+        if interrupt.seen():  # a library that was being loaded made something else of Ctrl-C
+            print("daw-bridge: cancelled", file=sys.stderr)
+            return interrupt.EXIT_CODE
         if args.verbose:
             raise
         _print_error(f"unexpected {type(exc).__name__}: {exc}; please report it with what 'daw-bridge -v ...' prints")
         return DawBridgeError.exit_code
+
+
+def _log_to_stderr(*, verbose: bool) -> None:
+    """Warnings of all, and with -v what daw-bridge itself has to say; other libraries' details help nobody here."""
+    logging.basicConfig(level=logging.WARNING, format="daw-bridge: %(message)s", stream=sys.stderr)
+    for name in OWN_LOGGERS:
+        logging.getLogger(name).setLevel(logging.DEBUG if verbose else logging.NOTSET)
 
 
 def _print_error(text: str) -> None:

@@ -91,12 +91,13 @@ def _list(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({"templates": rows, "user_folder": str(user_folder())}, indent=2))
         return 0
+    if args.quiet:
+        return 0
     width = max(len(str(row["name"])) for row in rows) if rows else 0
     for row in rows:
         origin = "" if row["origin"] == "shipped" else " [yours]"
         print(f"{row['name']:{width}}  {row.get('error') or row['description']}{origin}")
-    if not args.quiet:
-        print(f"\nYour own go into {user_folder()}", file=sys.stderr)
+    print(f"\nYour own go into {user_folder()}", file=sys.stderr)
     return 0
 
 
