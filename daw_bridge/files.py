@@ -62,9 +62,12 @@ def is_own_part(path: Path) -> bool:
 
 
 def write_atomic(path: Path, data: bytes | str) -> None:
-    """Write a small file whole or not at all; text as UTF-8 with its newlines as they are."""
+    r"""Write a small file whole or not at all; text as UTF-8 with its newlines as they are.
+
+    A file name that is no text holds lone surrogates; they are written as `\udcff`, which JSON reads back.
+    """
     with atomic_path(path) as part:
-        part.write_bytes(data.encode("utf-8") if isinstance(data, str) else data)
+        part.write_bytes(data.encode("utf-8", "backslashreplace") if isinstance(data, str) else data)
 
 
 def _flush_to_disk(path: Path) -> None:

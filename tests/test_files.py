@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from pathlib import Path
@@ -32,6 +33,11 @@ def test_a_failing_writer_leaves_the_old_file_and_no_part(tmp_path: Path) -> Non
         raise RuntimeError("killed")
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_name_that_is_no_text_survives_json(tmp_path: Path) -> None:
+    write_atomic(tmp_path / "made.json", json.dumps({"of": "bad\udcff é.wav"}, ensure_ascii=False))
+    assert json.loads((tmp_path / "made.json").read_bytes()) == {"of": "bad\udcff é.wav"}
 
 
 def test_replacing_a_file_keeps_its_mode(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import logging
 import os
 import sys
@@ -77,6 +78,7 @@ def add_output_options(parser: argparse.ArgumentParser, *, default: object = Non
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
     args = build_parser().parse_args(argv)
+    _print_any_name()
     _log_to_stderr(verbose=args.verbose)
     interrupt.loaded()
     try:
@@ -101,6 +103,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return DawBridgeError.exit_code
 
 
+def _print_any_name() -> None:
+    """What the terminal's encoding cannot show is printed escaped: a file name must never end a finished run."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def _log_to_stderr(*, verbose: bool) -> None:
     """Warnings of all, and with -v what daw-bridge itself has to say; other libraries' details help nobody here."""
     logging.basicConfig(level=logging.WARNING, format="daw-bridge: %(message)s", stream=sys.stderr)
@@ -109,6 +118,7 @@ def _log_to_stderr(*, verbose: bool) -> None:
 
 
 def _print_error(text: str) -> None:
-    """One line whatever a file name holds, also one that is no text in any encoding."""
+    r"""One line whatever a file name holds; a byte that is no text in any encoding is shown as `\xff`."""
     line = f"daw-bridge: {text}".replace("\n", "\\n").replace("\r", "\\r")
+    line = "".join(f"\\x{ord(mark) - 0xDC00:02x}" if "\udc80" <= mark <= "\udcff" else mark for mark in line)
     print(line.encode("utf-8", "backslashreplace").decode("utf-8"), file=sys.stderr)
