@@ -201,7 +201,9 @@ def open_song(path: Path, sample_rate_hz: int) -> FloatArray:
     with open_audio(path) as reader:
         rate_hz = reader.sample_rate_hz
         if reader.channels > 2:
-            raise InputError(f"{path}: has {reader.channels} channels; live plays mono or stereo files, mix it down first")
+            raise InputError(
+                f"{path}: has {reader.channels} channels; live plays mono or stereo files, mix it down first"
+            )
         blocks, done = [], 0
         for block in reader.blocks():
             checked_peak(path, block, done, rate_hz)

@@ -34,6 +34,9 @@ class BuildOptions(SeparationOptions):
         for option, value in (("daws", self.daws), ("stems", self.stems)):
             if isinstance(value, str):  # a text is a sequence, too: of letters
                 raise UsageError(f"{option}={value!r}: give a tuple of names, as in {option}=({value!r},)")
+        if isinstance(self.channels, tuple) and (len(set(self.channels)) != 2 or min(self.channels) < 1):
+            given = ",".join(str(channel) for channel in self.channels)
+            raise UsageError(f"--channels {given}: give two different channels counted from 1, as in --channels 1,2")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -113,6 +113,8 @@ def test_a_bad_mix_is_one_line_and_leaves_nothing(
         (["--stems", "vocals,guitar", *FAST], 2, "guitar"),
         (["--format", "mp3", *FAST], 2, "mp3"),
         (["--channels", "one,two", *FAST], 2, "--channels 1,2"),
+        (["--channels", "1,1", *FAST], 2, "--channels 1,1: give two different channels"),
+        (["--channels", "0,1", *FAST], 2, "--channels 0,1: give two different channels"),
         (["--device", "cuda", *FAST], 8, "cuda"),
         (["--shifts", "-1", *FAST], 2, "shifts"),
         (["--two-stems", "vocals", "--residual", "none", *FAST], 2, "--stems vocals"),

@@ -94,6 +94,17 @@ def test_the_original_beside_the_render_is_as_loud(song: Path, capsys: pytest.Ca
     assert answer["difference_db"] == pytest.approx(peak_db(sound(target) - original), abs=0.01)
 
 
+@pytest.mark.parametrize("gain_db", [-0.04, 0.0, 0.04])
+def test_a_reference_that_is_as_loud_is_not_turned_by_minus_nothing(
+    song: Path, gain_db: float, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mix = song / "audio" / "reference.wav"
+    audio, rate_hz = soundfile.read(mix)
+    soundfile.write(mix, audio * 10 ** (-gain_db / 20), rate_hz, subtype="FLOAT")
+    assert main(["render", str(song), "-t", "neutral", "--ab", "reference"]) == 0
+    assert "turned by +0.0 dB" in capsys.readouterr().out
+
+
 def test_another_template_needs_no_session(song: Path, capsys: pytest.CaptureFixture[str]) -> None:
     target = song.parent / "mix.wav"
     args = ["render", str(song / "manifest.json"), "-t", "neutral", "-o", str(target), "--ab", "reference", "--json"]
