@@ -111,6 +111,14 @@ def test_ctrl_c_that_a_library_turns_into_another_error_is_still_a_cancel() -> N
     assert (ended.returncode, ended.stderr) == (130, "daw-bridge: cancelled\n")
 
 
+def test_ctrl_c_inside_exec_ends_with_the_exit_code_and_not_by_the_signal() -> None:
+    ended = interrupted(
+        "import daw_bridge.template_store as t\n"
+        "t.list_templates = lambda: exec('import os, signal; os.kill(os.getpid(), signal.SIGINT)')"
+    )
+    assert (ended.returncode, ended.stderr) == (130, "daw-bridge: cancelled\n")
+
+
 def test_an_ignored_ctrl_c_stays_ignored() -> None:
     ended = interrupted("signal.signal(signal.SIGINT, signal.SIG_IGN)\nos.kill(os.getpid(), signal.SIGINT)")
     assert (ended.returncode, "cancelled" in ended.stderr) == (0, False)

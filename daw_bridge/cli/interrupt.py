@@ -33,6 +33,16 @@ def seen() -> bool:
     return _seen
 
 
+def leave(code: int) -> int:
+    """End the process with exactly this exit code, once all that was printed is out; never comes back."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError, AttributeError):  # closed, or there is none
+            pass
+    os._exit(code)
+
+
 def _on_interrupt(_number: int, _frame: FrameType | None) -> None:
     global _seen  # noqa: PLW0603
     _seen = True
