@@ -132,3 +132,9 @@ def answer(args: Namespace, data: object) -> None:
     """The one JSON object of `--json`."""
     if args.json:
         print(json.dumps(data, ensure_ascii=False))
+
+
+def print_error(text: str) -> None:
+    """One line whatever a file name holds, also one that is no text in any encoding."""
+    line = f"daw-bridge: {text}".replace("\n", "\\n").replace("\r", "\\r")
+    print(line.encode("utf-8", "backslashreplace").decode("utf-8"), file=sys.stderr)

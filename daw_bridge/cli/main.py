@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from daw_bridge.cli.console import print_error
 from daw_bridge.errors import DawBridgeError
 from daw_bridge.version import __version__
 
@@ -81,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(args.func(args) or 0)
     except DawBridgeError as exc:
-        _print_error(str(exc))
+        print_error(str(exc))
         return exc.exit_code
     except KeyboardInterrupt:
         print("daw-bridge: cancelled", file=sys.stderr)
@@ -93,11 +94,5 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as exc:  # the last line of defence: only a developer wants a traceback
         if args.verbose:
             raise
-        _print_error(f"unexpected {type(exc).__name__}: {exc}; please report it with what 'daw-bridge -v ...' prints")
+        print_error(f"unexpected {type(exc).__name__}: {exc}; please report it with what 'daw-bridge -v ...' prints")
         return DawBridgeError.exit_code
-
-
-def _print_error(text: str) -> None:
-    """One line whatever a file name holds, also one that is no text in any encoding."""
-    line = f"daw-bridge: {text}".replace("\n", "\\n").replace("\r", "\\r")
-    print(line.encode("utf-8", "backslashreplace").decode("utf-8"), file=sys.stderr)
