@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from daw_bridge.errors import DeviceError, WeightsMissing
-from daw_bridge.files import sha256_of_file
 from daw_bridge.progress import OnProgress, ignore_progress
 from daw_bridge.separation.catalog import ModelInfo, check_stems, model_info
-from daw_bridge.separation.fetch import fetch
 from daw_bridge.separation.memory import Rung
 from daw_bridge.separation.options import SeparationOptions
 from daw_bridge.separation.separator import Separator
-from daw_bridge.separation.weights import bsrnn_path, checked_sha256, combined_sha256, find_weights
+from daw_bridge.separation.weights import (
+    bsrnn_path,
+    checked_sha256,
+    combined_sha256,
+    find_weights,
+    known_sha256,
+    weights_present,
+)
 
 Note = Callable[[str], None]
 
@@ -49,7 +55,7 @@ def load(options: SeparationOptions, note: Note) -> Loaded:
     """
     info = model_info(options.model)
     if options.weights is None:
-        fetch(info)
+        _have(info)
     _say_what_does_nothing(info, options, note)
     if info.family == "demucs":
         return _load_demucs(info, options, note)
@@ -60,6 +66,14 @@ def load(options: SeparationOptions, note: Note) -> Loaded:
     from daw_bridge.separation.preview import load_preview_separator
 
     return _checked(load_preview_separator(options.weights), _sha256_of_preview(options), options)
+
+
+def _have(info: ModelInfo, on_progress: OnProgress = ignore_progress) -> None:
+    """Fetch the weights that are not on this machine. A run that has them is spared the import of what downloads."""
+    if not weights_present(info):
+        from daw_bridge.separation.fetch import fetch
+
+        fetch(info, on_progress=on_progress)
 
 
 _DO_NOTHING: dict[str, tuple[str, ...]] = {
@@ -87,15 +101,28 @@ def weights_sha256(options: SeparationOptions, on_progress: OnProgress = ignore_
     """
     info = model_info(options.model)
     if options.weights is None:
-        fetch(info, on_progress=on_progress)
+        _have(info, on_progress)
     if info.family == "demucs":
         found = find_weights(info, options.weights)
-        return combined_sha256([sha256_of_file(member.path) for member in found.members])
+        return combined_sha256([known_sha256(member) for member in found.members])
     return _sha256_of_bsrnn(info, options) if info.family == "bsrnn" else _sha256_of_preview(options)
 
 
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """For a large import: a tenth of the time of `import torch` goes into looking for cycles that are not there."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
 def _load_demucs(info: ModelInfo, options: SeparationOptions, note: Note) -> Loaded:
-    from daw_bridge.separation.demucs import DemucsSeparator, Plan, choose_rungs, need_of
+    with _no_garbage_collection():
+        from daw_bridge.separation.demucs import DemucsSeparator, Plan, choose_rungs, need_of
     from daw_bridge.separation.weights import load_bag
 
     bag = load_bag(find_weights(info, options.weights), info.name)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from daw_bridge.separation.networks import Network
 
 CHECKSUM_FILE = "sha256.json"
+_SHA256_DIGITS = 64
 HUB_NAMESPACE = "adefossez"
 """Whose repositories on the Hugging Face hub demucs 4.1 loads from."""
 
@@ -154,7 +155,7 @@ def _bag_file(path: Path) -> Found:
 def _member(path: Path) -> Member:
     """The file with what its name, its blob in the hub's cache, or our own list say of its sha256."""
     blob = path.resolve().name
-    if re.fullmatch(r"[0-9a-f]{64}", blob):
+    if re.fullmatch(rf"[0-9a-f]{{{_SHA256_DIGITS}}}", blob):
         return Member(path=path, sha256_prefix=blob)
     recorded = _recorded(path.parent).get(path.name)
     if recorded:
@@ -225,6 +226,12 @@ def bag_of(
         segment_s=segment_s,
         sha256=combined_sha256([part.sha256 for part in checkpoints]),
     )
+
+
+def known_sha256(member: Member) -> str:
+    """The sha256 that loading will insist on, where it is stated in full; else that of the file as it is now."""
+    stated = member.sha256_prefix
+    return stated.lower() if len(stated) == _SHA256_DIGITS else sha256_of_file(member.path)
 
 
 def combined_sha256(digests: Sequence[str]) -> str:

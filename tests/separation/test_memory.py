@@ -39,7 +39,7 @@ class Greedy(nn.Module):
         self.calls = [0]
         self.batches: list[int] = []
 
-    def __deepcopy__(self, memo: dict[int, object]) -> Greedy:
+    def __copy__(self) -> Greedy:
         return self  # every worker's replica counts together
 
     def forward(self, mix: Tensor) -> Tensor:
@@ -172,9 +172,6 @@ class Witness(nn.Module):
     def __init__(self, inner: nn.Module, seen: list[tuple[object, ...]]) -> None:
         super().__init__()
         self.inner, self.seen = inner, seen
-
-    def __deepcopy__(self, memo: dict[int, object]) -> Witness:
-        return Witness(self.inner, self.seen)
 
     def forward(self, mix: Tensor) -> Tensor:
         self.seen.append(
