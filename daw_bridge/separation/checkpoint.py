@@ -38,6 +38,12 @@ class Checkpoint:
     state: dict[str, Any]
     sha256: str
 
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The stems that the network gives: its first argument, in every Demucs family; none in a broken checkpoint."""
+        named = self.args[0] if self.args else self.kwargs.get("sources")
+        return tuple(str(source) for source in named) if isinstance(named, (list, tuple)) else ()
+
 
 def read_checkpoint(path: Path, *, sha256_prefix: str = "") -> Checkpoint:
     """The checkpoint in a `.th` or `.safetensors` file; WeightsCorrupt when it is not what it should be.

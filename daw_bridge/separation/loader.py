@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gc
+import importlib
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -108,6 +111,17 @@ def weights_sha256(options: SeparationOptions, on_progress: OnProgress = ignore_
     return _sha256_of_bsrnn(info, options) if info.family == "bsrnn" else _sha256_of_preview(options)
 
 
+def import_ahead(info: ModelInfo) -> None:
+    """Begin in a thread what takes most of the time before a first segment, while others read, hash and decode."""
+    if "torch" not in sys.modules:
+        threading.Thread(target=_import_networks, args=(info,), name="import-networks").start()
+
+
+def _import_networks(info: ModelInfo) -> None:
+    with _no_garbage_collection():
+        importlib.import_module("daw_bridge.separation.demucs" if info.family == "demucs" else "torch")
+
+
 @contextmanager
 def _no_garbage_collection() -> Iterator[None]:
     """For a large import: a tenth of the time of `import torch` goes into looking for cycles that are not there."""
@@ -121,12 +135,12 @@ def _no_garbage_collection() -> Iterator[None]:
 
 
 def _load_demucs(info: ModelInfo, options: SeparationOptions, note: Note) -> Loaded:
-    with _no_garbage_collection():
-        from daw_bridge.separation.demucs import DemucsSeparator, Plan, choose_rungs, need_of
+    _import_networks(info)
+    from daw_bridge.separation.demucs import DemucsSeparator, Plan, choose_rungs, need_of
     from daw_bridge.separation.weights import load_bag
 
-    bag = load_bag(find_weights(info, options.weights), info.name)
     stems = wanted_stems(options)
+    bag = load_bag(find_weights(info, options.weights), info.name, stems)
     check_stems(stems or (), info.name, bag.sources)
     plan = Plan(
         stems=stems,

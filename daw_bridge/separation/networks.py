@@ -237,8 +237,6 @@ def replica(module: nn.Module, made: dict[int, nn.Module] | None = None) -> nn.M
     twin = made.get(id(module))
     if twin is None:
         twin = made[id(module)] = copy.copy(module)
-        children = {
-            name: None if child is None else replica(child, made) for name, child in module._modules.items()
-        }
+        children = {name: None if child is None else replica(child, made) for name, child in module._modules.items()}
         twin.__dict__["_modules"] = children
     return twin
