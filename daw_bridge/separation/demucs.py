@@ -40,6 +40,9 @@ from daw_bridge.separation.weights import Bag
 SHIFT_RANGE_S = 0.5
 """Shifts lie within half a second, as in demucs."""
 
+_BATCHES_BETWEEN_TRIMS = 32
+"""Memory that came apart is returned so often: seldom enough to cost nothing, often enough not to grow with length."""
+
 _STATISTICS_BLOCK = 1 << 18
 
 
@@ -137,11 +140,13 @@ class DemucsSeparator:
             return
         mean, deviation = mono_statistics(source, cancel)
         mix = NormalisedMix(source=source, channels=self.channels, mean=mean, deviation=deviation)
-        reached = start_samples
+        reached, batches = start_samples, 0
 
         def tick(position: int) -> None:
-            nonlocal reached
-            reached = max(reached, position)
+            nonlocal reached, batches
+            reached, batches = max(reached, position), batches + 1
+            if batches % _BATCHES_BETWEEN_TRIMS == 0:
+                give_back()
             on_progress(Progress(stage="separate", done=reached, total=total))
 
         def denormalise(block: Tensor) -> None:
@@ -150,7 +155,7 @@ class DemucsSeparator:
         with ExitStack() as scope:
             scope.enter_context(strict_fp32(allow_tf32=self._plan.allow_tf32))
             scope.enter_context(plain_attention())
-            scope.enter_context(kept_memory())
+            give_back = scope.enter_context(kept_memory())
             runner = LadderRunner(self._modules, Ladder(self._rungs, self._note))
             scope.callback(runner.close)
             try:

@@ -24,6 +24,8 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from daw_bridge.errors import ModelError
+from daw_bridge.separation.checkpoint import is_quantised
+from daw_bridge.separation.quantised import restore
 
 FAMILIES: dict[str, type[nn.Module]] = {
     "demucs.demucs.Demucs": Demucs,
@@ -161,6 +163,8 @@ def build_network(family: str, args: Sequence[Any], kwargs: dict[str, Any], stat
     try:
         with _Uninitialised():
             module = network_class(*args, **{**fitting, "rescale": 0}).float()
+        if is_quantised(state):
+            state = {**dict(module.named_buffers()), **restore(state, list(module.named_parameters()))}
         kinds = {key: tensor.dtype for key, tensor in module.state_dict().items()}
         tensors = {key: tensor.to(kinds[key]) if key in kinds else tensor for key, tensor in state.items()}
         if isinstance(module, Demucs):  # its own load_state_dict renames old keys, and knows no `assign`

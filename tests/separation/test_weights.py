@@ -275,14 +275,6 @@ def test_fetched_weights_are_not_hashed_only_to_ask_the_cache(tmp_path: Path) ->
         load(options, print)
 
 
-def test_quantised_weights_say_why_they_are_not_read(tmp_path: Path) -> None:
-    content = package("htdemucs")
-    content["state"]["__quantized"] = True
-    torch.save(content, tmp_path / "x.th")
-    with pytest.raises(ModelError, match=r"diffq .*CC BY-NC"):
-        read_checkpoint(tmp_path / "x.th")
-
-
 def test_missing_weights_name_the_three_ways_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DAW_BRIDGE_CACHE", str(tmp_path))
     monkeypatch.setenv("HF_HOME", str(tmp_path))
