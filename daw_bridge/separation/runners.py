@@ -16,12 +16,16 @@ from daw_bridge.separation.overlap_add import OutOfMemory, Pending
 from daw_bridge.separation.speed import threads_per_worker
 
 
+_SIGNS_OF_FULL_MEMORY = ("not enough memory", "can't allocate memory", "out of memory", "alloc_failed")
+"""The CPU's allocator in two wordings, the CUDA runtime, and cuDNN, cuBLAS and cuFFT (..._ALLOC_FAILED)."""
+
+
 def is_out_of_memory(exc: BaseException) -> bool:
     """Whether an error means that memory ran out, on whatever device."""
     if isinstance(exc, (torch.OutOfMemoryError, MemoryError)):
         return True
-    text = str(exc)
-    return isinstance(exc, RuntimeError) and ("not enough memory" in text or "can't allocate memory" in text)
+    text = str(exc).lower()
+    return isinstance(exc, RuntimeError) and any(sign in text for sign in _SIGNS_OF_FULL_MEMORY)
 
 
 @contextmanager
