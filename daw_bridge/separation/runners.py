@@ -15,7 +15,6 @@ from daw_bridge.separation.networks import replica
 from daw_bridge.separation.overlap_add import OutOfMemory, Pending
 from daw_bridge.separation.speed import threads_per_worker
 
-
 _SIGNS_OF_FULL_MEMORY = ("not enough memory", "can't allocate memory", "out of memory", "alloc_failed")
 """The CPU's allocator in two wordings, the CUDA runtime, and cuDNN, cuBLAS and cuFFT (..._ALLOC_FAILED)."""
 

@@ -321,5 +321,12 @@ def test_advice_ranks_by_what_is_published_and_fits() -> None:
     small = [advice.model.name for advice in recommend((), gpu_memory_gb=2.0)]
     assert "bsrnn-simo" not in small
     assert "htdemucs" in small
+    assert all(advice.reason for advice in recommend((), gpu_memory_gb=2.0))
     with pytest.raises(UsageError, match="did you mean guitar"):
         recommend(("gitar",))
+
+
+@pytest.mark.parametrize("memory_gb", [-1.0, float("nan"), float("inf")])
+def test_a_gpu_memory_that_makes_no_sense_is_refused(memory_gb: float) -> None:
+    with pytest.raises(UsageError, match="makes no sense"):
+        recommend((), gpu_memory_gb=memory_gb)
