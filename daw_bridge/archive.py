@@ -228,9 +228,12 @@ def remove_leftovers(root: Path) -> None:
                 _remove(path)
 
 
-def archive_original(source: Path, target: Path) -> str:
-    """Copy the mix bit-exact, read the copy back, make it read-only; the sha256. A verified copy is kept as it is."""
-    wanted = sha256_of_file(source)
+def archive_original(source: Path, target: Path, sha256: str = "") -> str:
+    """Copy the mix bit-exact, read the copy back, make it read-only; the sha256. A verified copy is kept as it is.
+
+    `sha256` is that of the source where it is known already. Raises InputError when the copy has another one.
+    """
+    wanted = sha256 or sha256_of_file(source)
     if target.is_file() and sha256_of_file(target) == wanted:
         return wanted
     with output_errors(target):

@@ -29,9 +29,9 @@ from daw_bridge.manifest import Manifest, read_manifest, write_manifest
 from daw_bridge.progress import CancelToken, OnProgress, Progress, ignore_progress
 from daw_bridge.separation.catalog import ModelInfo, check_stems, model_info
 from daw_bridge.separation.guard import check_options, refuse_provenance, refuse_stem_sound
-from daw_bridge.separation.loader import load, wanted_stems, weights_sha256
+from daw_bridge.separation.loader import import_ahead, load, wanted_stems, weights_sha256
 from daw_bridge.separation.options import SeparationOptions
-from daw_bridge.separation.run import LoadModel
+from daw_bridge.separation.run import LoadModel, separation_key
 from daw_bridge.separation.work_folder import remove_work_folders
 from daw_bridge.version import __version__
 from daw_bridge.workflow.ingest import Ingested, ingest
@@ -231,17 +231,24 @@ def _with_stems(run: _Run, claim: Claim) -> Manifest:
     previous, root = claim.previous, run.song.root
     if previous is None:
         write_manifest(root, Manifest(name=run.name, daw_bridge=__version__, state="building", request=run.request))
+    cache = StemCache() if run.options.use_cache else None
     if claim.resumes and previous is not None and previous.reference is not None:
         manifest, reference = previous, previous.reference
     else:
+        if cache is None:
+            import_ahead(run.model)
         ingested = ingest(
             run.mix,
             run.info,
             run.song,
+            mix_sha256=run.request["mix_sha256"],
             channels=run.options.channels,
             on_progress=run.on_progress,
             cancel=run.cancel,
         )
+        key = separation_key(ingested.reference.audio_sha256, run.options, run.weights_sha256)
+        if cache is not None and cache.find(key) is None:
+            import_ahead(run.model)
         refuse_stem_sound(run.song.unchecked_reference, name=run.mix, allow=run.options.allow_stems)
         manifest, reference = _begin(run, claim, ingested), ingested.reference
     made = make_stems(
@@ -249,7 +256,7 @@ def _with_stems(run: _Run, claim: Claim) -> Manifest:
         reference,
         run.options,
         weights_sha256=run.weights_sha256,
-        cache=StemCache() if run.options.use_cache else None,
+        cache=cache,
         load_model=run.load_model,
         on_progress=_keeping(claim, run.on_progress),
         cancel=run.cancel,
