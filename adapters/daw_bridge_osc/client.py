@@ -87,6 +87,11 @@ class OscDaw:
         if watched:
             self._link.send(watched)
 
+    def refresh_if_changed(self) -> None:
+        """`refresh`, when the DAW told that tracks came or went since the last time."""
+        if self._stale:
+            self.refresh()
+
     def _places(self) -> list[Place]:
         with self._roster_lock:
             return self._roster.places()
@@ -150,9 +155,7 @@ class OscDaw:
 
     @property
     def channels(self) -> tuple[MixerChannel, ...]:
-        """The tracks that are known, in the DAW's order."""
-        if self._stale:
-            self.refresh()
+        """The tracks that are known, in the DAW's order; `refresh_if_changed` asks for more."""
         with self._roster_lock:
             return self._roster.channels()
 
@@ -162,8 +165,7 @@ class OscDaw:
             return self._roster.name_at(number, bank)
 
     def _place(self, track: Value) -> Place:
-        if self._stale:
-            self.refresh()
+        self.refresh_if_changed()
         with self._roster_lock:
             place = self._roster.find(track)
             if place is None:

@@ -67,6 +67,10 @@ class OscMixer:
         for (channel, parameter), value in known.items():
             listener(MixerChange(channel=channel, parameter=parameter, value=value))
 
+    def poll(self) -> None:
+        """Ask for the tracks again when the DAW said that they changed."""
+        self._open.refresh_if_changed()
+
     def close(self) -> None:
         self._open.close()
 

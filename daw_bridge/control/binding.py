@@ -7,15 +7,22 @@ can follow, and nothing piles up.
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from daw_bridge.adapter import MixerChange, MixerChannel, MixerControl, MixerParameter
 from daw_bridge.errors import DawBridgeError, DawError, did_you_mean
 
+_log = logging.getLogger(__name__)
+
 MAX_KNOWN_VALUES = 4096
+POLL_S = 0.1
+"""How often the DAW is looked at, where it does not report by itself."""
 SAME_VALUE = 0.1
 """dB within which a report of the DAW is taken for the value that was set; 0 and 1 are farther apart."""
 
@@ -74,9 +81,9 @@ class MixerBinding:
         self._waiting: dict[tuple[str, MixerParameter], tuple[float, Outcome]] = {}
         self._condition = threading.Condition()
         self._closing = False
+        mixer.on_change(self._from_daw)
         self._thread = threading.Thread(target=self._work, name="mixer", daemon=True)
         self._thread.start()
-        mixer.on_change(self._from_daw)
 
     def set(self, channel: str, parameter: MixerParameter, value: float, outcome: Outcome) -> None:
         """Ask for a value. `outcome` is called on the loop once the DAW confirmed it, or with the error."""
@@ -101,21 +108,31 @@ class MixerBinding:
         await asyncio.get_running_loop().run_in_executor(None, self._thread.join, 20.0)
 
     def _work(self) -> None:
-        while True:
+        next_poll_s = 0.0
+        while not self._closing:
             with self._condition:
-                while not self._waiting and not self._closing:
-                    self._condition.wait()
-                if self._closing:
-                    break
-                (channel, parameter), (value, outcome) = next(iter(self._waiting.items()))
-                del self._waiting[channel, parameter]
-            error: DawBridgeError | None = None
-            try:
-                self._apply(channel, parameter, value)
-            except DawBridgeError as exc:
-                error = exc
-            self._to_loop(outcome, error)
+                if not self._waiting and not self._closing:
+                    self._condition.wait(max(0.0, next_poll_s - time.monotonic()))
+                key = next(iter(self._waiting), None)
+                value, outcome = self._waiting.pop(key) if key is not None else (0.0, None)
+            if key is not None and outcome is not None:
+                self._to_loop(outcome, self._guarded(partial(self._apply, *key, value)))
+            if time.monotonic() >= next_poll_s:
+                error = self._guarded(self.mixer.poll)
+                if error is not None:
+                    _log.debug("looking at %s: %s", self.mixer.name, error)
+                next_poll_s = time.monotonic() + POLL_S
         self.mixer.close()
+
+    def _guarded(self, call: Callable[[], None]) -> DawBridgeError | None:
+        """The error of a call. This thread must live, whatever a DAW answers: nobody would start it again."""
+        try:
+            call()
+        except DawBridgeError as exc:
+            return exc
+        except Exception as exc:  # noqa: BLE001  # the end of the thread, as `main` is that of the command line
+            return DawError(f"{self.mixer.name}: unexpected {type(exc).__name__}: {exc}")
+        return None
 
     def _apply(self, channel: str, parameter: MixerParameter, value: float) -> None:
         if parameter == "gain_db":

@@ -180,7 +180,7 @@ COMMANDS: tuple[Command, ...] = (
         doc="Bind the stem and bus controls to a DAW in which the session is open.",
         handler="session_open",
         arguments=(
-            _text("daw", "ardour, reaper, abletonosc, bitwig, or a profile that `serve --profile` named"),
+            _text("daw", "ardour, reaper (over OSC), reaper-live (by reapy), abletonosc, bitwig, or custom"),
             Argument(name="folder", kind="path", doc="the song folder, so that stems find their bus", required=False),
         ),
     ),

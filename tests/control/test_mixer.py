@@ -83,6 +83,21 @@ def test_errors_of_the_daw_are_told(bound: Any, reaper: SimulatedDaw) -> None:
     assert "no DAW is bound" in bound.ask("/dawbridge/stem/drums/mute", 1).arguments[2]
 
 
+def test_a_daw_can_be_opened_again_and_two_opens_at_once_leave_one_binding(bound: Any, reaper: SimulatedDaw) -> None:
+    # The feedback port is one: the second binding needs that the first one has let go of it.
+    for marker in ("#a", "#b"):
+        bound.send("/dawbridge/session/open", "reaper", marker)
+    answers = {}
+    for _ in range(2):
+        answer = bound.wait(lambda each: each.address in ("/dawbridge/reply", "/dawbridge/error"))
+        answers[answer.arguments[0]] = answer.arguments[2]
+    assert answers == {"a": "bound", "b": "bound"}
+    assert bound.ask("/dawbridge/stem/drums/mute", 1).arguments[2] == 1
+    # A name that does not exist takes nothing away.
+    assert "did you mean reaper" in bound.ask("/dawbridge/session/open", "raeper").arguments[2]
+    assert bound.ask("/dawbridge/stem/drums/mute", 0).arguments[2] == 0
+
+
 def test_binding_to_nothing_says_so(make_daemon: Make, make_peer: Make) -> None:
     peer = make_peer(make_daemon(mixers={"ardour": MixerAddress(port=9)}).port)
     assert "does not list its tracks" in peer.ask("/dawbridge/session/open", "ardour", timeout_s=20).arguments[2]
