@@ -37,7 +37,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="folder whose files commands may name; again for more (default: the current folder)",
     )
     work.add_argument("--queue", type=Path, metavar="FILE", help="job queue (default: in the user's state folder)")
-    work.add_argument("--template", default="", help="template until a surface selects another")
+    work.add_argument("--template", default="", help="template until a surface selects another, which is kept")
     work.add_argument("--model", default="", help="model until a surface selects another")
     work.add_argument("--daw", default="", help="DAW until a surface selects another")
     daws = parser.add_argument_group("mixer")
@@ -78,9 +78,9 @@ def run(args: argparse.Namespace) -> None:
 
 def serve_options(args: argparse.Namespace) -> ServeOptions:
     """The options of a command line. Raises UsageError, InputError."""
-    from daw_bridge.control.bridge import Selection
     from daw_bridge.control.daemon import ServeOptions, default_queue
     from daw_bridge.control.security import AccessPolicy, parse_networks
+    from daw_bridge.control.selection import Selection
 
     if not 0 <= args.port <= 65535:
         raise UsageError(f"--port {args.port}: a port is a number from 1 to 65535 (0: any free one)")

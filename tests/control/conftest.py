@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from daw_bridge.adapter import MixerAddress
-from daw_bridge.control.bridge import Catalog
 from daw_bridge.control.daemon import ServeOptions, serve
 from daw_bridge.control.security import AccessPolicy
+from daw_bridge.control.selection import Catalog
 from daw_bridge.osc import Message, OscValue, decode, encode
 
 HERE = Path(__file__).resolve().parent
@@ -99,6 +99,8 @@ class DaemonThread:
         self._ready.set()
 
     def stop(self) -> None:
+        if not self._thread.is_alive():
+            return
         assert self._loop is not None and self._stop is not None
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(60)
