@@ -228,6 +228,9 @@ class OscDaw:
         if confirm.ask is not None:
             self._link.send([confirm.ask.fill(env)])
             tolerance = confirm.tolerance if confirm.ask_tolerance is None else confirm.ask_tolerance
+            wanted = env.get("value")
+            if isinstance(wanted, (int, float)):
+                tolerance += abs(wanted) * confirm.ask_tolerance_percent / 100.0
             fits, answered = self._wait_for(confirm.answer or confirm.report, env, tolerance, timeout_s)
             if fits:
                 return "answer", answered

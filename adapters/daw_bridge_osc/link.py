@@ -65,9 +65,11 @@ class Link:
 
     def _open_tcp(self) -> socket.socket:
         try:
-            return socket.create_connection(self._target, timeout=CONNECT_TIMEOUT_S)
+            opened = socket.create_connection(self._target, timeout=CONNECT_TIMEOUT_S)
         except OSError as exc:
             raise DawUnreachable(f"nothing listens at {self.where} (TCP); is the DAW's OSC on?") from exc
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # a fader move must not wait for the next one
+        return opened
 
     def send(self, messages: Sequence[Message], *, pause_ms: float = 0.0) -> None:
         """Send, paced; as one bundle where the profile wants it. Raises DawUnreachable."""

@@ -106,7 +106,8 @@ class Tracks:
 class Confirm:
     """The report that proves a value. `ask` makes the DAW report when it stays silent (an equal value changes nothing).
 
-    `tolerance` is in the DAW's own number; `ask_tolerance` is for DAWs whose answers are rounder than their reports.
+    `tolerance` is in the DAW's own number; `ask_tolerance` and `ask_tolerance_percent` (of the value) add up to what is
+    allowed for answers, where those are rounder than the reports.
     """
 
     report: FeedbackPattern
@@ -114,6 +115,7 @@ class Confirm:
     ask: MessageTemplate | None = None
     answer: FeedbackPattern | None = None
     ask_tolerance: float | None = None
+    ask_tolerance_percent: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -312,6 +314,7 @@ _CONFIRM = Record(
         Field("ask", MessageKind(), "question that makes it report"),
         Field("answer", PatternKind(), "the answer to `ask`, when it is another message"),
         Field("ask_tolerance", Number(0, 1e6), "for answers to `ask`"),
+        Field("ask_tolerance_percent", Number(0, 100), "for answers to `ask`, in percent of the value, on top"),
     ),
 )
 _OPERATION = Record(

@@ -96,6 +96,20 @@ def test_a_command_reaches_ardour_and_is_confirmed_within_20_ms(bound: Any) -> N
     assert sorted(times_ms)[len(times_ms) // 2] < 20.0
 
 
+@pytest.mark.parametrize("gain_db", [5.5, -0.3, -4.0, -6.0, -23.45, -60.0, -101.0, -150.0])
+def test_a_level_that_ardour_only_answers_is_confirmed_too(running: dict[str, Any], gain_db: float) -> None:
+    """Set twice: the second time nothing changes, so Ardour is asked, and its answers are rounder than its reports."""
+    daw = OscDaw(load_profile("ardour"))
+    try:
+        daw.do("track.gain_db", track="Other", value=gain_db)
+        assert daw.do("track.gain_db", track="Other", value=gain_db).by == "answer"
+        with LiveArdour() as other:
+            other.set_gain("Other", gain_db)
+    finally:
+        daw.do("track.gain_db", track="Other", value=0.0)
+        daw.close()
+
+
 def test_osc_apply_brings_ardour_back_to_the_session(song: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with LiveArdour() as hand:
         hand.set_gain("Drums", -30.0)
