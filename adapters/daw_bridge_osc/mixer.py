@@ -10,7 +10,8 @@ from daw_bridge.adapter import MixerAddress, MixerChange, MixerChannel, MixerPar
 from daw_bridge.osc import Message
 from daw_bridge_osc.client import OscDaw
 from daw_bridge_osc.messages import FeedbackPattern
-from daw_bridge_osc.profile import Profile, load_profile
+from daw_bridge_osc.profile import Profile
+from daw_bridge_osc.profile_file import load_profile
 from daw_bridge_osc.scaling import Scale
 
 _OPERATIONS: dict[str, MixerParameter] = {"track.gain_db": "gain_db", "track.mute": "mute", "track.solo": "solo"}

@@ -58,14 +58,14 @@ def _adapter(module: str) -> Any:
 def load_profile(name: str) -> Any:
     """A shipped profile by its name, or a file. Raises TemplateError, InputError."""
     is_file = name.endswith((".yaml", ".yml")) or "/" in name
-    return _adapter("profile").load_profile(name, Path(name) if is_file else None)
+    return _adapter("profile_file").load_profile(name, Path(name) if is_file else None)
 
 
 def run_list(args: argparse.Namespace) -> None:
     from daw_bridge.cli.console import answer, say
 
     found = []
-    for name in _adapter("profile").shipped_profiles():
+    for name in _adapter("profile_file").shipped_profiles():
         profile = load_profile(name)
         found.append(
             {"name": name, "title": profile.title, "can": list(profile.operations), "cannot": dict(profile.unsupported)}
@@ -77,13 +77,13 @@ def run_list(args: argparse.Namespace) -> None:
 
 
 def run_show(args: argparse.Namespace) -> None:
-    print(_adapter("profile").profile_text(args.profile), end="")
+    print(_adapter("profile_file").profile_text(args.profile), end="")
 
 
 def run_check(args: argparse.Namespace) -> None:
     from daw_bridge.cli.console import answer, say
 
-    profile = _adapter("profile").load_profile("", args.file)
+    profile = _adapter("profile_file").load_profile("", args.file)
     say(args, f"{args.file}: good; {profile.title} can do {', '.join(profile.operations)}")
     answer(args, {"name": profile.name, "operations": list(profile.operations)})
 

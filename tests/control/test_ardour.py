@@ -17,7 +17,7 @@ from daw_bridge.plan_json import plan_from_json, plan_to_json
 from daw_bridge_ardour.live import LiveArdour
 from daw_bridge_ardour.program import find_ardour
 from daw_bridge_osc.client import OscDaw
-from daw_bridge_osc.profile import load_profile
+from daw_bridge_osc.profile_file import load_profile
 from tests.ardour.plans import song_plan
 
 pytestmark = pytest.mark.daw

@@ -26,7 +26,7 @@ from daw_bridge.model import (
 from daw_bridge.osc import decode, encode
 from daw_bridge.plan_json import plan_to_json
 from daw_bridge_osc.apply import plan_limits, plan_messages, plan_requests, track_names
-from daw_bridge_osc.profile import load_profile, profile_text
+from daw_bridge_osc.profile_file import load_profile, profile_text
 from tests.osc.simulated_daw import SimulatedDaw, live, slashes
 
 Make = Callable[..., Any]

@@ -15,7 +15,8 @@ from daw_bridge.errors import Busy, DawError, DawUnreachable
 from daw_bridge.osc import Message
 from daw_bridge_osc.client import OscDaw
 from daw_bridge_osc.mixer import OscMixer
-from daw_bridge_osc.profile import Profile, load_profile, parse_profile, profile_text
+from daw_bridge_osc.profile import Profile
+from daw_bridge_osc.profile_file import load_profile, parse_profile, profile_text
 from tests.osc.simulated_daw import SimulatedDaw, banked, live, slashes
 
 NAMES = ["vocals", "drums", "bass", "other"]
