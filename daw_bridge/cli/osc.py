@@ -55,9 +55,9 @@ def _adapter(module: str) -> Any:
     return importlib.import_module(f"daw_bridge_osc.{module}")
 
 
-def load_profile(name: str) -> Any:
-    """A shipped profile by its name, or a file. Raises TemplateError, InputError."""
-    is_file = name.endswith((".yaml", ".yml")) or "/" in name
+def load_profile(name: str, *, is_file: bool = False) -> Any:
+    """A shipped profile by its name, or a file. Raises TemplateError."""
+    is_file = is_file or name.endswith((".yaml", ".yml")) or "/" in name
     return _adapter("profile_file").load_profile(name, Path(name) if is_file else None)
 
 

@@ -125,11 +125,12 @@ class Bridge:
         self._answer(client, Message("/dawbridge/reply", (call.request_id, call.address, *values)))
 
     def error(self, client: Client, address: str, request_id: str, problem: DawBridgeError) -> None:
-        """`/dawbridge/error ID COMMAND MESSAGE`, at a bounded rate for each host."""
+        """`/dawbridge/error ID COMMAND MESSAGE CODE`, at a bounded rate for each host."""
         if not self._errors.allows(client.host):
             self.counters.add("errors_not_sent")
             return
-        self._answer(client, Message("/dawbridge/error", (request_id, address[:200], str(problem)[:1000])))
+        values = (request_id, address[:200], str(problem)[:1000], problem.exit_code)
+        self._answer(client, Message("/dawbridge/error", values))
 
     def _answer(self, client: Client, message: Message) -> None:
         try:

@@ -268,9 +268,10 @@ def check(argument: Argument, value: OscValue, where: str) -> Value:
             raise wrong
         return value >= 0.5
     if not argument.minimum <= value <= argument.maximum:
-        raise UsageError(
-            f"{where}: {argument.name} {value:g} is out of range ({argument.minimum:g} to {argument.maximum:g})"
-        )
+        allowed = f"{argument.minimum:g} or more"
+        if math.isfinite(argument.maximum):
+            allowed = f"{argument.minimum:g} to {argument.maximum:g}"
+        raise UsageError(f"{where}: {argument.name} {value:g} is out of range ({allowed})")
     if argument.kind == "whole":
         if value != int(value):
             raise wrong

@@ -14,7 +14,11 @@ SURFACE_BUSES = ("vocals", "drums", "bass", "other")
 
 MESSAGES = (
     ("/dawbridge/reply", "ID, command, values...", "The command was carried out; what it gave."),
-    ("/dawbridge/error", "ID, command, message", "It was not; one line on why and what to do."),
+    (
+        "/dawbridge/error",
+        "ID, command, message, code",
+        "It was not; one line on why and what to do, and the exit code that the command line has for it.",
+    ),
     (
         "/dawbridge/progress",
         "ID, job, percent, stage, seconds left, note",

@@ -229,8 +229,12 @@ def test_the_command_line_adds_watches_lists_and_cancels(
     assert main(["jobs", "list", "--port", port, "--json"]) == 0
     (job,) = json.loads(capsys.readouterr().out)
     assert (job["state"], job["percent"], job["name"]) == ("done", 100.0, "mix.wav")
-    assert main(["jobs", "cancel", "1", "--port", port]) == 1
+    assert main(["jobs", "cancel", "1", "--port", port]) == 2
     assert "is not waiting or running" in capsys.readouterr().err
+    assert main(["jobs", "add", "build", "no such mix.wav", "--port", port]) == 3
+    assert "a file of that name is not found in a music folder" in capsys.readouterr().err
+    assert main(["jobs", "cancel", "-5", "--port", port]) == 2
+    assert "job -5 is out of range (0 or more)" in capsys.readouterr().err
     assert main(["jobs", "watch", "--port", port]) == 0
 
 

@@ -71,12 +71,27 @@ def test_allow_and_token_are_both_asked_for_when_both_are_set() -> None:
     assert policy.token_matches(TOKEN) and not policy.token_matches("") and not policy.token_matches(TOKEN + "x")
 
 
-@pytest.mark.parametrize("arguments", [["--bind", ANYWHERE], ["--allow", "300.1.1.1/8"], ["--port", "70000"]])
-def test_the_command_line_refuses_unsafe_or_wrong_addresses(
-    arguments: list[str], capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("arguments", "code", "reason"),
+    [
+        (["--bind", ANYWHERE], 2, "say who may use it with --allow"),
+        (["--allow", "300.1.1.1/8"], 2, "write a network as 192.168.1.0/24"),
+        (["--port", "70000"], 2, "a port is a number from 1 to 65535"),
+        (["--mixer", "ardour=127.0.0.1:70000"], 2, "write it as ardour=127.0.0.1:3819"),
+        (["--mixer", "ardor=127.0.0.1:3819"], 9, "did you mean ardour"),
+        (["--profile", "custom=nowhere.yaml"], 5, "nowhere.yaml: no such file"),
+        (["--profile", "custom"], 2, "write it as reaper=my-reaper.yaml"),
+        (["--midi-map", "map.yaml"], 2, "say the port too, as in --midi PORT"),
+        (["--token-file", "nowhere"], 3, "the token cannot be read"),
+        (["--music", "nowhere"], 3, "no such folder"),
+    ],
+)
+def test_the_command_line_refuses_unsafe_or_wrong_options_before_it_listens(
+    arguments: list[str], code: int, reason: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["serve", *arguments]) == 2
-    assert "Traceback" not in capsys.readouterr().err
+    assert main(["serve", "--queue", str(tmp_path / "q.sqlite"), *arguments]) == code
+    error = capsys.readouterr().err
+    assert reason in error and error.count("\n") == 1
 
 
 def test_a_short_token_is_refused(tmp_path: Path) -> None:
