@@ -92,7 +92,10 @@ def _free_udp_port() -> int:
     ("then", "state", "detail"),
     [
         ("fail", "failed", "mix.wav: is silent from start to end"),
-        ("crash", "failed", "the worker was killed by signal 9"),
+        ("crash", "failed", "the worker was killed by signal 9 (out of memory?)"),
+        ("segfault", "failed", "the worker was killed by signal 11 (crashed)"),
+        ("memory", "failed", "cuda:0: out of memory with batches of 1; try --device cpu"),
+        ("noise", "done", ""),
         ("busy", "done", "mix.rpp"),
     ],
 )

@@ -7,6 +7,7 @@ import random
 import resource
 import socket
 import struct
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +28,7 @@ from daw_bridge.control.security import (
     RateLimiter,
     parse_networks,
 )
+from daw_bridge.control.server import MAX_CONNECTIONS
 from daw_bridge.errors import InputError, UsageError
 from daw_bridge.osc import Message, encode, encode_bundle, unix_s_to_time_tag
 from daw_bridge.osc_stream import frame
@@ -126,6 +128,26 @@ def test_from_another_address_nothing_works_before_the_token(
     assert peer.ask("/dawbridge/build", "mix.wav").address == "/dawbridge/reply"
 
 
+def test_who_is_not_allowed_is_dropped_and_counted(make_daemon: Make, make_peer: Make) -> None:
+    own = _own_address()
+    policy = AccessPolicy(bind_host=ANYWHERE, networks=parse_networks(["203.0.113.0/24"]))
+    daemon = make_daemon(host=ANYWHERE, policy=policy)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        stranger.bind((own, 0))
+        for _ in range(5):
+            stranger.sendto(encode(Message("/dawbridge/ping")), (own, daemon.port))
+        with socket.create_connection((own, daemon.port), timeout=5, source_address=(own, 0)) as connection:
+            try:
+                assert connection.recv(10) == b""
+            except ConnectionResetError:
+                pass
+        stats = _stats(make_peer(daemon.port))
+        assert (stats["packets_from_strangers"], stats["connections_refused"]) == (5, 1)
+        stranger.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            stranger.recv(100)
+
+
 # Files
 
 
@@ -203,10 +225,13 @@ def test_any_message_is_a_command_or_a_usage_error(address: str, arguments: list
     ],
 )
 def test_type_confusion_is_answered_with_an_error(
-    make_daemon: Make, make_peer: Make, address: str, arguments: tuple[Any, ...], reason: str
+    shared_daemon_port: int, make_peer: Make, address: str, arguments: tuple[Any, ...], reason: str
 ) -> None:
     with pytest.raises(UsageError, match=reason):
         parse(address, arguments)
+    peer = make_peer(shared_daemon_port)
+    error = peer.ask(address, *arguments)
+    assert error.address == "/dawbridge/error" and reason in error.arguments[2] and error.arguments[3] == 2
 
 
 def test_garbage_of_every_kind_is_counted_and_survived(make_daemon: Make, make_peer: Make) -> None:
@@ -219,13 +244,29 @@ def test_garbage_of_every_kind_is_counted_and_survived(make_daemon: Make, make_p
     ping = [Message("/dawbridge/ping")]
     far = [encode_bundle(ping, unix_s_to_time_tag(time.time() + shift_s)) for shift_s in (5.0, 1e8, -60.0, -1e9)]
     packets = [b"", b"\0", b"junk", bundle + struct.pack(">i", -4) + b"/a\0\0", nested, b"/a\0\0,b\0\0\x7f\xff\xff\xff"]
-    for packet in packets + far:
+    blob = b"/dawbridge/build\0\0\0\0,b\0\0" + struct.pack(">i", 60_000) + bytes(60_000)
+    for packet in [*packets, *far, blob]:
         peer.socket.sendto(packet, peer.address)
     peer.socket.sendto(encode_bundle([Message("/dawbridge/ping")], 1), peer.address)
+    refused = peer.wait(lambda each: each.address == "/dawbridge/error" and each.arguments[1] == "/dawbridge/build")
+    assert "mix is a path, not b'" in refused.arguments[2] and len(refused.arguments[2]) < 200
     stats = _stats(peer)
     assert stats["packets_malformed"] == len(packets)
     assert stats["messages_untimely"] == 4
     assert peer.ask("/dawbridge/ping").address == "/dawbridge/reply"
+
+
+def test_a_bundle_in_a_bundle_is_carried_out_at_its_own_time(make_daemon: Make, make_peer: Make) -> None:
+    peer = make_peer(make_daemon().port)
+
+    def wrapped(packet: bytes, time_tag: int = 1) -> bytes:
+        return b"#bundle\0" + struct.pack(">Qi", time_tag, len(packet)) + packet
+
+    peer.socket.sendto(wrapped(wrapped(encode(Message("/dawbridge/ping", ("#in",))))), peer.address)
+    assert peer.wait(lambda each: each.address == "/dawbridge/reply").arguments[0] == "in"
+    late = unix_s_to_time_tag(time.time() + 3600)
+    peer.socket.sendto(wrapped(wrapped(encode(Message("/dawbridge/ping")), late), late), peer.address)
+    assert "time tag is not now" in peer.wait(lambda each: each.address == "/dawbridge/error").arguments[2]
 
 
 def test_six_thousand_fuzzed_datagrams_leave_it_alive(make_daemon: Make, make_peer: Make) -> None:
@@ -292,6 +333,87 @@ def test_ten_thousand_messages_a_second_are_bounded_and_a_job_ends_meanwhile(
     assert stats["messages_in"] < min(allowed, sent)
     assert stats["errors_not_sent"] > 100  # "no DAW is bound", at a bounded rate
     assert _rss_bytes() - before < 40_000_000
+
+
+@pytest.mark.parametrize("junk", [b"\xc0" * 65_536, b"\xc0" + b"\xdb\xdc" * 60_000, b"\0\0\xff\xe0" + b"x" * 60_000])
+def test_a_tcp_client_that_only_pumps_bytes_neither_blocks_nor_grows_the_daemon(
+    make_daemon: Make, make_peer: Make, junk: bytes
+) -> None:
+    peer = make_peer(make_daemon().port)
+    before, pumping = _rss_bytes(), threading.Event()
+
+    def pump() -> None:
+        with socket.create_connection(peer.address, timeout=20) as connection:
+            connection.sendall(junk[:4])
+            while not pumping.is_set():
+                try:
+                    connection.sendall(junk)
+                except OSError:
+                    return
+
+    threads = [threading.Thread(target=pump) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(100):
+            assert peer.ask("/dawbridge/ping").address == "/dawbridge/reply"
+        assert _rss_bytes() - before < 40_000_000
+    finally:
+        pumping.set()
+        for thread in threads:
+            thread.join()
+
+
+def test_more_connections_than_allowed_are_refused_and_the_others_work(make_daemon: Make, make_peer: Make) -> None:
+    daemon = make_daemon()
+    held = [socket.create_connection(("127.0.0.1", daemon.port), timeout=5) for _ in range(MAX_CONNECTIONS)]
+    try:
+        with socket.create_connection(("127.0.0.1", daemon.port), timeout=5) as one_more:
+            try:
+                assert one_more.recv(10) == b""
+            except ConnectionResetError:
+                pass
+        held[0].sendall(frame(encode(Message("/dawbridge/ping")), "length"))
+        assert b"/dawbridge/reply" in held[0].recv(200)
+        assert _stats(make_peer(daemon.port))["connections_refused"] == 1
+    finally:
+        for connection in held:
+            connection.close()
+
+
+def test_slow_and_vanished_subscribers_do_not_slow_a_job(make_daemon: Make, make_peer: Make, make_mix: Make) -> None:
+    """A TCP subscriber that never reads, one that breaks off, and UDP ones that are gone; the job ends and is told."""
+    make_mix(steps=200)
+    daemon = make_daemon()
+    subscribe = frame(encode(Message("/dawbridge/subscribe")), "length")
+    deaf = socket.create_connection(("127.0.0.1", daemon.port), timeout=5)
+    broken = socket.create_connection(("127.0.0.1", daemon.port), timeout=5)
+    broken.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset instead of a goodbye
+    for connection in (deaf, broken):
+        connection.sendall(subscribe)
+    broken.close()
+    for _ in range(20):
+        gone = make_peer(daemon.port)
+        gone.send("/dawbridge/subscribe")
+        gone.socket.close()
+    peer = make_peer(daemon.port)
+    peer.ask("/dawbridge/subscribe")
+    peer.ask("/dawbridge/build", "mix.wav")
+    peer.wait(lambda each: each.address == "/dawbridge/state" and each.arguments[3] == "done", 30)
+    deaf.close()
+
+
+def test_by_default_nothing_is_announced_and_only_one_port_is_open(make_process: Make) -> None:
+    daemon = make_process()
+    inodes = {str(entry.readlink()) for entry in Path(f"/proc/{daemon.process.pid}/fd").iterdir()}
+    ports = set()
+    for table in ("tcp", "udp", "tcp6", "udp6"):
+        for row in Path(f"/proc/{daemon.process.pid}/net/{table}").read_text("utf-8").splitlines()[1:]:
+            cells = row.split()
+            if f"socket:[{cells[9]}]" in inodes:
+                address, _, port = cells[1].partition(":")
+                ports.add((address, int(port, 16)))
+    assert ports == {("0100007F", daemon.port)}
 
 
 def test_a_client_that_reads_nothing_is_closed_and_slows_nobody(make_daemon: Make, make_peer: Make) -> None:
