@@ -57,7 +57,7 @@ class OscDaw:
         self._inbox_open = False
         self._roster_lock = threading.Lock()
         self._roster = Roster(profile)
-        self._stale = False
+        self._stale = self._lost = False
         self._told: dict[tuple[str, int, OscValue, OscValue], OscValue] = {}
         self._shown_bank = 1
         self._anything_heard = False
@@ -71,9 +71,15 @@ class OscDaw:
     # Connecting and tracks
 
     def _connect(self) -> None:
+        """Say hello and learn the tracks, forgetting whatever was heard of an earlier run of the DAW."""
+        self._anything_heard = False
+        self._told.clear()
+        with self._roster_lock:
+            self._roster = Roster(self.profile)
         for _ in range(self.profile.transport.retries + 1):
             self._link.send([template.fill({}) for template in self.profile.hello])
             self.refresh()
+            self._lost = False
             if self._anything_heard or not self.profile.hello:
                 return
         raise DawUnreachable(
@@ -191,6 +197,8 @@ class OscDaw:
         """
         request = Request(operation=operation, values=values)
         mapping = mapping_of(self.profile, operation)
+        if self._lost:
+            self._connect()  # the DAW may have been started anew: it forgot us, and may have other tracks
         place = self._place(values["track"]) if "track" in values else None
         messages = compose(self.profile, request, place, self.clock)
         if place is not None:
@@ -215,6 +223,7 @@ class OscDaw:
             raise DawError(f"{request}: {self.profile.title} says: {self.last_error}")
         if got is not None:
             raise DawError(f"{request}: {self.profile.title} reports {got!r} instead, after {tries} tries")
+        self._lost = True
         raise DawUnreachable(f"{request}: no confirmation from {self.profile.title} after {tries} tries")
 
     def _confirmed(self, confirm: Confirm, env: dict[str, Value], *, is_known: bool) -> tuple[By | None, OscValue]:

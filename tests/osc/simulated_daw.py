@@ -19,7 +19,13 @@ class SimulatedDaw:
     """`lose` packets are ignored first; `deaf` ignores all settings; `stubborn` reports another value than asked."""
 
     def __init__(
-        self, dialect: Dialect, names: list[str], *, reply_port: int | None = None, framing: Framing | None = None
+        self,
+        dialect: Dialect,
+        names: list[str],
+        *,
+        port: int = 0,
+        reply_port: int | None = None,
+        framing: Framing | None = None,
     ) -> None:
         self.dialect, self.names, self.framing = dialect, names, framing
         self.values: dict[tuple[int, str], OscValue] = {}
@@ -29,7 +35,7 @@ class SimulatedDaw:
         self.reply_port = reply_port
         kind = socket.SOCK_DGRAM if framing is None else socket.SOCK_STREAM
         self.socket = socket.socket(socket.AF_INET, kind)
-        self.socket.bind(("127.0.0.1", 0))
+        self.socket.bind(("127.0.0.1", port))
         self.port = int(self.socket.getsockname()[1])
         self.peer: tuple[str, int] | None = None
         self.connection: socket.socket | None = None

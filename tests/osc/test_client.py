@@ -168,6 +168,25 @@ def test_the_mixer_hears_moves_made_in_the_daw(connect: Make) -> None:
     assert heard[1].value == pytest.approx(0.0, abs=0.06)  # 101 of 127 is 0 dB within Bitwig's own step
 
 
+@pytest.mark.parametrize(("profile", "dialect"), [("abletonosc", live), ("reaper", slashes)])
+def test_a_daw_that_was_started_anew_is_found_again_with_its_tracks(connect: Make, profile: str, dialect: Any) -> None:
+    first, client = connect(_quick(profile), dialect)
+    client.do("track.mute", track="drums", value=True)
+    first.close()
+    with pytest.raises(DawUnreachable):
+        client.do("track.mute", track="bass", value=True)
+    names = ["bass", "guitar", "vocals", "drums", "other"]
+    again = SimulatedDaw(dialect, names, port=first.port, reply_port=first.reply_port)
+    try:
+        client.do("track.mute", track="bass", value=True)
+        client.do("track.mute", track="drums", value=True)
+        muted = sorted(key[0] for key, value in again.values.items() if key[1] == "mute" and value == 1)
+        base = 0 if profile == "abletonosc" else 1
+        assert muted == [base + names.index("bass"), base + names.index("drums")]
+    finally:
+        again.close()
+
+
 def test_a_value_that_the_daw_has_already_is_no_time_out(connect: Make) -> None:
     """REAPER reports changes only, and cannot be asked."""
     daw, client = connect(_quick("reaper"), slashes)
