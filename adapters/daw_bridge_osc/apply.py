@@ -91,7 +91,8 @@ def plan_limits(plan: SessionPlan, profile: Profile) -> list[Limit]:
     for request in _all_requests(plan):
         reason = profile.unsupported.get(request.operation)
         if reason is not None:
-            where = str(request.values.get("track", request.values.get("value", "session")))
+            place = request.values["value"] if request.operation == "marker.add" else "session"
+            where = str(request.values.get("track", place))
             limits.append(_limit(_FEATURES[request.operation], where, reason))
     for bus in _buses(plan):
         limits += _bus_limits(bus, profile)

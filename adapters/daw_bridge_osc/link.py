@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from daw_bridge.adapter import MixerAddress
-from daw_bridge.errors import Busy, DawUnreachable
+from daw_bridge.errors import Busy, DawUnreachable, UsageError
 from daw_bridge.osc import Message, OscError, decode, encode, encode_bundle
 from daw_bridge.osc_stream import LengthDeframer, SlipDeframer, frame
 from daw_bridge_osc.profile import Transport
@@ -26,12 +26,14 @@ class Link:
         self, transport: Transport, address: MixerAddress, on_messages: Callable[[list[Message]], None]
     ) -> None:
         self._transport = transport
-        self._target = (address.host or transport.host, address.port or transport.port)
+        self._target = (address.host or transport.host, transport.port if address.port is None else address.port)
         self._on_messages = on_messages
         self._next_s = 0.0
         self._closing = False
         self.refused = False
         reply_port = transport.reply_port if address.reply_port is None else address.reply_port
+        if not 0 < self._target[1] < 65536 or not 0 <= reply_port < 65536:
+            raise UsageError(f"ports {self._target[1]} and {reply_port}: a port is a number from 1 to 65535")
         self._socket = self._open_udp(reply_port) if transport.framing is None else self._open_tcp()
         self._thread = threading.Thread(target=self._read, name="osc", daemon=True)
         self._thread.start()

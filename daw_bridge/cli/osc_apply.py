@@ -5,10 +5,14 @@ from __future__ import annotations
 import argparse
 import importlib
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from daw_bridge.errors import DawError, UsageError
+
+if TYPE_CHECKING:
+    from daw_bridge.adapter import Limit
 
 
 def register(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -44,8 +48,8 @@ def run_apply(args: argparse.Namespace) -> None:
     plan = Session.open(folder).plan
     limits = apply.plan_limits(plan, profile)
     cannot = [f"{limit.where}: {limit.feature} {limit.support}: {limit.what}" for limit in limits]
-    for line in cannot:
-        say(args, f"Note: {line}")
+    for reason, places in _by_reason(limits).items():
+        say(args, f"Note: {reason} ({', '.join(places)})")
     if not apply.plan_requests(plan, profile):
         raise DawError(f"{profile.title} can do nothing of this session over OSC; see: daw-bridge osc list")
     if args.dry_run:
@@ -63,6 +67,16 @@ def run_apply(args: argparse.Namespace) -> None:
     say(args, _summary(profile.title, counts, again, unconfirmed))
     operations = [{"operation": str(request), "by": outcome.by, "tries": outcome.tries} for request, outcome in done]
     answer(args, {"cannot": cannot, "skipped": skipped, "operations": operations})
+
+
+def _by_reason(limits: Iterable[Limit]) -> dict[str, list[str]]:
+    """What cannot be done and why, with the tracks that it is about."""
+    found: dict[str, list[str]] = {}
+    for limit in limits:
+        places = found.setdefault(f"{limit.feature} {limit.support}: {limit.what}", [])
+        if limit.where not in places:
+            places.append(limit.where)
+    return found
 
 
 def _apply(args: argparse.Namespace, apply: Any, plan: Any, profile: Any) -> tuple[list[Any], list[str]]:

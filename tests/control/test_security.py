@@ -185,6 +185,16 @@ def test_a_path_from_the_network_is_confined_and_never_an_option(
     for path in ("../secret.wav", str(tmp_path / "secret.wav"), "/etc/passwd"):
         assert "not found in a music folder" in peer.ask("/dawbridge/build", path).arguments[2]
     assert peer.ask("/dawbridge/build", "--help").address == "/dawbridge/reply"
+    (tmp_path / "music" / "way-out").symlink_to(tmp_path)
+    for command, arguments in (
+        ("separate", ("way-out/secret.wav",)),
+        ("rebuild", ("..",)),
+        ("rebuild", ("way-out",)),
+        ("session/open", ("ardour", "way-out")),
+        ("live/start", ("way-out/secret.wav",)),
+        ("live/start", ("../secret.wav",)),
+    ):
+        assert "not found in a music folder" in peer.ask(f"/dawbridge/{command}", *arguments).arguments[2]
     for template in ("../../etc/passwd", "/tmp/x.yaml", "band;rm", "no-such", "--force"):
         assert "no template called" in peer.ask("/dawbridge/build", "--help", template).arguments[2]
 

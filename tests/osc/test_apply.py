@@ -125,8 +125,17 @@ def test_nothing_that_a_profile_cannot_do_is_left_unsaid() -> None:
     }
     assert [limit.support for limit in limits if limit.feature is Feature.MARKERS] == [Support.APPROXIMATED]
     assert any("highshelf at 8000 Hz" in limit.what for limit in limits)
-    ardour = plan_limits(make_plan(), load_profile("ardour"))
-    assert {Feature.TEMPO, Feature.EQUALIZER} <= {limit.feature for limit in ardour}
+    ardour = {(limit.feature, limit.where) for limit in plan_limits(make_plan(), load_profile("ardour"))}
+    assert {(Feature.TEMPO, "session"), (Feature.EQUALIZER, "Vocals")} <= ardour
+
+
+def test_one_reason_is_said_once_with_all_its_tracks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    red = Colour.from_hex("#ff0000")
+    plan = make_plan(tracks=tuple(Track(name=name, output="vocals", colour=red) for name in ("one", "two", "three")))
+    song = write_song(tmp_path / "many.session", plan_to_json(plan, tmp_path / "many.session"))
+    assert main(["osc", "apply", str(song), "--profile", "reaper", "--dry-run"]) == 0
+    (colours,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Note: colours")]
+    assert colours.endswith("(one, two, three, Vocals)")
 
 
 @pytest.mark.parametrize("name", ["reaper", "ardour", "abletonosc", "bitwig", "custom"])
@@ -151,7 +160,8 @@ def test_a_dry_run_prints_the_exact_messages_and_sends_nothing(
     daw = make_daw()
     assert main(["osc", "apply", str(song), "--profile", reaper, "--dry-run", *ports(daw)]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("Note: session: clips not possible: REAPER's OSC cannot import audio")
+    assert lines[0].startswith("Note: clips not possible: REAPER's OSC cannot import audio; build with --daw reaper")
+    assert lines[0].endswith(" (session)")
     assert "Tracks counted as in the session: vocals, Vocals, Mix, Reference." in lines[6]
     assert lines[7:13] == [
         "/device/track/count i 64",
@@ -244,6 +254,8 @@ def test_retries_and_time_outs_are_explicit_and_a_failure_says_how_far_it_came(
         (["--profile", "nowhere.yaml"], 5, "nowhere.yaml"),
         (["--profile", "reaper", "--retries", "-1"], 2, "give 0 to 20"),
         (["--profile", "reaper", "--timeout", "0"], 2, "give 1 to 60000 ms"),
+        (["--profile", "reaper", "--port", "0"], 2, "ports 0 and 9000: a port is a number from 1 to 65535"),
+        (["--profile", "reaper", "--reply-port", "65536"], 2, "a port is a number from 1 to 65535"),
         (["--profile", "reaper", "--port", "9", "--reply-port", "0"], 9, "is it running with OSC on"),
         (["--profile", "ardour", "--host", "no-such-host.invalid"], 9, "no such host"),
     ],
