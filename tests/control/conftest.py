@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import shutil
 import socket
 import subprocess
@@ -65,6 +66,20 @@ class Peer:
 
     def close(self) -> None:
         self.socket.close()
+
+
+def stats_of(peer: Peer) -> dict[str, int]:
+    """The daemon's counters."""
+    text = str(peer.ask("/dawbridge/stats").arguments[2])
+    return {name: int(count) for name, _, count in (pair.partition("=") for pair in text.split())}
+
+
+def rss_bytes() -> int:
+    """Memory of this process, in which a DaemonThread runs."""
+    for line in Path("/proc/self/status").read_text("utf-8").splitlines():
+        if line.startswith("VmRSS"):
+            return int(line.split()[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 class DaemonThread:
