@@ -108,11 +108,14 @@ class MixerBinding:
             self._note(change)
 
     async def close(self) -> None:
-        """Stop the thread and let go of the DAW."""
+        """Stop the thread and let go of the DAW. Who still waits for a value hears that it will not come."""
         with self._condition:
             self._closing = True
             self._condition.notify()
         await asyncio.get_running_loop().run_in_executor(None, self._thread.join, 20.0)
+        asked, self._asked = self._asked, {}
+        for _, outcome in asked.values():
+            outcome(DawError("the DAW was let go of before it confirmed the value"))
 
     def _work(self) -> None:
         next_poll_s = 0.0

@@ -153,6 +153,20 @@ def test_a_daw_can_be_opened_again_and_two_opens_at_once_leave_one_binding(bound
     assert bound.ask("/dawbridge/stem/drums/mute", 0).arguments[2] == 0
 
 
+def test_who_waits_for_a_value_is_answered_when_the_daw_is_let_go_of(bound: Any, reaper: SimulatedDaw) -> None:
+    reaper.deaf = True
+    bound.send("/dawbridge/stem/drums/mute", 1, "#first")
+    bound.send("/dawbridge/stem/vocals/mute", 1, "#second")
+    bound.send("/dawbridge/session/close", "#close")
+    answers = {}
+    while len(answers) < 3:
+        message = bound.wait(lambda each: each.address in ("/dawbridge/reply", "/dawbridge/error"))
+        answers[message.arguments[0]] = str(message.arguments[2])
+    assert "no confirmation" in answers["first"]
+    assert answers["second"] == "the DAW was let go of before it confirmed the value"
+    assert answers["close"] == "closed"
+
+
 def test_binding_to_nothing_says_so(make_daemon: Make, make_peer: Make) -> None:
     peer = make_peer(make_daemon(mixers={"ardour": MixerAddress(port=9)}).port)
     assert "does not list its tracks" in peer.ask("/dawbridge/session/open", "ardour", timeout_s=20).arguments[2]
