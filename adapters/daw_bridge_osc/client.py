@@ -79,8 +79,8 @@ class OscDaw:
         for _ in range(self.profile.transport.retries + 1):
             self._link.send([template.fill({}) for template in self.profile.hello])
             self.refresh()
-            self._lost = False
             if self._anything_heard or not self.profile.hello:
+                self._lost = False
                 return
         raise DawUnreachable(
             f"{self.profile.title} does not answer at {self._link.where}; "

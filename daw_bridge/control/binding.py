@@ -119,10 +119,12 @@ class MixerBinding:
 
     def _work(self) -> None:
         next_poll_s = 0.0
-        while not self._closing:
+        while True:
             with self._condition:
                 if not self._waiting and not self._closing:
                     self._condition.wait(max(0.0, next_poll_s - time.monotonic()))
+                if self._closing:
+                    break
                 key = next(iter(self._waiting), None)
                 value = self._waiting.pop(key) if key is not None else 0.0
             if key is not None:

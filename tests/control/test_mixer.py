@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -157,6 +158,8 @@ def test_who_waits_for_a_value_is_answered_when_the_daw_is_let_go_of(bound: Any,
     reaper.deaf = True
     bound.send("/dawbridge/stem/drums/mute", 1, "#first")
     bound.send("/dawbridge/stem/vocals/mute", 1, "#second")
+    while not any(message.address == "/track/2/mute" for message in list(reaper.received)):
+        time.sleep(0.01)  # the first is on its way
     bound.send("/dawbridge/session/close", "#close")
     answers = {}
     while len(answers) < 3:
