@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from daw_bridge.cli.main import add_output_options
+
 SHELLS = ("bash", "zsh", "tcsh")
 
 
@@ -15,6 +17,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         epilog='bash: eval "$(daw-bridge completion bash)"; zsh: daw-bridge completion zsh > ~/.zfunc/_daw-bridge',
     )
     parser.add_argument("shell", choices=SHELLS)
+    add_output_options(parser, default=argparse.SUPPRESS)
     parser.set_defaults(func=run_completion)
 
 

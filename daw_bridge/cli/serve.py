@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from daw_bridge.cli.main import add_output_options
 from daw_bridge.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -36,7 +37,9 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="FOLDER",
         help="folder whose files commands may name; again for more (default: the current folder)",
     )
-    work.add_argument("--queue", type=Path, metavar="FILE", help="job queue (default: in the user's state folder)")
+    work.add_argument(
+        "--queue", type=Path, metavar="FILE", help="job queue (default: in the user's configuration folder)"
+    )
     work.add_argument("--template", default="", help="template until a surface selects another, which is kept")
     work.add_argument("--model", default="", help="model until a surface selects another")
     work.add_argument("--daw", default="", help="DAW until a surface selects another")
@@ -55,6 +58,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     midi.add_argument("--midi", action="append", default=[], metavar="PORT", help="port to take mapped commands from")
     midi.add_argument("--midi-map", type=Path, metavar="FILE", help="mapping (default: the shipped one)")
     midi.add_argument("--mackie", action="append", default=[], metavar="PORT", help="Mackie Control on this port")
+    add_output_options(parser, default=argparse.SUPPRESS)
     parser.set_defaults(func=run)
 
 

@@ -14,6 +14,8 @@ from daw_bridge.separation.write_stems import checked_encoding
 LEAST_OVERLAP = 0.25
 MOST_OVERLAP = 0.95
 
+DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
+
 STEM_TAG = re.compile(r"\bstem=")
 """What `write_stems` adds to the provenance line of every stem."""
 
@@ -47,6 +49,8 @@ def check_precision(precision: str) -> None:
 
 def check_options(options: SeparationOptions) -> None:
     """All rules that need no audio and no model."""
+    if not DEVICE.fullmatch(options.device):
+        raise UsageError(f"device {options.device!r} is unknown; use auto, cpu, cuda, cuda:N or mps")
     check_precision(options.precision)
     check_overlap(options.overlap)
     if options.segment_s is not None and not 0.1 <= options.segment_s <= 600:

@@ -45,6 +45,7 @@ def test_rules_refuse_with_the_reason(options: dict[str, object], match: str) ->
         ({"segment_s": 0.0}, "segment"),
         ({"batch_segments": 0}, "batch"),
         ({"encoding": "mp3"}, "unknown encoding"),
+        ({"device": "gpu"}, "use auto, cpu, cuda"),
         ({"residual": "kepp"}, "did you mean keep"),
         ({"two_stems": "vocals", "stems": ("drums",)}, "contradict"),
         ({"stems": ()}, "no stems"),
