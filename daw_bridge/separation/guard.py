@@ -93,9 +93,11 @@ def refuse_stem_sound(reference: Path, *, name: Path | None = None, allow: bool)
     if allow:
         return
     from daw_bridge.audio.reader import open_audio
-    from daw_bridge.separation.stem_likeness import measure
+    from daw_bridge.separation.stem_likeness import LEAST_DURATION_S, measure
 
     with open_audio(reference) as reader:
+        if (reader.length_samples or 0) < LEAST_DURATION_S * reader.sample_rate_hz:
+            return
         reason = measure(reader.blocks(), reader.sample_rate_hz).reason
     if reason:
         raise GuardRefused(

@@ -26,7 +26,9 @@ from daw_bridge.separation.separator import FloatArray
 Powers = NDArray[np.float64]
 
 _FRAME_S = 0.0929
-_LEAST_DURATION_S = 45.0
+LEAST_DURATION_S = 45.0
+"""Nothing shorter is ever called a stem."""
+
 _LEAST_ACTIVE = 0.08
 _LEAST_ACTIVE_S = 15.0
 _LEAST_PAUSES = 4
@@ -78,7 +80,7 @@ class Likeness:
     def reason(self) -> str:
         """What makes it sound like a part, for a person; empty when it may be a mix."""
         enough = self.active >= _LEAST_ACTIVE and self.active * self.duration_s >= _LEAST_ACTIVE_S
-        if self.duration_s < _LEAST_DURATION_S or not enough or self.steadiness > _SOLO_STEADINESS:
+        if self.duration_s < LEAST_DURATION_S or not enough or self.steadiness > _SOLO_STEADINESS:
             return ""
         return self._falls_silent() or self._nothing_rings() or self._is_dark()
 
@@ -124,7 +126,7 @@ def measure(blocks: Iterable[FloatArray], sample_rate_hz: int) -> Likeness:
         count = joined.shape[1] // size
         left = joined[:, count * size :]
         frames = joined[:, : count * size].reshape(len(joined), count, size)
-        spectra = np.fft.rfft(frames * window, axis=-1)
+        spectra = np.fft.rfft(frames * window, axis=-1)  # scipy's is quicker, but its import costs as much as it wins
         power = (spectra.real**2 + spectra.imag**2).sum(axis=0)
         bands.append(np.add.reduceat(power, edges, axis=1, dtype=np.float64))
         lines.add(power)
