@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-NOT_HERE = {"gpu"}
-"""Needs a GPU machine: `python -m benchmarks.gpu`."""
+NOT_HERE = {"separation_gpu"}
+"""Needs a GPU machine: `python -m benchmarks.separation_gpu`."""
 
 
 def main() -> int:

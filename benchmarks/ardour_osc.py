@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from daw_bridge.model import SessionPlan
 from daw_bridge_ardour.adapter import ADAPTER
@@ -19,6 +20,7 @@ SERVER = Path(__file__).resolve().parent.parent / "tests" / "ardour" / "server.l
 
 
 OSC_PORT = 3819
+ATTEMPTS = 4
 
 
 @contextmanager
@@ -48,20 +50,10 @@ def ardour_with_osc(ardour: Ardour, plan: SessionPlan, folder: Path) -> Iterator
     file.write_text(file.read_text("utf-8").replace("</Session>", f"{OSC_ON}</Session>"), "utf-8")
     home = {"HOME": str(folder), "XDG_CONFIG_HOME": str(folder / "config"), "XDG_CACHE_HOME": str(folder / "cache")}
     stop, log_file = folder / "stop", folder / "log.txt"
+    command = [ardour.lua, SERVER, report.session_path, "Song", stop]
     with _alone(), log_file.open("w") as log:
-        server = subprocess.Popen(
-            [ardour.lua, SERVER, report.session_path, "Song", stop],
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-            env=environment() | home,
-        )
+        server = _started(command, log, log_file, environment() | home)
         try:
-            end = time.monotonic() + 240.0
-            while "READY" not in log_file.read_text():
-                assert server.poll() is None, log_file.read_text()
-                assert time.monotonic() < end, "Ardour did not start"
-                time.sleep(0.1)
             yield file
         finally:
             stop.touch()
@@ -70,3 +62,23 @@ def ardour_with_osc(ardour: Ardour, plan: SessionPlan, folder: Path) -> Iterator
             except subprocess.TimeoutExpired:
                 server.kill()
                 server.wait()
+
+
+def _started(command: list[object], log: TextIO, log_file: Path, env: dict[str, str]) -> subprocess.Popen[bytes]:
+    """Ardour with the session open. Its tools crash now and then while they start; that is tried again."""
+    for _ in range(ATTEMPTS):
+        log.truncate(0)
+        log.seek(0)
+        server = subprocess.Popen(
+            [str(part) for part in command], stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=env
+        )
+        end = time.monotonic() + 240.0
+        while server.poll() is None:
+            if "READY" in log_file.read_text():
+                return server
+            if time.monotonic() > end:
+                server.kill()
+                server.wait()
+                raise AssertionError("Ardour did not start")
+            time.sleep(0.1)
+    raise AssertionError(f"Ardour ended {ATTEMPTS} times while it started: {log_file.read_text()}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from fractions import Fraction
 from pathlib import Path
@@ -15,7 +16,9 @@ from demucs.hdemucs import HDemucs
 from demucs.htdemucs import HTDemucs
 from demucs.states import save_with_checksum
 
+from daw_bridge.files import sha256_of_file
 from daw_bridge.separation.catalog import model_info
+from daw_bridge.separation.weights import CHECKSUM_FILE
 
 SOURCES = ["drums", "bass", "other", "vocals"]
 RATE_HZ = 44_100
@@ -57,6 +60,8 @@ def make_repository(folder: Path, model: str) -> Path:
     if info.bag_segment_s:
         bag["segment"] = info.bag_segment_s
     (repository / f"{model}.yaml").write_text(yaml.safe_dump(bag))
+    digests = {path.name: sha256_of_file(path) for path in repository.glob("*.th")}
+    (repository / CHECKSUM_FILE).write_text(json.dumps(digests))  # as `models fetch` leaves it
     return repository
 
 

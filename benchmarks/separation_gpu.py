@@ -4,15 +4,18 @@
 
 Bars on an H200: one song at least 1.5x, a folder of 20 songs at least 5x. Theirs runs TF32 convolutions, which is
 PyTorch's default; ours does not, and `tests/separation/test_memory.py` holds that. Also: the share of the card's FP32
-peak while networks run, and the time from the process's start to its first finished segment.
+peak while networks run, and the time from the process's start to its first segment (see `first_segment`). That the
+script itself runs can be seen without a GPU:
+
+    python -m benchmarks.separation_gpu --device cpu --songs 2 --minutes 0.02 --repeats 1
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -20,6 +23,7 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.first_segment import until_first_segment
 from benchmarks.peer_models import demucs_command, make_repository, make_song, our_command
 from benchmarks.separate_vs_demucs import timed
 from daw_bridge.separation.catalog import model_info
@@ -28,7 +32,7 @@ FP32_PEAK_TFLOPS = {"H200": 67.0, "H100": 67.0, "A100": 19.5, "L40": 90.5, "4090
 """Peak of FP32 without tensor cores, from the makers' data sheets (SXM versions where there are several)."""
 
 
-def our_batch_command(model: str, repository: Path, folder: Path, out: Path) -> list[str]:
+def our_batch_command(model: str, repository: Path, folder: Path, out: Path, device: str) -> list[str]:
     base = [
         sys.executable,
         "-m",
@@ -41,49 +45,47 @@ def our_batch_command(model: str, repository: Path, folder: Path, out: Path) -> 
         "--weights",
         str(repository),
     ]
-    return [*base, "-o", str(out), "--no-cache", "--quiet"]
+    return [*base, "-o", str(out), "--no-cache", "--quiet", "--device", device]
 
 
-def first_segment_s(command: list[str]) -> float:
-    """Seconds from the start of our process to the first progress of the stage `separate`."""
-    began = time.monotonic()
-    process = subprocess.Popen([*command, "--progress", "jsonl"], stderr=subprocess.PIPE, text=True)
-    assert process.stderr is not None
-    reached = 0.0
-    for line in process.stderr:
-        if '"separate"' in line and not reached:
-            reached = time.monotonic() - began
-    process.wait()
-    return reached
-
-
-def share_of_peak(model: str, repository: Path) -> dict[str, float]:
+def share_of_peak(model: str, repository: Path, device: str, minutes: float) -> dict[str, float | None]:
     """FLOP rate of the networks alone, at the batch that the free memory gives, against the card's FP32 peak."""
     from daw_bridge.progress import CancelToken, ignore_progress
     from daw_bridge.separation.loader import load
     from daw_bridge.separation.options import SeparationOptions
     from daw_bridge.separation.raw_audio import RawAudio
 
-    loaded = load(SeparationOptions(model=model, weights=repository, device="cuda"), print)
-    minutes = 4
+    loaded = load(SeparationOptions(model=model, weights=repository, device=device), print)
     with tempfile.TemporaryDirectory() as temporary, RawAudio(Path(temporary) / "mix.f32", 2) as source:
         import numpy as np
 
-        source.append(np.random.default_rng(0).standard_normal((2, minutes * 60 * 44_100)).astype(np.float32) * 0.1)
+        source.append(
+            np.random.default_rng(0).standard_normal((2, round(minutes * 60 * 44_100))).astype(np.float32) * 0.1
+        )
 
         def run() -> float:
             began = time.monotonic()
             loaded.separator.run(source, lambda _: None, on_progress=ignore_progress, cancel=CancelToken())
-            torch.cuda.synchronize()
+            if device != "cpu":
+                torch.cuda.synchronize()
             return time.monotonic() - began
 
         run()
         took_s = min(run() for _ in range(3))
     tflops = model_info(model).gflop_per_s * minutes * 60 / 1000.0 / took_s
-    name = torch.cuda.get_device_name()
-    peak = next((value for key, value in FP32_PEAK_TFLOPS.items() if key in name), float("nan"))
+    name = device_name(device)
+    peak = next((value for key, value in FP32_PEAK_TFLOPS.items() if key in name), None)
     batch = float(loaded.rung.batch_segments) if loaded.rung else 1.0
-    return {"seconds": took_s, "tflops": tflops, "share_of_fp32_peak": tflops / peak, "batch_segments": batch}
+    return {
+        "seconds": took_s,
+        "tflops": tflops,
+        "share_of_fp32_peak": tflops / peak if peak else None,
+        "batch_segments": batch,
+    }
+
+
+def device_name(device: str) -> str:
+    return "CPU" if device == "cpu" else torch.cuda.get_device_name()
 
 
 def main() -> int:
@@ -92,8 +94,9 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=4.0)
     parser.add_argument("--model", default="htdemucs")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--device", default="cuda", help="cpu: only to see that this script runs, with tiny sizes")
     args = parser.parse_args()
-    if not torch.cuda.is_available():
+    if args.device != "cpu" and not torch.cuda.is_available():
         print("there is no CUDA device here: nothing was measured")
         return 2
     with tempfile.TemporaryDirectory() as temporary:
@@ -105,18 +108,22 @@ def main() -> int:
             for number in range(args.songs)
         ]
         result: dict[str, object] = {
-            "device": torch.cuda.get_device_name(),
+            "device": device_name(args.device),
             "model": args.model,
             "torch": torch.__version__,
         }
         one: dict[str, list[float]] = {"theirs": [], "ours": []}
         many: dict[str, list[float]] = {"theirs": [], "ours": []}
+        out = folder / "out"
+        theirs_one = demucs_command(args.model, repository, songs[:1], out, "-d", args.device)
+        theirs_many = demucs_command(args.model, repository, songs, out, "-d", args.device)
+        ours_one = our_command(args.model, repository, songs[0], out, "--device", args.device)
+        ours_many = our_batch_command(args.model, repository, folder / "songs", out, args.device)
         for _ in range(args.repeats):
-            out = folder / "out"
-            one["theirs"].append(timed(demucs_command(args.model, repository, songs[:1], out), out).wall_s)
-            one["ours"].append(timed(our_command(args.model, repository, songs[0], out), out).wall_s)
-            many["theirs"].append(timed(demucs_command(args.model, repository, songs, out), out).wall_s)
-            many["ours"].append(timed(our_batch_command(args.model, repository, folder / "songs", out), out).wall_s)
+            one["theirs"].append(timed(theirs_one, out).wall_s)
+            one["ours"].append(timed(ours_one, out).wall_s)
+            many["theirs"].append(timed(theirs_many, out).wall_s)
+            many["ours"].append(timed(ours_many, out).wall_s)
         for name, runs, bar in (("one song", one, 1.5), (f"{args.songs} songs", many, 5.0)):
             result[name] = {
                 **runs,
@@ -124,10 +131,12 @@ def main() -> int:
                 "ratio_of_minima": min(runs["theirs"]) / min(runs["ours"]),
                 "ratio_of_medians": statistics.median(runs["theirs"]) / statistics.median(runs["ours"]),
             }
-        result["start to first segment, s"] = first_segment_s(
-            our_command(args.model, repository, songs[0], folder / "out2")
-        )
-        result["networks alone"] = share_of_peak(args.model, repository)
+        starts: dict[str, float] = {}
+        for side, command in (("theirs", theirs_one), ("ours", ours_one)):
+            starts[side] = round(until_first_segment(command).wall_s, 2)
+            shutil.rmtree(out, ignore_errors=True)
+        result["start to first segment, s"] = starts
+        result["networks alone"] = share_of_peak(args.model, repository, args.device, args.minutes)
         print(json.dumps(result, indent=2))
     return 0
 

@@ -218,7 +218,8 @@ class MixerControl(Protocol):
     """The mixer of an open DAW. Setters return once the DAW confirmed the value (where it confirms at all).
 
     They raise DawUnreachable when nothing answers in time, DawError for an unknown channel or an impossible value.
-    The setters and `close` are called from one thread; the listener may be called from another and must not block.
+    The setters, `poll` and `close` are called from one thread; `channels` and the listener may be called from any and
+    must not wait.
     """
 
     @property
@@ -227,7 +228,7 @@ class MixerControl(Protocol):
         ...
 
     def channels(self) -> tuple[MixerChannel, ...]:
-        """The channels as they are now, in the DAW's order."""
+        """The channels as they are known, in the DAW's order. Never asks the DAW: that is for `poll`."""
         ...
 
     def set_gain_db(self, channel: str, gain_db: float) -> None:
@@ -244,6 +245,10 @@ class MixerControl(Protocol):
 
     def on_change(self, listener: Callable[[MixerChange], None]) -> None:
         """Call `listener` for each value that the DAW reports from now on, beginning with what is known."""
+        ...
+
+    def poll(self) -> None:
+        """Called about ten times a second: look what the DAW does not tell by itself. May raise DawUnreachable."""
         ...
 
     def close(self) -> None:

@@ -1,7 +1,8 @@
 """The song folder: `original/` (bit-exact, read-only), `audio/` (reference and stems), sessions, manifest.json.
 
 A folder is taken over only when it is new, empty, an interrupted run of the same request, or ours and forced. Of a
-folder that we take over we touch the files that its manifest lists, and nothing else.
+folder that we take over we touch the files that its manifest lists, and nothing else. What is to replace them is made
+in a hidden folder inside first, so that a forced run that fails or is killed leaves the folder as it was.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ from filelock import FileLock, Timeout
 
 from daw_bridge.errors import Busy, InputError, OutputError
 from daw_bridge.files import atomic_path, confined, is_own_part, output_errors, sha256_of_file
-from daw_bridge.manifest import Manifest, read_manifest
+from daw_bridge.manifest import Manifest, read_manifest, write_manifest
 from daw_bridge.paths import user_cache_dir
 from daw_bridge.units import human_bytes
 
 COPY_BLOCK_BYTES = 1 << 20
+REPLACEMENT = ".replacement"
 CHECKING_SUFFIX = ".checking.wav"
 """Ends the name of a decoded mix that the field's rules have not passed yet."""
 
@@ -82,15 +84,16 @@ def folder_lock(root: Path) -> Iterator[None]:
 
 
 class Claim:
-    """A song folder that this run may write to. `previous` is the manifest that was there."""
+    """A song folder that this run may write to.
 
-    def __init__(self, root: Path, previous: Manifest | None) -> None:
-        self.root, self.previous = root, previous
+    `previous` is the manifest that was there; `resumes` says that it is of the same, interrupted run, `replaces` that
+    it is of a finished one, whose files stay until those that replace them are whole.
+    """
+
+    def __init__(self, root: Path, previous: Manifest | None, *, resumes: bool) -> None:
+        self.root, self.previous, self.resumes = root, previous, resumes
+        self.replaces = previous is not None and previous.state == "complete"
         self.worth_keeping = previous is not None
-
-    @property
-    def resumes(self) -> bool:
-        return self.previous is not None and self.previous.state == "building"
 
     def keep(self) -> None:
         """From here on an interruption leaves the folder, so that the next run can continue it."""
@@ -98,8 +101,8 @@ class Claim:
 
 
 @contextmanager
-def claimed_folder(root: Path, request: dict[str, object], *, force: bool) -> Iterator[Claim]:
-    """Claim `root` for this request.
+def claimed_folder(root: Path, request: dict[str, object], *, force: bool, mix: Path | None = None) -> Iterator[Claim]:
+    """Claim `root` for this request, about this `mix`.
 
     When the block fails before `Claim.keep`, everything made here vanishes again: bad input leaves nothing behind.
     """
@@ -111,17 +114,11 @@ def claimed_folder(root: Path, request: dict[str, object], *, force: bool) -> It
         foreign = existed and manifest is None and any(not is_own_part(path) for path in root.iterdir())
     if foreign:
         raise OutputError(f"{root}: exists and is not a daw-bridge song folder; give another folder with -o")
-    if manifest is not None and not force and not _continues(manifest, request):
-        held, way = (
-            ("holds a session already", "use 'daw-bridge rebuild' for another template, ")
-            if manifest.state == "complete"
-            else ("holds an interrupted run with another mix or other settings", "repeat that run to continue it, ")
-        )
-        raise OutputError(
-            f"{root}: {held}; {way}-o for another folder, or --force to replace the files that daw-bridge made"
-        )
+    resumes = manifest is not None and _continues(manifest, request)
+    if manifest is not None and not resumes:
+        _require_replaceable(root, manifest, request, mix, force=force)
     made = _missing_parents(root)
-    claim = Claim(root, manifest)
+    claim = Claim(root, manifest, resumes=resumes)
     try:
         with output_errors(root):
             root.mkdir(parents=True, exist_ok=True)
@@ -135,6 +132,63 @@ def claimed_folder(root: Path, request: dict[str, object], *, force: bool) -> It
 
 def _continues(manifest: Manifest, request: dict[str, object]) -> bool:
     return manifest.state == "building" and manifest.request == request
+
+
+def _require_replaceable(
+    root: Path, manifest: Manifest, request: dict[str, object], mix: Path | None, *, force: bool
+) -> None:
+    """OutputError unless what the folder holds may be replaced: with force, and never by another song."""
+    held_mix = manifest.original
+    if held_mix is not None and mix is not None:
+        newer = Path(held_mix.source_path) == mix.resolve()  # the same file, bounced again
+        if held_mix.sha256 != request.get("mix_sha256") and not newer:
+            raise OutputError(f"{root}: holds another mix ({held_mix.source_path}); give another folder with -o")
+    if force:
+        return
+    if manifest.state != "complete":
+        held, way = "holds an interrupted run with another mix or other settings", "repeat that run to continue it"
+    elif manifest.sessions:
+        held, way = "holds a session already", "use 'daw-bridge rebuild' for another template"
+    else:
+        held, way = "holds stems already", "use 'daw-bridge rebuild' to make a session of them"
+    raise OutputError(
+        f"{root}: {held}; {way}, -o for another folder, or --force to replace the files that daw-bridge made"
+    )
+
+
+@contextmanager
+def replacement_folder(claim: Claim, request: dict[str, object]) -> Iterator[Claim]:
+    """Where a forced run makes what is to replace the claimed folder's audio; one that was cut off is continued."""
+    place = claim.root / REPLACEMENT
+    if not _is_unfinished(place):
+        _remove(place)
+    with claimed_folder(place, request, force=True) as inner:
+        yield inner
+
+
+def _is_unfinished(place: Path) -> bool:
+    """Whether a run was cut off here while it worked; one that was cut off while it moved its files is of no use."""
+    try:
+        left = read_manifest(place)
+    except InputError:
+        return False
+    if left is None or left.state != "building":
+        return False
+    return left.reference is None or (place / left.reference.file).is_file()
+
+
+def take_over(claim: Claim, manifest: Manifest) -> None:
+    """Move the finished audio of the replacement folder into the claimed one; then the files it replaces go."""
+    place = claim.root / REPLACEMENT
+    moved = set(manifest.own_files())
+    with output_errors(claim.root):
+        for file in moved:
+            (claim.root / file).parent.mkdir(exist_ok=True)
+            confined(place, file).replace(confined(claim.root, file))
+        if claim.previous is not None:
+            remove_own_files(claim.root, claim.previous, keep=moved)
+    write_manifest(claim.root, manifest)
+    _remove(place)
 
 
 def _missing_parents(root: Path) -> list[Path]:
@@ -174,9 +228,12 @@ def remove_leftovers(root: Path) -> None:
                 _remove(path)
 
 
-def archive_original(source: Path, target: Path) -> str:
-    """Copy the mix bit-exact, read the copy back, make it read-only; the sha256. A verified copy is kept as it is."""
-    wanted = sha256_of_file(source)
+def archive_original(source: Path, target: Path, sha256: str = "") -> str:
+    """Copy the mix bit-exact, read the copy back, make it read-only; the sha256. A verified copy is kept as it is.
+
+    `sha256` is that of the source where it is known already. Raises InputError when the copy has another one.
+    """
+    wanted = sha256 or sha256_of_file(source)
     if target.is_file() and sha256_of_file(target) == wanted:
         return wanted
     with output_errors(target):

@@ -1,8 +1,9 @@
 """Stems by content: the same samples, model, weights and settings are never separated twice.
 
-An entry is a folder `stems/<key>/` with the stem files and `entry.json`. Song folders share the files by hard link
-where the disk allows it; the files are read-only, so that no program edits a shared one in place. The oldest entries
-go first when the cache grows past its limit.
+An entry is a folder `stems/<key>/` with the stem files and `entry.json`. It shares its files by hard link with the song
+folder that they were made in, where the disk allows it; every other song folder gets copies, so that an editor that
+writes into one song's stem never changes another song. An entry whose files were written to since is not used again.
+The oldest entries go first when the cache grows past its limit.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from daw_bridge.errors import OutputError
-from daw_bridge.files import link_or_copy, output_errors, write_atomic
+from daw_bridge.files import atomic_path, link_or_copy, output_errors, write_atomic
 from daw_bridge.paths import user_cache_dir
 
 _log = logging.getLogger(__name__)
@@ -27,17 +28,20 @@ ENTRY_NAME = "entry.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheEntry:
-    """One cached separation. `record` is what its owner stored with it; `size_bytes` counts the audio."""
+    """One cached separation. `record` is what its owner stored with it; `size_bytes` counts the audio.
+
+    `files` has the size in bytes and the time of the last change in ns of each file.
+    """
 
     key: str
     folder: Path
-    files: dict[str, int]
+    files: dict[str, tuple[int, int]]
     record: dict[str, Any]
     used_at_s: float
 
     @property
     def size_bytes(self) -> int:
-        return sum(self.files.values())
+        return sum(size for size, _ in self.files.values())
 
 
 class StemCache:
@@ -55,22 +59,22 @@ class StemCache:
         return sorted(found, key=lambda entry: -entry.used_at_s)
 
     def find(self, key: str) -> CacheEntry | None:
-        """The entry of that key if every file of it is there at its size; a damaged one is dropped."""
+        """The entry of that key if every file of it is there as it was stored; a changed one is dropped."""
         folder = self.root / key
         entry = self._read(folder)
         if entry is None:
             return None
-        for name, size in entry.files.items():
-            path = folder / name
-            if not path.is_file() or path.stat().st_size != size:
-                shutil.rmtree(folder, ignore_errors=True)
-                return None
+        if any(_stamp(folder / name) != stamp for name, stamp in entry.files.items()):
+            shutil.rmtree(folder, ignore_errors=True)
+            return None
         os.utime(folder / ENTRY_NAME)
         return entry
 
     def fetch(self, entry: CacheEntry, name: str, target: Path) -> None:
-        """Put one file of an entry at `target`."""
-        link_or_copy(entry.folder / name, target)
+        """Put a copy of one file of an entry at `target`."""
+        with atomic_path(target) as part:
+            shutil.copyfile(entry.folder / name, part)
+        target.chmod(0o444)
 
     def store(self, key: str, files: dict[str, Path], record: dict[str, Any]) -> None:
         """Keep `files` (name in the entry -> file) under `key`. An unwritable cache is no error: it only saves time."""
@@ -78,12 +82,11 @@ class StemCache:
         try:
             with output_errors(folder):
                 folder.mkdir(parents=True, exist_ok=True)
-            sizes = {}
             for name, source in files.items():
                 source.chmod(0o444)
                 link_or_copy(source, folder / name)
-                sizes[name] = source.stat().st_size
-            body = json.dumps({"files": sizes, "record": record}, indent=1)
+            stamps = {name: _stamp(folder / name) for name in files}
+            body = json.dumps({"files": stamps, "record": record}, indent=1)
             write_atomic(folder / ENTRY_NAME, body)
         except (OSError, OutputError) as exc:
             _log.warning("the stems are not kept in the cache: %s", exc)
@@ -113,9 +116,18 @@ class StemCache:
             return CacheEntry(
                 key=folder.name,
                 folder=folder,
-                files={str(Path(name).name): int(size) for name, size in data["files"].items()},
+                files={str(Path(name).name): (int(size), int(at)) for name, (size, at) in data["files"].items()},
                 record=dict(data["record"]),
                 used_at_s=path.stat().st_mtime,
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """Size in bytes and last change in ns; None when the file is gone."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns

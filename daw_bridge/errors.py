@@ -14,6 +14,7 @@ DawBridgeError            1   anything that fits nowhere below
     DawUnreachable        9   no DAW answers
     AdapterMissing        9   unknown adapter, or an extra is not installed
   Busy                   10   another run holds this folder or port
+  SongsFailed            11   a batch is through, but not all of its songs
   Cancelled             130   Ctrl-C or a cancel command
 """
 
@@ -115,6 +116,10 @@ class AdapterMissing(DawError):
 
 class Busy(DawBridgeError):
     exit_code = 10
+
+
+class SongsFailed(DawBridgeError):
+    exit_code = 11
 
 
 class Cancelled(DawBridgeError):

@@ -15,6 +15,7 @@ from daw_bridge.files import confined, write_atomic
 from daw_bridge.model import Stem, StemRole, StemSet
 
 MANIFEST_NAME = "manifest.json"
+FORMAT_NAME = "daw-bridge manifest"
 FORMAT_VERSION = 1
 
 State = Literal["building", "complete"]
@@ -74,8 +75,8 @@ class SeparationRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionRecord:
-    """One DAW session. `sha256` is that of the session file as we wrote it ("" for folders): a changed file is the
-    user's own and is never replaced. `plan` is the SessionPlan as JSON."""
+    """One DAW session. `sha256` is that of the file that the DAW opens as we wrote it (`files[0]`, where the session is
+    a folder): a changed session is the user's own and is never replaced. `plan` is the SessionPlan as JSON."""
 
     adapter: str
     file: str
@@ -102,7 +103,7 @@ class Manifest:
     sessions: tuple[SessionRecord, ...] = ()
 
     def to_json(self) -> str:
-        body = {"format": "daw-bridge manifest", "version": FORMAT_VERSION, **asdict(self)}
+        body = {"format": FORMAT_NAME, "version": FORMAT_VERSION, **asdict(self)}
         return json.dumps(body, indent=2, ensure_ascii=False) + "\n"
 
     def stem_set(self, folder: Path) -> StemSet:
@@ -136,6 +137,15 @@ class Manifest:
         return named
 
 
+def is_song_folder(folder: Path) -> bool:
+    """Whether a manifest of ours lies in `folder`, be it damaged."""
+    try:
+        with (folder / MANIFEST_NAME).open("rb") as handle:
+            return FORMAT_NAME.encode() in handle.read(4096)
+    except OSError:
+        return False
+
+
 def read_manifest(folder: Path) -> Manifest | None:
     """The manifest of a song folder, None where there is none; InputError for a damaged or newer one."""
     path = folder / MANIFEST_NAME
@@ -143,9 +153,11 @@ def read_manifest(folder: Path) -> Manifest | None:
         data = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as exc:
-        raise InputError(f"{path}: cannot be read as a manifest ({exc})") from exc
-    if not isinstance(data, dict) or data.get("format") != "daw-bridge manifest":
+    except (OSError, ValueError, RecursionError) as exc:
+        raise InputError(
+            f"{path}: cannot be read as a manifest ({exc}); move it away, or build into another folder with -o"
+        ) from exc
+    if not isinstance(data, dict) or data.get("format") != FORMAT_NAME:
         raise InputError(f"{path}: is not a daw-bridge manifest; move it away or choose another folder with -o")
     if data.get("version") != FORMAT_VERSION:
         raise InputError(f"{path}: was written by another version of daw-bridge (format {data.get('version')})")

@@ -5,13 +5,16 @@ liblo and older programs use the length; TouchOSC, QLab and newer ones use SLIP 
 
 from __future__ import annotations
 
+import re
 from typing import Literal, Protocol
 
 from daw_bridge.osc import MAX_PACKET_BYTES, OscError
 
 Framing = Literal["slip", "length"]
 
-_END, _ESC, _ESC_END, _ESC_ESC = 0xC0, 0xDB, 0xDC, 0xDD
+_END, _ESC = b"\xc0", b"\xdb"
+_ENDS = re.compile(b"\xc0+")
+_ESCAPED = {b"\xdc": _END, b"\xdd": _ESC}
 
 
 def frame(packet: bytes, framing: Framing) -> bytes:
@@ -36,32 +39,25 @@ class SlipDeframer:
     framing: Framing = "slip"
 
     def __init__(self) -> None:
-        self._packet = bytearray()
-        self._escaped = False
+        self._rest = b""
 
     def feed(self, data: bytes) -> list[bytes]:
         """Packets that `data` completes; empty frames (the double END) are skipped."""
-        packets: list[bytes] = []
-        for byte in data:
-            if byte == _END:
-                if self._escaped:
-                    raise OscError("SLIP: a packet ends inside an escape")
-                if self._packet:
-                    packets.append(bytes(self._packet))
-                    self._packet.clear()
-                continue
-            if self._escaped:
-                self._escaped = False
-                if byte not in (_ESC_END, _ESC_ESC):
-                    raise OscError(f"SLIP: 0x{byte:02x} behind an escape")
-                byte = _END if byte == _ESC_END else _ESC  # noqa: PLW2901  # that is what unescaping is
-            elif byte == _ESC:
-                self._escaped = True
-                continue
-            self._packet.append(byte)
-            if len(self._packet) > MAX_PACKET_BYTES:
-                raise OscError(f"SLIP: a packet of more than {MAX_PACKET_BYTES} bytes")
-        return packets
+        *frames, self._rest = _ENDS.split(self._rest + data)
+        # Each escape mark makes one byte of two.
+        if any(len(each) - each.count(_ESC) > MAX_PACKET_BYTES for each in (*frames, self._rest)):
+            raise OscError(f"SLIP: a packet of more than {MAX_PACKET_BYTES} bytes")
+        return [_unescaped(escaped) for escaped in frames if escaped]
+
+
+def _unescaped(escaped: bytes) -> bytes:
+    first, *others = escaped.split(_ESC)
+    parts = [first]
+    for part in others:
+        if part[:1] not in _ESCAPED:
+            raise OscError(f"SLIP: 0x{part[:1].hex() or 'c0'} behind an escape")
+        parts.append(_ESCAPED[part[:1]] + part[1:])
+    return b"".join(parts)
 
 
 class LengthDeframer:

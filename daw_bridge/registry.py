@@ -26,6 +26,7 @@ BUILT_IN = {
 MIXERS = {
     "ardour": "daw_bridge_osc.mixer:open_mixer",
     "reaper": "daw_bridge_osc.mixer:open_mixer",
+    "reaper-live": "daw_bridge_reaper.live.mixer:open_mixer",
     "abletonosc": "daw_bridge_osc.mixer:open_mixer",
     "bitwig": "daw_bridge_osc.mixer:open_mixer",
     "custom": "daw_bridge_osc.mixer:open_mixer",
@@ -59,12 +60,17 @@ def load_adapter(name: str) -> SessionAdapter:
         ) from exc
 
 
-def open_mixer(name: str, address: MixerAddress | None = None) -> MixerControl:
-    """The mixer of a running DAW, connected. Raises AdapterMissing, DawUnreachable, TemplateError (its profile)."""
+def require_mixer(name: str) -> str:
+    """Where the mixer of that name is made: `module:function`. Raises AdapterMissing for an unknown name."""
     target = MIXERS.get(name)
     if target is None:
         raise AdapterMissing(f"no live mixer called {name!r}{did_you_mean(name, MIXERS)}; known: {', '.join(MIXERS)}")
-    module, _, attribute = target.partition(":")
+    return target
+
+
+def open_mixer(name: str, address: MixerAddress | None = None) -> MixerControl:
+    """The mixer of a running DAW, connected. Raises AdapterMissing, DawUnreachable, TemplateError (its profile)."""
+    module, _, attribute = require_mixer(name).partition(":")
     try:
         factory = getattr(importlib.import_module(module), attribute)
     except ImportError as exc:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile as sf
 
+from daw_bridge.cli.main import main
 from daw_bridge.errors import Cancelled, InputError, OutputError, UsageError
 from daw_bridge.progress import CancelToken
 from daw_bridge.workflow.batch import SongOutcome, estimate, find_songs, run_batch, song_options
+from daw_bridge.workflow.chain import build
 from daw_bridge.workflow.ledger import Ledger
 from daw_bridge.workflow.options import BuildOptions
 
@@ -80,6 +83,38 @@ def test_songs_of_one_name_get_folders_of_their_own(tmp_path: Path) -> None:
     options = BuildOptions(output=tmp_path / "out")
     folders = [song_options(mix, options, twins).output for mix in twins]
     assert folders == [tmp_path / "out" / "mix.session", tmp_path / "out" / "mix (2).session"]
+
+
+def test_songs_of_one_name_beside_each_other_do_not_share_a_folder(songs: list[Path], tmp_path: Path) -> None:
+    """a.wav and a.flac: also with --force, which used to let the one replace the other."""
+    audio, rate_hz = sf.read(songs[0])
+    sf.write(songs[0].with_suffix(".flac"), audio[:3000], rate_hz)
+    both = find_songs([str(tmp_path / "songs" / "a.*")])
+    outcomes = run_batch(both, replace(FAST, force=True), Ledger(tmp_path / "ledger.sqlite"))
+    assert [outcome.folder for outcome in outcomes] == [
+        songs[0].with_name("a.session"),
+        songs[0].with_name("a (2).session"),
+    ]
+    assert sorted(path.name for path in songs[0].parent.glob("*.session/original/*")) == ["a.flac", "a.wav"]
+
+
+def test_a_song_folder_of_any_name_holds_no_songs(songs: list[Path], tmp_path: Path) -> None:
+    build(songs[0], replace(FAST, output=tmp_path / "songs" / "made"))
+    assert find_songs([str(tmp_path / "songs")]) == songs
+    with pytest.raises(InputError, match="no songs there"):
+        find_songs([str(tmp_path / "songs" / "made")])
+
+
+def test_a_failure_names_the_song_and_has_an_exit_code_of_its_own(
+    songs: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    build(songs[0], FAST)
+    command = ["-q", "batch", str(tmp_path / "songs"), "-m", "preview", "--stems-only"]
+    assert main([*command, "--ledger", str(tmp_path / "ledger.sqlite")]) == 11
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith(f"daw-bridge: {songs[0]}: ") and "holds stems already" in lines[0]
+    assert "broken.wav" in lines[1]
+    assert lines[2] == "daw-bridge: 2 of 4 songs failed; the same command tries them again"
 
 
 def test_a_dry_run_writes_nothing_and_adds_up(songs: list[Path], tmp_path: Path) -> None:

@@ -72,3 +72,28 @@ def test_garbage_in_the_cache_folder_is_ignored(tmp_path: Path) -> None:
     (cache.root / "list").mkdir()
     (cache.root / "list" / "entry.json").write_text("[]")
     assert cache.entries() == []
+
+
+def test_a_stem_that_was_edited_in_place_is_not_given_to_another_song(tmp_path: Path) -> None:
+    """At the same size, through the song folder's own name of the shared file."""
+    cache = StemCache(tmp_path / "cache")
+    source = store(cache, tmp_path, "one")
+    os.utime(source, ns=(1, 1))
+    cache.store("one", {"vocals.wav": source}, {})
+    source.chmod(0o644)
+    with source.open("r+b") as handle:
+        handle.write(b"edited")
+    assert cache.find("one") is None
+
+
+def test_what_is_fetched_is_a_file_of_its_own(tmp_path: Path) -> None:
+    cache = StemCache(tmp_path / "cache")
+    source = store(cache, tmp_path, "one")
+    entry = cache.find("one")
+    assert entry is not None
+    cache.fetch(entry, "vocals.wav", tmp_path / "out.wav")
+    assert (tmp_path / "out.wav").stat().st_ino not in (
+        source.stat().st_ino,
+        (entry.folder / "vocals.wav").stat().st_ino,
+    )
+    assert (tmp_path / "out.wav").stat().st_mode & 0o222 == 0

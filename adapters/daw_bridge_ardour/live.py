@@ -25,7 +25,11 @@ DEFAULT_PORT = 3819
 _ALL_STRIPS = 31
 _FEEDBACK = 1 + 2 + 16384  # buttons, values, answers under /reply
 _KINDS: dict[str, Literal["track", "bus"]] = {"AT": "track", "MT": "track", "B": "bus", "MB": "bus"}
-_QUERY_TOLERANCE_DB = 0.1  # a queried level is a fast approximation: -4.0 dB reads -4.07
+
+
+def _query_tolerance_db(gain_db: float) -> float:
+    """A queried level comes from a fast logarithm: -4.0 dB reads -4.07, -60.0 dB reads -60.19."""
+    return 0.1 + 0.0035 * abs(gain_db)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,13 +186,16 @@ class LiveArdour:
 
     def set_gain(self, strip: str, gain_db: float) -> float:
         """Set a strip's fader in dB (up to +6)."""
-        return self._set("/strip/gain", strip, float(gain_db), _QUERY_TOLERANCE_DB)
+        return self._set("/strip/gain", strip, float(gain_db), _query_tolerance_db(gain_db))
 
     def set_master_gain(self, gain_db: float) -> float:
         """Set the master's fader in dB."""
         self._link.send("/master/gain", float(gain_db))
         return self._until(
-            lambda: float(self._ask("/master/gain").arguments[-1]), gain_db, _QUERY_TOLERANCE_DB, "the master's gain"
+            lambda: float(self._ask("/master/gain").arguments[-1]),
+            gain_db,
+            _query_tolerance_db(gain_db),
+            "the master's gain",
         )
 
     def set_pan(self, strip: str, pan: float) -> float:
@@ -252,7 +259,7 @@ class LiveArdour:
         def now() -> float:
             return next(found.gain_db for found in self.sends(strip) if found.number == send.number)
 
-        return self._until(now, gain_db, _QUERY_TOLERANCE_DB, f"{strip}: send to {to}")
+        return self._until(now, gain_db, _query_tolerance_db(gain_db), f"{strip}: send to {to}")
 
     # --- transport and markers -------------------------------------------------------------------------------------
 

@@ -18,6 +18,8 @@ from daw_bridge_osc.operations import Value
 from daw_bridge_osc.profile import Confirm, Profile
 from daw_bridge_osc.roster import Roster
 
+By = Literal["report", "answer", "known", "none"]
+MAX_TOLD = 20_000
 SETTLE_S = 0.15
 """Names have come in when nothing came for so long."""
 ASK_AFTER_S = 0.06
@@ -26,9 +28,12 @@ ASK_AFTER_S = 0.06
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How an operation ended. `by` none: the DAW reports nothing for it, so it is only known to have been sent."""
+    """How an operation ended. `by` none: the DAW reports nothing for it, so it is only known to have been sent.
 
-    by: Literal["report", "answer", "none"]
+    `by` known: the DAW had reported this value before and says nothing now, as it does when nothing changes.
+    """
+
+    by: By
     elapsed_ms: float
     tries: int
 
@@ -52,7 +57,8 @@ class OscDaw:
         self._inbox_open = False
         self._roster_lock = threading.Lock()
         self._roster = Roster(profile)
-        self._stale = False
+        self._stale = self._lost = False
+        self._told: dict[tuple[str, int, OscValue, OscValue], OscValue] = {}
         self._shown_bank = 1
         self._anything_heard = False
         self._link = Link(profile.transport, address or MixerAddress(), self._receive)
@@ -65,13 +71,21 @@ class OscDaw:
     # Connecting and tracks
 
     def _connect(self) -> None:
-        self._link.send([template.fill({}) for template in self.profile.hello])
-        self.refresh()
-        if self.profile.hello and not self._anything_heard:
-            raise DawUnreachable(
-                f"{self.profile.title} does not answer at {self._link.where}; "
-                "is it running with OSC on, and do the ports fit?"
-            )
+        """Say hello and learn the tracks, forgetting whatever was heard of an earlier run of the DAW."""
+        self._anything_heard = False
+        self._told.clear()
+        with self._roster_lock:
+            self._roster = Roster(self.profile)
+        for _ in range(self.profile.transport.retries + 1):
+            self._link.send([template.fill({}) for template in self.profile.hello])
+            self.refresh()
+            if self._anything_heard or not self.profile.hello:
+                self._lost = False
+                return
+        raise DawUnreachable(
+            f"{self.profile.title} does not answer at {self._link.where}; "
+            "is it running with OSC on, and do the ports fit?"
+        )
 
     def refresh(self) -> None:
         """Ask anew which tracks there are. Raises DawUnreachable when a list is asked for and none comes."""
@@ -86,6 +100,11 @@ class OscDaw:
         watched = [template.fill({"track": place.number}) for place in self._places() for template in tracks.watch]
         if watched:
             self._link.send(watched)
+
+    def refresh_if_changed(self) -> None:
+        """`refresh`, when the DAW told that tracks came or went since the last time."""
+        if self._stale:
+            self.refresh()
 
     def _places(self) -> list[Place]:
         with self._roster_lock:
@@ -150,9 +169,7 @@ class OscDaw:
 
     @property
     def channels(self) -> tuple[MixerChannel, ...]:
-        """The tracks that are known, in the DAW's order."""
-        if self._stale:
-            self.refresh()
+        """The tracks that are known, in the DAW's order; `refresh_if_changed` asks for more."""
         with self._roster_lock:
             return self._roster.channels()
 
@@ -162,8 +179,7 @@ class OscDaw:
             return self._roster.name_at(number, bank)
 
     def _place(self, track: Value) -> Place:
-        if self._stale:
-            self.refresh()
+        self.refresh_if_changed()
         with self._roster_lock:
             place = self._roster.find(track)
             if place is None:
@@ -181,6 +197,8 @@ class OscDaw:
         """
         request = Request(operation=operation, values=values)
         mapping = mapping_of(self.profile, operation)
+        if self._lost:
+            self._connect()  # the DAW may have been started anew: it forgot us, and may have other tracks
         place = self._place(values["track"]) if "track" in values else None
         messages = compose(self.profile, request, place, self.clock)
         if place is not None:
@@ -193,9 +211,10 @@ class OscDaw:
         env = environment(self.profile, request, place, self.clock)
         got: OscValue = None
         for attempt in range(1, self.profile.transport.retries + 2):
+            is_known = self._has_told(operation, mapping.confirm, env, place)
             with self._collecting():
                 self._link.send(messages, pause_ms=mapping.pause_ms)
-                by, found = self._confirmed(mapping.confirm, env)
+                by, found = self._confirmed(mapping.confirm, env, is_known=is_known)
             if by is not None:
                 return Outcome(by=by, elapsed_ms=1000.0 * (time.monotonic() - started_s), tries=attempt)
             got = found if found is not None else got
@@ -204,26 +223,45 @@ class OscDaw:
             raise DawError(f"{request}: {self.profile.title} says: {self.last_error}")
         if got is not None:
             raise DawError(f"{request}: {self.profile.title} reports {got!r} instead, after {tries} tries")
+        self._lost = True
         raise DawUnreachable(f"{request}: no confirmation from {self.profile.title} after {tries} tries")
 
-    def _confirmed(
-        self, confirm: Confirm, env: dict[str, Value]
-    ) -> tuple[Literal["report", "answer"] | None, OscValue]:
+    def _confirmed(self, confirm: Confirm, env: dict[str, Value], *, is_known: bool) -> tuple[By | None, OscValue]:
         """Wait for the report; when none comes ask, and wait for the answer."""
         timeout_s = self.profile.transport.timeout_ms / 1000.0
-        # A value that is as it was changes nothing, and nothing is reported: do not wait long before asking.
-        patience_s = timeout_s if confirm.ask is None else min(timeout_s, ASK_AFTER_S)
+        # A value that is as it was changes nothing, and nothing is reported: do not wait long for it.
+        patience_s = timeout_s if confirm.ask is None and not is_known else min(timeout_s, ASK_AFTER_S)
         fits, got = self._wait_for(confirm.report, env, confirm.tolerance, patience_s)
         if fits:
             return "report", got
         if confirm.ask is not None:
             self._link.send([confirm.ask.fill(env)])
             tolerance = confirm.tolerance if confirm.ask_tolerance is None else confirm.ask_tolerance
+            wanted = env.get("value")
+            if isinstance(wanted, (int, float)):
+                tolerance += abs(wanted) * confirm.ask_tolerance_percent / 100.0
             fits, answered = self._wait_for(confirm.answer or confirm.report, env, tolerance, timeout_s)
             if fits:
                 return "answer", answered
             got = answered if answered is not None else got
+        elif is_known and got is None:
+            return "known", got
         return None, got
+
+    def _has_told(self, operation: str, confirm: Confirm, env: dict[str, Value], place: Place | None) -> bool:
+        """Whether the last report of this value was the wanted one already."""
+        bank = place.bank if place is not None else 0
+        told = self._told.get((operation, bank, env.get("track"), env.get("send")))
+        return told is not None and _same(told, env.get("value"), confirm.tolerance)
+
+    def _remember(self, message: Message, bank: int) -> None:
+        for operation, mapping in self.profile.operations.items():
+            values = None if mapping.confirm is None else mapping.confirm.report.match(message)
+            if values is not None and "value" in values:
+                key = (operation, bank if "track" in values else 0, values.get("track"), values.get("send"))
+                if key in self._told or len(self._told) < MAX_TOLD:
+                    self._told[key] = values["value"]
+                return
 
     def _wait_for(
         self, pattern: FeedbackPattern, env: dict[str, Value], tolerance: float, timeout_s: float
@@ -250,6 +288,7 @@ class OscDaw:
             with self._roster_lock:
                 self._roster.take_report(message)
                 bank = self._roster.bank if self.profile.tracks.bank else 0
+            self._remember(message, bank)
             with self._heard:
                 if self._inbox_open:
                     self._inbox.append(message)

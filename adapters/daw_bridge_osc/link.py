@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from daw_bridge.adapter import MixerAddress
-from daw_bridge.errors import Busy, DawUnreachable
+from daw_bridge.errors import Busy, DawUnreachable, UsageError
 from daw_bridge.osc import Message, OscError, decode, encode, encode_bundle
 from daw_bridge.osc_stream import LengthDeframer, SlipDeframer, frame
 from daw_bridge_osc.profile import Transport
@@ -26,12 +26,14 @@ class Link:
         self, transport: Transport, address: MixerAddress, on_messages: Callable[[list[Message]], None]
     ) -> None:
         self._transport = transport
-        self._target = (address.host or transport.host, address.port or transport.port)
+        self._target = (address.host or transport.host, transport.port if address.port is None else address.port)
         self._on_messages = on_messages
         self._next_s = 0.0
         self._closing = False
         self.refused = False
         reply_port = transport.reply_port if address.reply_port is None else address.reply_port
+        if not 0 < self._target[1] < 65536 or not 0 <= reply_port < 65536:
+            raise UsageError(f"ports {self._target[1]} and {reply_port}: a port is a number from 1 to 65535")
         self._socket = self._open_udp(reply_port) if transport.framing is None else self._open_tcp()
         self._thread = threading.Thread(target=self._read, name="osc", daemon=True)
         self._thread.start()
@@ -65,9 +67,11 @@ class Link:
 
     def _open_tcp(self) -> socket.socket:
         try:
-            return socket.create_connection(self._target, timeout=CONNECT_TIMEOUT_S)
+            opened = socket.create_connection(self._target, timeout=CONNECT_TIMEOUT_S)
         except OSError as exc:
             raise DawUnreachable(f"nothing listens at {self.where} (TCP); is the DAW's OSC on?") from exc
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # a fader move must not wait for the next one
+        return opened
 
     def send(self, messages: Sequence[Message], *, pause_ms: float = 0.0) -> None:
         """Send, paced; as one bundle where the profile wants it. Raises DawUnreachable."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from daw_bridge.errors import UsageError, did_you_mean
@@ -63,10 +64,7 @@ class FeedbackPattern:
 
     def match(self, message: Message) -> dict[str, OscValue] | None:
         """The values of the placeholders, None when the message is another one."""
-        pattern = (
-            re.escape(self.address).replace(r"\{track\}", r"(?P<track>\d+)").replace(r"\{send\}", r"(?P<send>\d+)")
-        )
-        found = re.fullmatch(pattern, message.address)
+        found = _address_pattern(self.address).fullmatch(message.address)
         if not found or len(message.arguments) != len(self.arguments):
             return None
         values: dict[str, OscValue] = {name: int(text) for name, text in found.groupdict().items()}
@@ -82,6 +80,12 @@ class FeedbackPattern:
         for name in _PLACEHOLDER.findall(" ".join((self.address, *self.arguments))):
             if name not in allowed:
                 raise self.node.error(f"unknown placeholder {{{name}}}{did_you_mean(name, allowed)}")
+
+
+@cache
+def _address_pattern(address: str) -> re.Pattern[str]:
+    numbered = re.escape(address).replace(r"\{track\}", r"(?P<track>\d+)").replace(r"\{send\}", r"(?P<send>\d+)")
+    return re.compile(numbered)
 
 
 def _fill(text: str, env: Env, *, in_address: bool = False) -> str:

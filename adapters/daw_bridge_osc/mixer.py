@@ -10,7 +10,8 @@ from daw_bridge.adapter import MixerAddress, MixerChange, MixerChannel, MixerPar
 from daw_bridge.osc import Message
 from daw_bridge_osc.client import OscDaw
 from daw_bridge_osc.messages import FeedbackPattern
-from daw_bridge_osc.profile import Profile, load_profile
+from daw_bridge_osc.profile import Profile
+from daw_bridge_osc.profile_file import load_profile
 from daw_bridge_osc.scaling import Scale
 
 _OPERATIONS: dict[str, MixerParameter] = {"track.gain_db": "gain_db", "track.mute": "mute", "track.solo": "solo"}
@@ -66,6 +67,10 @@ class OscMixer:
             known = dict(self._known)
         for (channel, parameter), value in known.items():
             listener(MixerChange(channel=channel, parameter=parameter, value=value))
+
+    def poll(self) -> None:
+        """Ask for the tracks again when the DAW said that they changed."""
+        self._open.refresh_if_changed()
 
     def close(self) -> None:
         self._open.close()

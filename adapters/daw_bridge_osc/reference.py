@@ -7,7 +7,7 @@ from typing import Any
 
 from daw_bridge.yaml_table import Kind, ListOf, Record, Tagged
 from daw_bridge_osc.operations import OPERATIONS
-from daw_bridge_osc.profile import PROFILE, NamedMap
+from daw_bridge_osc.profile_file import PROFILE, NamedMap
 
 
 def profile_reference() -> str:

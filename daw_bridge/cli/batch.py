@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from daw_bridge.cli import build as build_command
+from daw_bridge.errors import SongsFailed
 from daw_bridge.units import clock, human_bytes
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run_batch(args: argparse.Namespace) -> int:
-    from daw_bridge.cli.console import answer, say, working
+    from daw_bridge.cli.console import answer, print_error, say, working
     from daw_bridge.workflow import batch
     from daw_bridge.workflow.ledger import Ledger, default_ledger
 
@@ -51,9 +52,7 @@ def run_batch(args: argparse.Namespace) -> int:
         )
     failed = [outcome for outcome in outcomes if outcome.error]
     done = len(outcomes) - len(failed)
-    say(args, f"{done} of {len(outcomes)} songs done" + (f", {len(failed)} failed:" if failed else ""))
-    for outcome in failed:
-        say(args, f"  {outcome.error}")
+    say(args, f"{done} of {len(outcomes)} songs done")
     answer(
         args,
         {
@@ -71,7 +70,11 @@ def run_batch(args: argparse.Namespace) -> int:
             ],
         },
     )
-    return 1 if failed else 0
+    for outcome in failed:
+        print_error(outcome.error)
+    if failed:
+        raise SongsFailed(f"{len(failed)} of {len(outcomes)} songs failed; the same command tries them again")
+    return 0
 
 
 def _jobs(text: str) -> int:

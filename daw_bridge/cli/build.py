@@ -155,10 +155,11 @@ def run_rebuild(args: argparse.Namespace) -> None:
 
     with working(args) as (on_progress, _cancel):
         result = rebuild(args.folder, template=args.template, daws=_daws(args.daw), on_progress=on_progress)
-    _report(args, result)
+    _report(args, result, separated=False)
 
 
-def _report(args: argparse.Namespace, result: BuildResult) -> None:
+def _report(args: argparse.Namespace, result: BuildResult, *, separated: bool = True) -> None:
+    """What a person and a program hear of it; `separated` is false where the stems were there before."""
     from daw_bridge.cli.console import answer, say
 
     manifest, separation, reference = result.manifest, result.manifest.separation, result.manifest.reference
@@ -169,7 +170,9 @@ def _report(args: argparse.Namespace, result: BuildResult) -> None:
     say(args, f"Stems:   {', '.join(stem.name for stem in manifest.stems)}")
     source = "from the cache" if separation.from_cache else f"in {clock(separation.elapsed_s)}"
     say(args, f"Model:   {separation.model} ({source})")
-    say(args, f"Null:    {null_text(separation.null_depth_db)} (stems summed, read back, against the mix)")
+    fresh = separated and not separation.from_cache
+    when = "stems summed, read back, against the mix" if fresh else "measured when the stems were made"
+    say(args, f"Null:    {null_text(separation.null_depth_db)} ({when})")
     planned = manifest.sessions[-1].plan.get("notes", ()) if result.reports and manifest.sessions else ()
     for note in (*reference.notes, *separation.notes, *planned):
         say(args, f"Note:    {note}")

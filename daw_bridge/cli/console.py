@@ -169,3 +169,10 @@ def answer(args: Namespace, data: object) -> None:
     """The one JSON object of `--json`."""
     if args.json:
         print(json.dumps(data, ensure_ascii=False))
+
+
+def print_error(text: str) -> None:
+    r"""One line whatever a file name holds; a byte that is no text in any encoding is shown as `\xff`."""
+    line = f"daw-bridge: {text}".replace("\n", "\\n").replace("\r", "\\r")
+    line = "".join(f"\\x{ord(mark) - 0xDC00:02x}" if "\udc80" <= mark <= "\udcff" else mark for mark in line)
+    print(line.encode("utf-8", "backslashreplace").decode("utf-8"), file=sys.stderr)

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from daw_bridge.errors import UsageError
+
 if TYPE_CHECKING:
     from daw_bridge.control.local_client import DaemonClient
     from daw_bridge.osc import Message
@@ -43,6 +45,8 @@ def _connect(args: argparse.Namespace) -> DaemonClient:
     from daw_bridge.cli.serve import first_line
     from daw_bridge.control.local_client import DaemonClient
 
+    if not 0 < args.port < 65536:
+        raise UsageError(f"--port {args.port}: a port is a number from 1 to 65535")
     token = first_line(args.token_file) if args.token_file else ""
     return DaemonClient(args.host, args.port, token=token)
 

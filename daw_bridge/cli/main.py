@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from daw_bridge.cli import interrupt
+from daw_bridge.cli.console import print_error
 from daw_bridge.cli.parser import Parser
 from daw_bridge.errors import DawBridgeError
 from daw_bridge.version import __version__
@@ -84,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(args.func(args) or 0)
     except DawBridgeError as exc:
-        _print_error(str(exc))
+        print_error(str(exc))
         return exc.exit_code
     except KeyboardInterrupt:
         print("daw-bridge: cancelled", file=sys.stderr)
@@ -99,7 +100,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return interrupt.EXIT_CODE
         if args.verbose:
             raise
-        _print_error(f"unexpected {type(exc).__name__}: {exc}; please report it with what 'daw-bridge -v ...' prints")
+        print_error(f"unexpected {type(exc).__name__}: {exc}; please report it with what 'daw-bridge -v ...' prints")
         return DawBridgeError.exit_code
 
 
@@ -115,10 +116,3 @@ def _log_to_stderr(*, verbose: bool) -> None:
     logging.basicConfig(level=logging.WARNING, format="daw-bridge: %(message)s", stream=sys.stderr)
     for name in OWN_LOGGERS:
         logging.getLogger(name).setLevel(logging.DEBUG if verbose else logging.NOTSET)
-
-
-def _print_error(text: str) -> None:
-    r"""One line whatever a file name holds; a byte that is no text in any encoding is shown as `\xff`."""
-    line = f"daw-bridge: {text}".replace("\n", "\\n").replace("\r", "\\r")
-    line = "".join(f"\\x{ord(mark) - 0xDC00:02x}" if "\udc80" <= mark <= "\udcff" else mark for mark in line)
-    print(line.encode("utf-8", "backslashreplace").decode("utf-8"), file=sys.stderr)

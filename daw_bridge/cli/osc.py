@@ -10,8 +10,17 @@ from typing import Any
 
 from daw_bridge.errors import UsageError
 
+HOW = {
+    "report": "confirmed by the DAW's report",
+    "answer": "confirmed by asking",
+    "known": "sent; the DAW had reported this value before",
+    "none": "sent, unconfirmed",
+}
+"""How an operation ended, in words."""
+
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from daw_bridge.cli import osc_apply
     from daw_bridge.cli.main import add_output_options
 
     parser = subparsers.add_parser("osc", help="drive a DAW over OSC by a profile; check profiles")
@@ -38,6 +47,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     send.add_argument("--reply-port", type=int, help="port for its feedback (default: the profile's)")
     for action in (listing, show, check, dry, send):
         add_output_options(action, default=argparse.SUPPRESS)
+    osc_apply.register(actions)
 
 
 def _adapter(module: str) -> Any:
@@ -45,17 +55,18 @@ def _adapter(module: str) -> Any:
     return importlib.import_module(f"daw_bridge_osc.{module}")
 
 
-def _profile(name: str) -> Any:
-    is_file = name.endswith((".yaml", ".yml")) or "/" in name
-    return _adapter("profile").load_profile(name, Path(name) if is_file else None)
+def load_profile(name: str, *, is_file: bool = False) -> Any:
+    """A shipped profile by its name, or a file. Raises TemplateError."""
+    is_file = is_file or name.endswith((".yaml", ".yml")) or "/" in name
+    return _adapter("profile_file").load_profile(name, Path(name) if is_file else None)
 
 
 def run_list(args: argparse.Namespace) -> None:
     from daw_bridge.cli.console import answer, say
 
     found = []
-    for name in _adapter("profile").shipped_profiles():
-        profile = _profile(name)
+    for name in _adapter("profile_file").shipped_profiles():
+        profile = load_profile(name)
         found.append(
             {"name": name, "title": profile.title, "can": list(profile.operations), "cannot": dict(profile.unsupported)}
         )
@@ -66,13 +77,13 @@ def run_list(args: argparse.Namespace) -> None:
 
 
 def run_show(args: argparse.Namespace) -> None:
-    print(_adapter("profile").profile_text(args.profile), end="")
+    print(_adapter("profile_file").profile_text(args.profile), end="")
 
 
 def run_check(args: argparse.Namespace) -> None:
     from daw_bridge.cli.console import answer, say
 
-    profile = _adapter("profile").load_profile("", args.file)
+    profile = _adapter("profile_file").load_profile("", args.file)
     say(args, f"{args.file}: good; {profile.title} can do {', '.join(profile.operations)}")
     answer(args, {"name": profile.name, "operations": list(profile.operations)})
 
@@ -83,7 +94,7 @@ def run_dry(args: argparse.Namespace) -> None:
     compose = _adapter("compose")
     request = compose.Request(operation=args.operation, values=parse_values(args.values))
     clock = compose.Clock(sample_rate_hz=args.rate, tempo_bpm=args.tempo)
-    messages = [str(message) for message in compose.dry_run(_profile(args.profile), [request], clock)]
+    messages = [str(message) for message in compose.dry_run(load_profile(args.profile), [request], clock)]
     for message in messages:
         say(args, message)
     answer(args, messages)
@@ -95,15 +106,14 @@ def run_send(args: argparse.Namespace) -> None:
 
     clock = _adapter("compose").Clock(sample_rate_hz=args.rate, tempo_bpm=args.tempo)
     address = MixerAddress(host=args.host, port=args.port, reply_port=args.reply_port)
-    profile, values = _profile(args.profile), parse_values(args.values)
+    profile, values = load_profile(args.profile), parse_values(args.values)
     _adapter("compose").mapping_of(profile, args.operation)
     daw = _adapter("client").OscDaw(profile, address, clock=clock)
     try:
         outcome = daw.do(args.operation, **values)
     finally:
         daw.close()
-    words = {"report": "confirmed by the DAW's report", "answer": "confirmed by asking", "none": "sent, unconfirmed"}
-    say(args, f"{words[outcome.by]} in {outcome.elapsed_ms:.0f} ms")
+    say(args, f"{HOW[outcome.by]} in {outcome.elapsed_ms:.0f} ms")
     answer(args, {"by": outcome.by, "elapsed_ms": outcome.elapsed_ms, "tries": outcome.tries})
 
 

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from daw_bridge.cli.main import add_output_options
 from daw_bridge.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -36,8 +37,10 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="FOLDER",
         help="folder whose files commands may name; again for more (default: the current folder)",
     )
-    work.add_argument("--queue", type=Path, metavar="FILE", help="job queue (default: in the user's state folder)")
-    work.add_argument("--template", default="", help="template until a surface selects another")
+    work.add_argument(
+        "--queue", type=Path, metavar="FILE", help="job queue (default: in the user's configuration folder)"
+    )
+    work.add_argument("--template", default="", help="template until a surface selects another, which is kept")
     work.add_argument("--model", default="", help="model until a surface selects another")
     work.add_argument("--daw", default="", help="DAW until a surface selects another")
     daws = parser.add_argument_group("mixer")
@@ -55,6 +58,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     midi.add_argument("--midi", action="append", default=[], metavar="PORT", help="port to take mapped commands from")
     midi.add_argument("--midi-map", type=Path, metavar="FILE", help="mapping (default: the shipped one)")
     midi.add_argument("--mackie", action="append", default=[], metavar="PORT", help="Mackie Control on this port")
+    add_output_options(parser, default=argparse.SUPPRESS)
     parser.set_defaults(func=run)
 
 
@@ -78,12 +82,14 @@ def run(args: argparse.Namespace) -> None:
 
 def serve_options(args: argparse.Namespace) -> ServeOptions:
     """The options of a command line. Raises UsageError, InputError."""
-    from daw_bridge.control.bridge import Selection
     from daw_bridge.control.daemon import ServeOptions, default_queue
     from daw_bridge.control.security import AccessPolicy, parse_networks
+    from daw_bridge.control.selection import Selection
 
     if not 0 <= args.port <= 65535:
         raise UsageError(f"--port {args.port}: a port is a number from 1 to 65535 (0: any free one)")
+    if args.midi_map and not args.midi:
+        raise UsageError("--midi-map: say the port too, as in --midi PORT (see daw-bridge midi ports)")
     token = first_line(args.token_file) if args.token_file else ""
     policy = AccessPolicy(bind_host=args.bind, networks=parse_networks(args.allow), token=token)
     return ServeOptions(
@@ -110,9 +116,12 @@ def first_line(path: Path) -> str:
 
 
 def _mixers(places: list[str], profiles: list[str]) -> dict[str, MixerAddress]:
+    """Where the DAWs are, names, ports and profiles checked: a typing error should not wait for the first button."""
     from dataclasses import replace
 
     from daw_bridge.adapter import MixerAddress
+    from daw_bridge.cli.osc import load_profile
+    from daw_bridge.registry import require_mixer
 
     found: dict[str, MixerAddress] = {}
     for text in places:
@@ -122,12 +131,15 @@ def _mixers(places: list[str], profiles: list[str]) -> dict[str, MixerAddress]:
             numbers = [int(port) for port in ports]
         except ValueError:
             numbers = []
-        if not name or not host or not 1 <= len(numbers) <= 2:
+        if not name or not host or not 1 <= len(numbers) <= 2 or not all(0 < number < 65536 for number in numbers):
             raise UsageError(f"--mixer {text}: write it as ardour=127.0.0.1:3819 or reaper=127.0.0.1:8000:9000")
+        require_mixer(name)
         found[name] = MixerAddress(host=host, port=numbers[0], reply_port=numbers[1] if numbers[1:] else None)
     for text in profiles:
         name, _, file = text.partition("=")
         if not name or not file:
             raise UsageError(f"--profile {text}: write it as reaper=my-reaper.yaml")
+        require_mixer(name)
+        load_profile(file, is_file=True)
         found[name] = replace(found.get(name, MixerAddress()), profile=Path(file))
     return found

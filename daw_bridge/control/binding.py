@@ -7,18 +7,28 @@ can follow, and nothing piles up.
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from daw_bridge.adapter import MixerChange, MixerChannel, MixerControl, MixerParameter
 from daw_bridge.errors import DawBridgeError, DawError, did_you_mean
 
-MAX_KNOWN_VALUES = 4096
-SAME_VALUE = 0.1
-"""dB within which a report of the DAW is taken for the value that was set; 0 and 1 are farther apart."""
+_log = logging.getLogger(__name__)
 
+MAX_KNOWN_VALUES = 4096
+POLL_S = 0.1
+"""How often the DAW is looked at, where it does not report by itself."""
+SAME_VALUE = 0.1
+"""dB within which a value that was set is taken for the one that the DAW reported; 0 and 1 are farther apart."""
+PROVES_VALUE = 0.005
+"""dB within which a report proves that the DAW took a value. Rounder reports are judged by the mixer itself."""
+
+Key = tuple[str, MixerParameter]
 Outcome = Callable[[DawBridgeError | None], None]
 
 
@@ -69,20 +79,24 @@ class MixerBinding:
         routes: Routes = NO_ROUTES,
     ) -> None:
         self.mixer, self.routes = mixer, routes
-        self.known: dict[tuple[str, MixerParameter], float] = {}
+        self.known: dict[Key, float] = {}
         self._loop, self._on_change = loop, on_change
-        self._waiting: dict[tuple[str, MixerParameter], tuple[float, Outcome]] = {}
+        self._waiting: dict[Key, float] = {}
+        self._asked: dict[Key, tuple[float, Outcome]] = {}
         self._condition = threading.Condition()
         self._closing = False
+        mixer.on_change(self._from_daw)
         self._thread = threading.Thread(target=self._work, name="mixer", daemon=True)
         self._thread.start()
-        mixer.on_change(self._from_daw)
 
     def set(self, channel: str, parameter: MixerParameter, value: float, outcome: Outcome) -> None:
         """Ask for a value. `outcome` is called on the loop once the DAW confirmed it, or with the error."""
+        key = (channel, parameter)
+        replaced = self._asked.get(key)
+        self._asked[key] = (value, outcome)
         with self._condition:
-            replaced = self._waiting.pop((channel, parameter), None)
-            self._waiting[channel, parameter] = (value, outcome)
+            self._waiting.pop(key, None)
+            self._waiting[key] = value
             self._condition.notify()
         if replaced is not None:
             replaced[1](None)
@@ -94,28 +108,43 @@ class MixerBinding:
             self._note(change)
 
     async def close(self) -> None:
-        """Stop the thread and let go of the DAW."""
+        """Stop the thread and let go of the DAW. Who still waits for a value hears that it will not come."""
         with self._condition:
             self._closing = True
             self._condition.notify()
         await asyncio.get_running_loop().run_in_executor(None, self._thread.join, 20.0)
+        asked, self._asked = self._asked, {}
+        for _, outcome in asked.values():
+            outcome(DawError("the DAW was let go of before it confirmed the value"))
 
     def _work(self) -> None:
+        next_poll_s = 0.0
         while True:
             with self._condition:
-                while not self._waiting and not self._closing:
-                    self._condition.wait()
+                if not self._waiting and not self._closing:
+                    self._condition.wait(max(0.0, next_poll_s - time.monotonic()))
                 if self._closing:
                     break
-                (channel, parameter), (value, outcome) = next(iter(self._waiting.items()))
-                del self._waiting[channel, parameter]
-            error: DawBridgeError | None = None
-            try:
-                self._apply(channel, parameter, value)
-            except DawBridgeError as exc:
-                error = exc
-            self._to_loop(outcome, error)
+                key = next(iter(self._waiting), None)
+                value = self._waiting.pop(key) if key is not None else 0.0
+            if key is not None:
+                self._to_loop(self._ended, key, value, self._guarded(partial(self._apply, *key, value)))
+            if time.monotonic() >= next_poll_s:
+                error = self._guarded(self.mixer.poll)
+                if error is not None:
+                    _log.debug("looking at %s: %s", self.mixer.name, error)
+                next_poll_s = time.monotonic() + POLL_S
         self.mixer.close()
+
+    def _guarded(self, call: Callable[[], None]) -> DawBridgeError | None:
+        """The error of a call. This thread must live, whatever a DAW answers: nobody would start it again."""
+        try:
+            call()
+        except DawBridgeError as exc:
+            return exc
+        except Exception as exc:  # noqa: BLE001  # the end of the thread, as `main` is that of the command line
+            return DawError(f"{self.mixer.name}: unexpected {type(exc).__name__}: {exc}")
+        return None
 
     def _apply(self, channel: str, parameter: MixerParameter, value: float) -> None:
         if parameter == "gain_db":
@@ -128,11 +157,23 @@ class MixerBinding:
     def _from_daw(self, change: MixerChange) -> None:
         self._to_loop(self._note, change)
 
+    def _ended(self, key: Key, value: float, error: DawBridgeError | None) -> None:
+        """The mixer is done with a value; unless a report was faster, or another value was asked for meanwhile."""
+        asked = self._asked.get(key)
+        if asked is not None and asked[0] == value:
+            del self._asked[key]
+            asked[1](error)
+
     def _note(self, change: MixerChange) -> None:
         key = (change.channel, change.parameter)
         if key in self.known or len(self.known) < MAX_KNOWN_VALUES:
             self.known[key] = change.value
         self._on_change(change)
+        asked = self._asked.get(key)
+        if asked is not None and abs(asked[0] - change.value) <= PROVES_VALUE:
+            # The DAW's own report is the proof: no need to wait until the mixer's thread has seen it too.
+            del self._asked[key]
+            asked[1](None)
 
     def _to_loop(self, call: Callable[..., None], *arguments: object) -> None:
         try:

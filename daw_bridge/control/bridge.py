@@ -6,7 +6,6 @@ Everything runs on one loop and nothing here waits; jobs run in worker processes
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,8 @@ from daw_bridge.control.commands import Invocation, parse
 from daw_bridge.control.jobs import Job, JobStore
 from daw_bridge.control.runner import ArgvBuilder, JobProgress, JobRunner, cli_argv
 from daw_bridge.control.security import ERRORS_PER_S, AccessPolicy, Counters, MusicFolders, RateLimiter
-from daw_bridge.errors import DawBridgeError, InputError, UsageError, did_you_mean
+from daw_bridge.control.selection import CHOICES, Catalog, Choice, Selection, Selections
+from daw_bridge.errors import DawBridgeError, UsageError
 from daw_bridge.osc import Message, OscError, OscValue, encode
 from daw_bridge.units import clock
 
@@ -29,25 +29,6 @@ Handler = Callable[[Invocation, Client], "tuple[OscValue, ...] | None"]
 
 PROGRESS_STEP = 0.1
 """Percent that must have passed before the surfaces hear of progress again."""
-_PLAIN_NAME = re.compile(r"[\w][\w ,-]{0,99}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Catalog:
-    """Names that `list` and `select` know, asked for anew each time."""
-
-    templates: Callable[[], list[str]]
-    models: Callable[[], list[str]]
-    daws: Callable[[], list[str]]
-
-
-@dataclass(slots=True, kw_only=True)
-class Selection:
-    """What a build takes when the command does not say."""
-
-    template: str = ""
-    model: str = ""
-    daw: str = ""
 
 
 @dataclass(slots=True)
@@ -80,7 +61,7 @@ class Bridge:
         argv_of: ArgvBuilder = cli_argv,
     ) -> None:
         self.store, self.music, self.policy, self.catalog = store, music, policy, catalog
-        self.selection = selection or Selection()
+        self.selections = Selections(store, catalog, selection or Selection())
         self.counters, self.subscribers = Counters(), Subscribers()
         self.runner = JobRunner(store, on_state=self._job_state, on_progress=self._job_progress, argv_of=argv_of)
         self.reply_client: Callable[[Client, int], Client] = lambda client, _port: client
@@ -98,10 +79,10 @@ class Bridge:
             "cancel": self._cancel,
             "jobs": self._jobs,
             "template_list": lambda _call, _client: tuple(self.catalog.templates()),
-            "template_select": self._select_template,
+            "template_select": lambda call, _client: self._select("template", call),
             "model_list": lambda _call, _client: tuple(self.catalog.models()),
-            "model_select": self._select_model,
-            "daw_select": self._select_daw,
+            "model_select": lambda call, _client: self._select("model", call),
+            "daw_select": lambda call, _client: self._select("daw", call),
             "stats": lambda _call, _client: (self.counters.text(),),
         }
 
@@ -144,11 +125,12 @@ class Bridge:
         self._answer(client, Message("/dawbridge/reply", (call.request_id, call.address, *values)))
 
     def error(self, client: Client, address: str, request_id: str, problem: DawBridgeError) -> None:
-        """`/dawbridge/error ID COMMAND MESSAGE`, at a bounded rate for each host."""
+        """`/dawbridge/error ID COMMAND MESSAGE CODE`, at a bounded rate for each host."""
         if not self._errors.allows(client.host):
             self.counters.add("errors_not_sent")
             return
-        self._answer(client, Message("/dawbridge/error", (request_id, address[:200], str(problem)[:1000])))
+        values = (request_id, address[:200], str(problem)[:1000], problem.exit_code)
+        self._answer(client, Message("/dawbridge/error", values))
 
     def _answer(self, client: Client, message: Message) -> None:
         try:
@@ -204,25 +186,15 @@ class Bridge:
         kind: Literal["file", "folder"] = "folder" if name == "rebuild" else "file"
         path = self.music.resolve(str(call.values["folder" if name == "rebuild" else "mix"]), kind)
         arguments = {"path": str(path)}
-        for option in (argument.name for argument in call.command.arguments[1:]):
-            chosen = self._checked(option, str(call.values.get(option, getattr(self.selection, option))))
-            if chosen:
-                arguments[option] = chosen
+        takes = [argument.name for argument in call.command.arguments]
+        for choice in CHOICES:
+            if choice in takes:
+                chosen = self.catalog.checked(choice, str(call.values.get(choice, self.selections[choice])))
+                arguments |= {choice: chosen} if chosen else {}
         job = self.store.add(name, arguments, call.request_id)
         self._job_state(job)
         self.runner.wake()
         return (job.number,)
-
-    def _checked(self, option: str, value: str) -> str:
-        """A name that may go onto a command line: one of the catalog's, never a path."""
-        if not value:
-            return ""
-        known = {"template": self.catalog.templates, "model": self.catalog.models, "daw": self.catalog.daws}[option]()
-        for part in value.split(",") if option == "daw" else [value]:
-            if not _PLAIN_NAME.fullmatch(part.strip()) or part.strip() not in known:
-                hint = did_you_mean(part, known)
-                raise InputError(f"no {option} called {part[:100]!r}{hint}; known: {', '.join(known)}")
-        return value
 
     def _cancel(self, call: Invocation, _client: Client) -> tuple[OscValue, ...]:
         number = int(call.values.get("job", 0))
@@ -267,27 +239,14 @@ class Bridge:
             Message("/dawbridge/surface/percent", (percent,), "f"),
             Message("/dawbridge/surface/status", (status,)),
             Message("/dawbridge/surface/eta", (eta,)),
-            Message("/dawbridge/surface/selected", (self.selection.template, self.selection.model, self.selection.daw)),
+            Message("/dawbridge/surface/selected", self.selections.all()),
         ]
 
-    # Selections
-
-    def _select_template(self, call: Invocation, _client: Client) -> tuple[OscValue, ...]:
-        self.selection.template = self._checked("template", str(call.values["template"]))
-        return self._selected()
-
-    def _select_model(self, call: Invocation, _client: Client) -> tuple[OscValue, ...]:
-        self.selection.model = self._checked("model", str(call.values["model"]))
-        return self._selected()
-
-    def _select_daw(self, call: Invocation, _client: Client) -> tuple[OscValue, ...]:
-        self.selection.daw = self._checked("daw", str(call.values["daw"]))
-        return self._selected()
-
-    def _selected(self) -> tuple[OscValue, ...]:
+    def _select(self, choice: Choice, call: Invocation) -> tuple[OscValue, ...]:
+        self.selections.select(choice, str(call.values[choice]))
         for message in self._surface_messages():
             self.tell(message)
-        return (self.selection.template, self.selection.model, self.selection.daw)
+        return self.selections.all()
 
 
 def _request_id(message: Message) -> str:

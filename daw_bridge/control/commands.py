@@ -180,7 +180,7 @@ COMMANDS: tuple[Command, ...] = (
         doc="Bind the stem and bus controls to a DAW in which the session is open.",
         handler="session_open",
         arguments=(
-            _text("daw", "ardour, reaper, abletonosc, bitwig, or a profile that `serve --profile` named"),
+            _text("daw", "ardour, reaper (over OSC), reaper-live (by reapy), abletonosc, bitwig, or custom"),
             Argument(name="folder", kind="path", doc="the song folder, so that stems find their bus", required=False),
         ),
     ),
@@ -268,9 +268,10 @@ def check(argument: Argument, value: OscValue, where: str) -> Value:
             raise wrong
         return value >= 0.5
     if not argument.minimum <= value <= argument.maximum:
-        raise UsageError(
-            f"{where}: {argument.name} {value:g} is out of range ({argument.minimum:g} to {argument.maximum:g})"
-        )
+        allowed = f"{argument.minimum:g} or more"
+        if math.isfinite(argument.maximum):
+            allowed = f"{argument.minimum:g} to {argument.maximum:g}"
+        raise UsageError(f"{where}: {argument.name} {value:g} is out of range ({allowed})")
     if argument.kind == "whole":
         if value != int(value):
             raise wrong

@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from daw_bridge.adapter import MixerAddress
-from daw_bridge.control.bridge import Bridge, Catalog, Selection
+from daw_bridge.control.bridge import Bridge
 from daw_bridge.control.jobs import JobStore
 from daw_bridge.control.mixer_commands import MixerCommands
 from daw_bridge.control.runner import ArgvBuilder, cli_argv
 from daw_bridge.control.security import AccessPolicy, MusicFolders
+from daw_bridge.control.selection import Catalog, Selection
 from daw_bridge.control.server import OscServer
 from daw_bridge.registry import open_mixer
 

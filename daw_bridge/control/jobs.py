@@ -37,6 +37,11 @@ CREATE TABLE IF NOT EXISTS jobs (
     ended_s REAL NOT NULL DEFAULT 0
 );
 CREATE INDEX IF NOT EXISTS jobs_by_state ON jobs (state, id);
+CREATE TABLE IF NOT EXISTS selections (
+    choice TEXT PRIMARY KEY,
+    value TEXT NOT NULL,
+    started_with TEXT NOT NULL
+);
 """
 
 
@@ -66,6 +71,14 @@ class Job:
     attempts: int
     created_s: float
     ended_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptSelection:
+    """What a surface selected, and what the daemon had been started with then."""
+
+    value: str
+    started_with: str
 
 
 class JobStore:
@@ -175,6 +188,19 @@ class JobStore:
                 "(SELECT id FROM jobs ORDER BY id DESC LIMIT ?)",
                 (keep,),
             )
+
+    def selection(self, choice: str) -> KeptSelection | None:
+        """What was selected last, None when nothing ever was."""
+        with self._errors():
+            row = self._database.execute(
+                "SELECT value, started_with FROM selections WHERE choice = ?", (choice,)
+            ).fetchone()
+        return None if row is None else KeptSelection(value=str(row[0]), started_with=str(row[1]))
+
+    def keep_selection(self, choice: str, value: str, started_with: str) -> None:
+        """Remember it beyond a restart."""
+        with self._errors():
+            self._database.execute("INSERT OR REPLACE INTO selections VALUES (?, ?, ?)", (choice, value, started_with))
 
     def _update(self, number: int, change: str, values: tuple[object, ...]) -> Job:
         with self._errors():

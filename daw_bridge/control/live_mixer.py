@@ -76,6 +76,9 @@ class LiveMixer:
         for (channel, parameter), value in known.items():
             listener(MixerChange(channel=channel, parameter=parameter, value=value))
 
+    def poll(self) -> None:
+        """Nothing: the preview tells everything by itself."""
+
     def close(self) -> None:
         if self._process.stdin is not None:
             try:

@@ -51,7 +51,7 @@ class DaemonClient:
             if message.address == "/dawbridge/reply" and message.arguments[0] == request_id:
                 return before, message.arguments[2:]
             if message.address == "/dawbridge/error" and message.arguments[0] == request_id:
-                raise DawBridgeError(str(message.arguments[2]))
+                raise _refusal(message)
             before.append(message)
         raise DawUnreachable(f"the daemon at {self._where} did not answer in {self._timeout_s:g} s")
 
@@ -78,3 +78,11 @@ class DaemonClient:
                     self._ready += decode(packet)
             except OscError as exc:
                 raise DawUnreachable(f"what answers at {self._where} is no daw-bridge daemon ({exc})") from exc
+
+
+def _refusal(message: Message) -> DawBridgeError:
+    """The daemon's `/dawbridge/error` as an error with the same exit code."""
+    error = DawBridgeError(str(message.arguments[2]))
+    code = message.arguments[3] if len(message.arguments) > 3 else None
+    error.exit_code = code if isinstance(code, int) and 0 < code < 256 else error.exit_code
+    return error

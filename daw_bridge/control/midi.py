@@ -62,7 +62,7 @@ def open_port(name: str, *, output: bool = False) -> Any:
 def _open_socket_port(name: str) -> Any:
     _, _, place = name.partition(":")
     host, _, port = place.rpartition(":")
-    if not is_loopback(host) or not port.isdigit():
+    if not is_loopback(host) or not port.isdecimal() or not 0 < int(port) < 65536:
         raise UsageError(f"{name}: write it as tcp:127.0.0.1:PORT; MIDI sockets stay on this machine")
     _mido()
     try:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 
-from daw_bridge.adapter import MixerAddress, MixerChange, MixerControl, MixerParameter
+from daw_bridge.adapter import MixerAddress, MixerChange, MixerChannel, MixerControl, MixerParameter
 from daw_bridge.control.binding import NO_ROUTES, MixerBinding, Routes, find_channel
 from daw_bridge.control.bridge import Bridge, Handler
 from daw_bridge.control.clients import Client
@@ -15,6 +15,7 @@ from daw_bridge.control.commands import Invocation
 from daw_bridge.errors import DawBridgeError, DawError
 from daw_bridge.manifest import read_manifest
 from daw_bridge.osc import Message, OscValue
+from daw_bridge.registry import require_mixer
 
 OpenMixer = Callable[[str, MixerAddress], MixerControl]
 
@@ -50,6 +51,7 @@ class MixerCommands:
         self._binding: MixerBinding | None = None
         self._names: dict[tuple[str, str], str] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._binding_lock = asyncio.Lock()
         bridge.snapshots.append(self.snapshot)
 
     def handlers(self) -> dict[str, Handler]:
@@ -83,18 +85,23 @@ class MixerCommands:
         self._later(call, client, self._bind(LIVE, MixerAddress(song=path), NO_ROUTES))
 
     async def _bind(self, daw: str, address: MixerAddress, routes: Routes) -> tuple[OscValue, ...]:
+        """Let go of the bound DAW, then bind this one: both may want the same feedback port."""
+        require_mixer(daw)
         loop = asyncio.get_running_loop()
-        mixer = await loop.run_in_executor(None, self._open, daw, address)
-        await self.close()
-        self._binding = MixerBinding(mixer, loop, self._changed, routes)
+        async with self._binding_lock:
+            if await self._release():
+                self._bridge.tell(Message("/dawbridge/session", ("", "")))
+            mixer = await loop.run_in_executor(None, self._open, daw, address)
+            self._binding = MixerBinding(mixer, loop, self._changed, routes)
+        channels = mixer.channels()
         self._names = {
-            (kind, name): find_channel(kind, name, mixer.channels(), routes)
+            (kind, name): find_channel(kind, name, channels, routes)
             for kind, table in (("stem", routes.stems), ("bus", routes.buses))
             for name in table
-            if _has_channel(kind, name, mixer, routes)
+            if _has_channel(kind, name, channels, routes)
         }
         self._bridge.tell(Message("/dawbridge/session", (daw, mixer.name)))
-        return ("bound", mixer.name, *(channel.name for channel in mixer.channels()[:100]))
+        return ("bound", mixer.name, *(channel.name for channel in channels[:100]))
 
     def _session_close(self, call: Invocation, client: Client) -> None:
         self._later(call, client, self._close_answer())
@@ -111,9 +118,15 @@ class MixerCommands:
 
     async def close(self) -> None:
         """Let go of the bound DAW."""
+        async with self._binding_lock:
+            await self._release()
+
+    async def _release(self) -> bool:
+        """Whether there was a DAW to let go of."""
         binding, self._binding, self._names = self._binding, None, {}
         if binding is not None:
             await binding.close()
+        return binding is not None
 
     def _later(self, call: Invocation, client: Client, work: Coroutine[None, None, tuple[OscValue, ...]]) -> None:
         async def answer() -> None:
@@ -188,9 +201,9 @@ class MixerCommands:
         return found[:1000]
 
 
-def _has_channel(kind: str, name: str, mixer: MixerControl, routes: Routes) -> bool:
+def _has_channel(kind: str, name: str, channels: Sequence[MixerChannel], routes: Routes) -> bool:
     try:
-        find_channel(kind, name, mixer.channels(), routes)
+        find_channel(kind, name, channels, routes)
     except DawError:
         return False
     return True

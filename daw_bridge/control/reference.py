@@ -14,7 +14,11 @@ SURFACE_BUSES = ("vocals", "drums", "bass", "other")
 
 MESSAGES = (
     ("/dawbridge/reply", "ID, command, values...", "The command was carried out; what it gave."),
-    ("/dawbridge/error", "ID, command, message", "It was not; one line on why and what to do."),
+    (
+        "/dawbridge/error",
+        "ID, command, message, code",
+        "It was not; one line on why and what to do, and the exit code that the command line has for it.",
+    ),
     (
         "/dawbridge/progress",
         "ID, job, percent, stage, seconds left, note",
@@ -95,23 +99,26 @@ def open_stage_control_session() -> str:
         base = f"/dawbridge/stem/{bus}"
         fader = {"range": {"min": -60, "max": 6}, "default": 0, "design": "default", "typeTags": "f"}
         widgets += [
-            _widget("text", f"label_{bus}", left, 10, 100, 30, address=f"/label/{bus}", value=bus, bypass=True),
+            _widget("text", f"label_{bus}", left, 10, 100, 30, address=f"/label/{bus}", default=bus, bypass=True),
             _widget("fader", f"gain_{bus}", left, 45, 100, 300, address=f"{base}/gain_db", **fader),
             _button(f"mute_{bus}", left, 350, 100, f"{base}/mute", "toggle", label="mute"),
             _button(f"solo_{bus}", left, 395, 100, f"{base}/solo", "toggle", label="solo"),
         ]
     widgets += [
+        _widget("text", "label_mix", 460, 10, 200, 30, address="/label/mix", default="build this mix:", bypass=True),
+        _widget("input", "mix", 460, 45, 200, 40, address="/dawbridge/build", typeTags="s"),
+        # 0 is the job that runs; `off` is never sent, but must be another value.
+        _button("cancel", 460, 90, 200, "/dawbridge/cancel", "tap", label="cancel", on=0, off=-1),
         _widget(
-            "input", "mix", 460, 10, 200, 40, address="/dawbridge/build", label="build this mix", typeTags="s", value=""
-        ),
-        _button("cancel", 460, 60, 200, "/dawbridge/cancel", "tap", label="cancel"),
-        _widget(
-            "fader", "percent", 460, 105, 200, 40, address="/dawbridge/surface/percent",
+            "fader", "percent", 460, 135, 200, 40, address="/dawbridge/surface/percent",
             range={"min": 0, "max": 100}, horizontal=True, interaction=False, bypass=True,
         ),
-        _widget("text", "status", 460, 150, 200, 40, address="/dawbridge/surface/status", bypass=True),
-        _widget("text", "eta", 460, 195, 200, 40, address="/dawbridge/surface/eta", bypass=True),
-        _button("open", 460, 240, 200, "/dawbridge/session/open", "tap", label="bind Ardour", on="ardour"),
+        _widget("text", "status", 460, 180, 200, 40, address="/dawbridge/surface/status", bypass=True),
+        _widget("text", "eta", 460, 225, 200, 40, address="/dawbridge/surface/eta", bypass=True),
+        *(
+            _button(f"open_{daw}", 460, top, 200, "/dawbridge/session/open", "tap", label=f"bind {title}", on=daw)
+            for daw, title, top in (("ardour", "Ardour", 270), ("reaper-live", "REAPER", 315))
+        ),
     ]  # fmt: skip
     root = {
         "type": "root",

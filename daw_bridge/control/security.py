@@ -131,7 +131,10 @@ class MusicFolders:
         Relative paths are tried in each root. The message is the same for what is outside and what does not exist, so
         that nobody can ask which files there are.
         """
-        refused = InputError(f"{text[:200]!r}: not found in a music folder (see daw-bridge serve --music)")
+        wanted = {"file": "a file", "folder": "a folder", "any": "anything"}[kind]
+        refused = InputError(
+            f"{text[:200]!r}: {wanted} of that name is not found in a music folder (see daw-bridge serve --music)"
+        )
         if not text or any(ord(mark) < 32 for mark in text):
             raise refused
         for root in self.roots:

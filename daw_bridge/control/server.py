@@ -24,6 +24,9 @@ MAX_BACKLOG_BYTES = 262_144
 TIME_TAG_PAST_S = 10.0
 TIME_TAG_FUTURE_S = 1.0
 """Bundles are carried out at once. Time tags farther off than this are dropped: they are not meant for now."""
+READ_BYTES = 16_384
+OVER_RATE_REST_S = 0.1
+"""A TCP connection over its rate is not read for so long; what it sends meanwhile waits in its own buffers."""
 RECEIVE_BUFFER_BYTES = 1_048_576
 SEND_BUFFER_BYTES = 131_072
 TOTAL_PER_S = 8000.0
@@ -86,20 +89,20 @@ class Gate:
         self._total = RateLimiter(TOTAL_PER_S, TOTAL_PER_S)
 
     def packet(self, data: bytes, client: Client) -> bool:
-        """Take one packet; False when it was malformed."""
+        """Take one packet; False when the sender is over its rate."""
         counters = self._bridge.counters
         if not self._bridge.policy.admits(client.host):
             counters.add("packets_from_strangers")
             return True
         if not self._allows(client):
             counters.add("packets_over_rate")
-            return True
+            return False
         try:
             messages = decode(data)
         except OscError as exc:
             counters.add("packets_malformed")
             _log.debug("malformed packet from %s: %s", client.host, exc)
-            return False
+            return True
         now = time.time()
         for position, message in enumerate(messages):
             if position and not self._allows(client):
@@ -145,13 +148,16 @@ class _UdpProtocol(asyncio.DatagramProtocol):
         _log.debug("UDP: %s", exc)
 
 
-class _TcpProtocol(asyncio.Protocol):
+class _TcpProtocol(asyncio.BufferedProtocol):
+    """Reads a bounded piece at a time and rests when the peer is over its rate: nobody has the loop to himself."""
+
     def __init__(self, bridge: Bridge, gate: Gate, open_connections: set[_TcpProtocol]) -> None:
         self._bridge, self._gate, self._open = bridge, gate, open_connections
         self._transport: asyncio.Transport | None = None
         self._host = ""
         self._deframer: Deframer | None = None
         self._client: TcpClient | None = None
+        self._buffer = bytearray(READ_BYTES)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         peer = transport.get_extra_info("peername") or ("", 0)
@@ -163,9 +169,13 @@ class _TcpProtocol(asyncio.Protocol):
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         self._open.add(self)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> bytearray:  # noqa: ARG002  # asyncio's signature
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
         if self._transport is None or self._transport.is_closing():
             return
+        data = bytes(self._buffer[:nbytes])
         if self._deframer is None:
             self._deframer = deframer_for(data[0])
         if self._client is None:
@@ -177,8 +187,16 @@ class _TcpProtocol(asyncio.Protocol):
             _log.debug("stream of %s: %s", self._host, exc)
             self._transport.abort()
             return
-        for packet in packets:
-            self._gate.packet(packet, self._client)
+        for position, packet in enumerate(packets, start=1):
+            if not self._gate.packet(packet, self._client):
+                self._bridge.counters.add("packets_over_rate", len(packets) - position)
+                self._rest(self._transport)
+                return
+
+    @staticmethod
+    def _rest(transport: asyncio.Transport) -> None:
+        transport.pause_reading()
+        asyncio.get_running_loop().call_later(OVER_RATE_REST_S, transport.resume_reading)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # asyncio's signature
         self._open.discard(self)

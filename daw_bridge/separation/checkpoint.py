@@ -11,13 +11,14 @@ import hashlib
 import io
 import json
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
-from daw_bridge.errors import ModelError, WeightsCorrupt, WeightsMissing
+from daw_bridge.errors import WeightsCorrupt, WeightsMissing
 from daw_bridge.files import write_atomic
 
 SUFFIXES = (".safetensors", ".th")
@@ -27,16 +28,33 @@ _ALIASES = {"demucs.wdemucs.WDemucs": "demucs.hdemucs.HDemucs"}
 
 _FAMILY_NAMES = ("demucs.demucs.Demucs", "demucs.hdemucs.HDemucs", "demucs.htdemucs.HTDemucs", *_ALIASES)
 
+QUANTISERS = ("diffq.diffq.DiffQuantizer", "diffq.uniform.UniformQuantizer")
+"""The classes that a quantised state may name; nothing of them is ever built."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """One network as stored: its class by name, the arguments that build it, its tensors, the file's sha256."""
+    """One network as stored: its class by name, the arguments that build it, its tensors, the file's sha256.
+
+    `state` is a tensor by name, or what `quantised` describes.
+    """
 
     family: str
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     state: dict[str, Any]
     sha256: str
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The stems that the network gives: its first argument, in every Demucs family; none in a broken checkpoint."""
+        named = self.args[0] if self.args else self.kwargs.get("sources")
+        return tuple(str(source) for source in named) if isinstance(named, (list, tuple)) else ()
+
+
+def is_quantised(state: Mapping[str, Any]) -> bool:
+    """Whether a checkpoint's state is in the format of `quantised`: demucs marks it."""
+    return bool(state.get("__quantized"))
 
 
 def read_checkpoint(path: Path, *, sha256_prefix: str = "") -> Checkpoint:
@@ -57,11 +75,6 @@ def read_checkpoint(path: Path, *, sha256_prefix: str = "") -> Checkpoint:
     reader = _read_safetensors if path.suffix == ".safetensors" else _read_pickle
     family, args, kwargs, state = reader(path, data)
     family = _ALIASES.get(family, family)
-    if "__quantized" in state:
-        raise ModelError(
-            f"{path.name}: DiffQ-quantised weights need the package diffq (its licence is CC BY-NC 4.0), which "
-            "daw-bridge does not use; take the unquantised model of the same name without _q"
-        )
     return Checkpoint(
         family=family,
         args=tuple(_plain(path, value) for value in args),
@@ -77,16 +90,31 @@ _Parts = tuple[str, tuple[Any, ...], dict[str, Any], dict[str, Any]]
 def _read_pickle(path: Path, data: bytes) -> _Parts:
     import torch
 
-    stand_ins: dict[str, type] = {name: type(name.rsplit(".", 1)[1], (), {"family": name}) for name in _FAMILY_NAMES}
-    allowed: list[Any] = [(stand_in, name) for name, stand_in in stand_ins.items()]
+    names = (*_FAMILY_NAMES, *QUANTISERS)
+    allowed: list[Any] = [(type(name.rsplit(".", 1)[1], (), {"family": name}), name) for name in names]
     try:
-        with torch.serialization.safe_globals([*allowed, Fraction]):
+        with torch.serialization.safe_globals([*allowed, Fraction, *_numpy_arrays()]):
             package = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)  # noqa: TID251
         family = package["klass"].family
         return str(family), tuple(package["args"]), dict(package["kwargs"]), dict(package["state"])
     except (UnpicklingError, RuntimeError, EOFError, KeyError, AttributeError, TypeError, ValueError) as exc:
         reason = str(exc).strip().splitlines()[0][:120] if str(exc).strip() else type(exc).__name__
         raise WeightsCorrupt(f"{path}: no Demucs checkpoint that can be read safely ({reason})") from exc
+
+
+def _numpy_arrays() -> list[Any]:
+    """What torch's reader has to know for plain NumPy arrays of integers, which old quantised states hold."""
+    import numpy as np
+
+    function = np.zeros(0).__reduce__()[0]
+    kinds = [type(np.dtype(name)) for name in ("int16", "int64", "uint8", "uint16", "uint64")]
+    return [
+        *((function, f"numpy.{core}.multiarray._reconstruct") for core in ("core", "_core")),
+        bytes,
+        np.ndarray,
+        np.dtype,
+        *kinds,
+    ]
 
 
 def _read_safetensors(path: Path, data: bytes) -> _Parts:
@@ -98,9 +126,13 @@ def _read_safetensors(path: Path, data: bytes) -> _Parts:
         metadata = json.loads(data[8 : 8 + size])["__metadata__"]
         args = _from_json(json.loads(metadata["args"]))
         kwargs = _from_json(json.loads(metadata["kwargs"]))
-        quantised = {"__quantized": True} if "structure" in metadata else {}
-        return str(metadata["klass"]), tuple(args), dict(kwargs), {**load(data), **quantised}
-    except (SafetensorError, struct.error, KeyError, ValueError, TypeError) as exc:
+        state = load(data)
+        if "structure" in metadata:
+            from daw_bridge.separation.quantised import unflatten
+
+            state = unflatten(state, json.loads(metadata["structure"]))
+        return str(metadata["klass"]), tuple(args), dict(kwargs), state
+    except (SafetensorError, struct.error, KeyError, ValueError, TypeError, AttributeError) as exc:
         raise WeightsCorrupt(f"{path}: no Demucs checkpoint in safetensors ({exc})") from exc
 
 
@@ -113,7 +145,13 @@ def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         "args": json.dumps(_to_json(checkpoint.args)),
         "kwargs": json.dumps(_to_json(checkpoint.kwargs)),
     }
-    tensors = {key: tensor.contiguous() for key, tensor in checkpoint.state.items()}
+    state = checkpoint.state
+    if is_quantised(state):
+        from daw_bridge.separation.quantised import flatten
+
+        state, structure = flatten(state)
+        metadata["structure"] = json.dumps(structure)
+    tensors = {key: tensor.contiguous() for key, tensor in state.items()}
     write_atomic(path, save(tensors, metadata))
 
 

@@ -210,13 +210,13 @@ def _pick_device(device: str) -> str:
         if torch.cuda.is_available():
             return "cuda"
         return "mps" if torch.backends.mps.is_available() else "cpu"
-    kind = device.split(":", 1)[0]
-    available = {
-        "cpu": True,
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-    }
-    if not available.get(kind, False):
-        known = ", ".join(name for name, there in available.items() if there)
-        raise DeviceError(f"there is no device {device!r} on this machine; usable: auto, {known}")
+    known = usable_devices(torch.cuda.device_count(), mps=torch.backends.mps.is_available())
+    if device not in known:
+        raise DeviceError(f"there is no device {device!r} on this machine; usable: auto, {', '.join(known)}")
     return device
+
+
+def usable_devices(cuda_count: int, *, mps: bool) -> list[str]:
+    """The names of the devices of a machine."""
+    cuda = ["cuda", *(f"cuda:{index}" for index in range(cuda_count))] if cuda_count else []
+    return ["cpu", *cuda, *(["mps"] if mps else [])]

@@ -14,6 +14,8 @@ from daw_bridge.separation.write_stems import checked_encoding
 LEAST_OVERLAP = 0.25
 MOST_OVERLAP = 0.95
 
+DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
+
 STEM_TAG = re.compile(r"\bstem=")
 """What `write_stems` adds to the provenance line of every stem."""
 
@@ -47,6 +49,8 @@ def check_precision(precision: str) -> None:
 
 def check_options(options: SeparationOptions) -> None:
     """All rules that need no audio and no model."""
+    if not DEVICE.fullmatch(options.device):
+        raise UsageError(f"device {options.device!r} is unknown; use auto, cpu, cuda, cuda:N or mps")
     check_precision(options.precision)
     check_overlap(options.overlap)
     if options.segment_s is not None and not 0.1 <= options.segment_s <= 600:
@@ -89,9 +93,11 @@ def refuse_stem_sound(reference: Path, *, name: Path | None = None, allow: bool)
     if allow:
         return
     from daw_bridge.audio.reader import open_audio
-    from daw_bridge.separation.stem_likeness import measure
+    from daw_bridge.separation.stem_likeness import LEAST_DURATION_S, measure
 
     with open_audio(reference) as reader:
+        if (reader.length_samples or 0) < LEAST_DURATION_S * reader.sample_rate_hz:
+            return
         reason = measure(reader.blocks(), reader.sample_rate_hz).reason
     if reason:
         raise GuardRefused(

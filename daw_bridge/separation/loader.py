@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+import gc
+import importlib
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from daw_bridge.errors import DeviceError, WeightsMissing
-from daw_bridge.files import sha256_of_file
 from daw_bridge.progress import OnProgress, ignore_progress
 from daw_bridge.separation.catalog import ModelInfo, check_stems, model_info
-from daw_bridge.separation.fetch import fetch
 from daw_bridge.separation.memory import Rung
 from daw_bridge.separation.options import SeparationOptions
 from daw_bridge.separation.separator import Separator
-from daw_bridge.separation.weights import bsrnn_path, checked_sha256, combined_sha256, find_weights
+from daw_bridge.separation.weights import (
+    bsrnn_path,
+    checked_sha256,
+    combined_sha256,
+    find_weights,
+    known_sha256,
+    weights_present,
+)
 
 Note = Callable[[str], None]
 
@@ -49,12 +58,20 @@ def load(options: SeparationOptions, note: Note) -> Loaded:
     """
     info = model_info(options.model)
     if options.weights is None:
-        fetch(info)
+        _have(info)
     if info.family == "demucs":
         return _load_demucs(info, options, note)
     if info.family == "bsrnn":
         return _load_bsrnn(info, options, note)
     return _load_band_split(info, options, note)
+
+
+def _have(info: ModelInfo, on_progress: OnProgress = ignore_progress) -> None:
+    """Fetch the weights that are not on this machine. A run that has them is spared the import of what downloads."""
+    if not weights_present(info):
+        from daw_bridge.separation.fetch import fetch
+
+        fetch(info, on_progress=on_progress)
 
 
 def _say_what_does_nothing(info: ModelInfo, options: SeparationOptions, note: Note, names: tuple[str, ...]) -> None:
@@ -74,19 +91,43 @@ def weights_sha256(options: SeparationOptions, on_progress: OnProgress = ignore_
     """
     info = model_info(options.model)
     if options.weights is None:
-        fetch(info, on_progress=on_progress)
+        _have(info, on_progress)
     if info.family == "demucs":
         found = find_weights(info, options.weights)
-        return combined_sha256([sha256_of_file(member.path) for member in found.members])
+        return combined_sha256([known_sha256(member) for member in found.members])
     return _sha256_of_bsrnn(info, options) if info.family == "bsrnn" else _sha256_of_preview(options)
 
 
+def import_ahead(info: ModelInfo) -> None:
+    """Begin in a thread what takes most of the time before a first segment, while others read, hash and decode."""
+    if "torch" not in sys.modules:
+        threading.Thread(target=_import_networks, args=(info,), name="import-networks").start()
+
+
+def _import_networks(info: ModelInfo) -> None:
+    with _no_garbage_collection():
+        importlib.import_module("daw_bridge.separation.demucs" if info.family == "demucs" else "torch")
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """For a large import: a tenth of the time of `import torch` goes into looking for cycles that are not there."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
 def _load_demucs(info: ModelInfo, options: SeparationOptions, note: Note) -> Loaded:
+    _import_networks(info)
     from daw_bridge.separation.demucs import DemucsSeparator, Plan, choose_rungs, need_of
     from daw_bridge.separation.weights import load_bag
 
-    bag = load_bag(find_weights(info, options.weights), info.name)
     stems = wanted_stems(options)
+    bag = load_bag(find_weights(info, options.weights), info.name, stems)
     check_stems(stems or (), info.name, bag.sources)
     plan = Plan(
         stems=stems,

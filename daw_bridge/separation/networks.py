@@ -24,6 +24,8 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from daw_bridge.errors import ModelError
+from daw_bridge.separation.checkpoint import is_quantised
+from daw_bridge.separation.quantised import restore
 
 FAMILIES: dict[str, type[nn.Module]] = {
     "demucs.demucs.Demucs": Demucs,
@@ -76,6 +78,10 @@ class CachedTransformer(nn.Module):
         return x, xt.permute(0, 2, 1)
 
 
+_DRAWS = ("uniform_", "normal_")
+"""Tensor methods behind those functions of torch.nn.init that do not ask a `TorchFunctionMode` themselves."""
+
+
 class _Uninitialised(TorchFunctionMode):
     """Modules are built without random weights, which take seconds to draw: a checkpoint replaces them at once.
 
@@ -89,7 +95,7 @@ class _Uninitialised(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        if getattr(func, "__module__", "") == "torch.nn.init":
+        if getattr(func, "__module__", "") == "torch.nn.init" or getattr(func, "__name__", "") in _DRAWS:
             return args[0] if args else (kwargs or {})["tensor"]
         return func(*args, **(kwargs or {}))
 
@@ -157,7 +163,14 @@ def build_network(family: str, args: Sequence[Any], kwargs: dict[str, Any], stat
     try:
         with _Uninitialised():
             module = network_class(*args, **{**fitting, "rescale": 0}).float()
-        module.load_state_dict(dict(state))
+        if is_quantised(state):
+            state = {**dict(module.named_buffers()), **restore(state, list(module.named_parameters()))}
+        kinds = {key: tensor.dtype for key, tensor in module.state_dict().items()}
+        tensors = {key: tensor.to(kinds[key]) if key in kinds else tensor for key, tensor in state.items()}
+        if isinstance(module, Demucs):  # its own load_state_dict renames old keys, and knows no `assign`
+            module.load_state_dict(tensors)
+        else:
+            module.load_state_dict(tensors, assign=True)  # in place of the empty ones: nothing is copied twice
     except (RuntimeError, TypeError, AssertionError, KeyError, ValueError) as exc:
         raise ModelError(f"the checkpoint does not fit its network {family}: {str(exc).splitlines()[0]}") from exc
     return Network.of(module)
@@ -222,7 +235,12 @@ def prepare(network: Network) -> None:
     network.module.requires_grad_(requires_grad=False)
 
 
-def replica(module: nn.Module) -> nn.Module:
-    """A second module over the same weights, for another thread."""
-    shared: dict[int, Any] = {id(tensor): tensor for tensor in [*module.parameters(), *module.buffers()]}
-    return copy.deepcopy(module, shared)
+def replica(module: nn.Module, made: dict[int, nn.Module] | None = None) -> nn.Module:
+    """A second module over the same weights, for another thread: every module once more, no tensor."""
+    made = {} if made is None else made
+    twin = made.get(id(module))
+    if twin is None:
+        twin = made[id(module)] = copy.copy(module)
+        children = {name: None if child is None else replica(child, made) for name, child in module._modules.items()}
+        twin.__dict__["_modules"] = children
+    return twin

@@ -332,8 +332,9 @@ class OverlapAdd:
         """Out of memory: shrink, and do again what was under way, in smaller batches. What is finished stays."""
         again = [job for job, _ in flying]
         flying.clear()
-        for state in self._states:
-            state.move(torch.device("cpu"))
+        with self._runner.collecting():  # on a GPU, the stream that the sums are still being made on
+            for state in self._states:
+                state.move(torch.device("cpu"))
         self._runner.step_down()
         batch = self._runner.batch_segments
         self._waiting = deque(part for job in [*again, *self._waiting] for part in _split(job, batch))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from daw_bridge.errors import UsageError, did_you_mean
@@ -34,8 +35,11 @@ def recommend(stems: tuple[str, ...] = (), *, gpu_memory_gb: float = 0.0) -> lis
     """Models that give all of these stems, the best first. `gpu_memory_gb` 0 means no GPU.
 
     Ranked by the published score averaged over the asked stems; models that could not be used in practice (too much
-    memory, far slower than real time without a GPU, quantised) are left out. Raises UsageError for an unknown stem.
+    memory, far slower than real time without a GPU, quantised) are left out. Raises UsageError for an unknown stem or
+    a memory that is no number of gigabytes.
     """
+    if not 0.0 <= gpu_memory_gb < math.inf:
+        raise UsageError(f"a GPU memory of {gpu_memory_gb:g} GB makes no sense; give gigabytes, or 0 for no GPU")
     for stem in stems:
         if stem not in SIX:
             raise UsageError(f"no model gives a stem called {stem!r}{did_you_mean(stem, SIX)}; known: {', '.join(SIX)}")
@@ -77,12 +81,14 @@ def _reason(info: ModelInfo, stems: tuple[str, ...], fitting: list[ModelInfo], g
     if score is not None and info.score is not None:
         what = ", ".join(stems) if stems else "all stems"
         parts.append(f"{score:.2f} dB SDR published for {what}")
-    elif info.family != "preview":
+    elif info.family == "preview":
+        parts.append("bundled, so always at hand; computes in real time on the CPU")
+    else:
         parts.append("no comparable score is published")
     if [other for other in fitting if other.family != "preview"] == [info]:
         parts.append(f"the only model with {', '.join(stem for stem in stems if stem in SIX[4:]) or 'these stems'}")
     if gpu_memory_gb > 0 and info.family != "preview":
         parts.append(f"needs {device_need_gb(info):.1f} GB on the GPU")
-    elif gpu_memory_gb <= 0:
+    elif gpu_memory_gb <= 0 and info.family != "preview":
         parts.append(f"{info.speed} on a CPU")
     return "; ".join(parts)

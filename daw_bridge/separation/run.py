@@ -97,13 +97,14 @@ def separate_reference(
     cancel: CancelToken | None = None,
     separator: Separator | None = None,
     load_model: LoadModel = load,
+    reference_sha256: str = "",
 ) -> SeparationResult:
     """Separate a float32 WAV (mono or stereo, 8 to 192 kHz) into `folder/{prefix}{stem}.wav` (or .flac).
 
     Stems have the reference's rate, channels and exact length. A mono mix is given to the model on both channels and
     comes back as their mean. A run that was killed continues when it is started again with the same arguments, and
     gives the identical samples. `separator` replaces the model of the options; `load_model` says where it comes from
-    (a `ModelKeeper` loads once for many songs).
+    (a `ModelKeeper` loads once for many songs); `reference_sha256` names the reference's samples where they are known.
     Raises InputError, OutputError, ModelError, GuardRefused, DeviceError, Busy, Cancelled.
     """
     started = time.monotonic()
@@ -113,7 +114,11 @@ def separate_reference(
     loaded = run.load(separator, load_model)
     mine = {"reference": reference.name, "prefix": prefix}
     header = {**mine, "model": options.model, "rung": asdict(loaded.rung) if loaded.rung else None}
-    parts = {**_sample_settings(options), "reference": sha256_of_file(reference), "weights": loaded.weights_sha256}
+    parts = {
+        **_sample_settings(options),
+        "reference": reference_sha256 or sha256_of_file(reference),
+        "weights": loaded.weights_sha256,
+    }
     done = False
     with ExitStack() as scope:
         work = WorkFolder(folder, _digest(parts)[:16], header)

@@ -17,13 +17,20 @@ from daw_bridge.separation.networks import replica
 from daw_bridge.separation.overlap_add import Lane, NormalisedMix, OutOfMemory, OverlapAdd, Pending
 from daw_bridge.separation.speed import kept_memory, plain_attention, threads_per_worker
 
+_SIGNS_OF_FULL_MEMORY = ("not enough memory", "can't allocate memory", "out of memory", "alloc_failed")
+"""The CPU's allocator in two wordings, the CUDA runtime, and cuDNN, cuBLAS and cuFFT (..._ALLOC_FAILED)."""
+
+
+_BATCHES_BETWEEN_TRIMS = 32
+"""Memory that came apart is returned so often: seldom enough to cost nothing, often enough not to grow with length."""
+
 
 def is_out_of_memory(exc: BaseException) -> bool:
     """Whether an error means that memory ran out, on whatever device."""
     if isinstance(exc, (torch.OutOfMemoryError, MemoryError)):
         return True
-    text = str(exc)
-    return isinstance(exc, RuntimeError) and ("not enough memory" in text or "can't allocate memory" in text)
+    text = str(exc).lower()
+    return isinstance(exc, RuntimeError) and any(sign in text for sign in _SIGNS_OF_FULL_MEMORY)
 
 
 @contextmanager
@@ -196,18 +203,20 @@ def run_lanes(
     `emit` gets CPU tensors (stems, channels, n). Raises Cancelled, DeviceError when memory runs out for good.
     """
     total = mix.source.length_samples
-    reached = start_samples
+    reached, batches = start_samples, 0
     if start_samples >= total:
         return
 
     def tick(position: int) -> None:
-        nonlocal reached
-        reached = max(reached, position)
+        nonlocal reached, batches
+        reached, batches = max(reached, position), batches + 1
+        if batches % _BATCHES_BETWEEN_TRIMS == 0:
+            give_back()
         on_progress(Progress(stage="separate", done=reached, total=total))
 
     with ExitStack() as scope:
         scope.enter_context(plain_attention())
-        scope.enter_context(kept_memory())
+        give_back = scope.enter_context(kept_memory())
         runner = LadderRunner(networks, ladder)
         scope.callback(runner.close)
         try:

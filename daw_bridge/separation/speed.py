@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -52,21 +52,22 @@ def threads_per_worker(count: int) -> Iterator[None]:
 
 
 @contextmanager
-def kept_memory() -> Iterator[None]:
+def kept_memory() -> Iterator[Callable[[], None]]:
     """Freed memory stays with the process while a network runs, and goes back to the system at the end.
 
     glibc maps each large block anew and faults in every page of it: up to 6 million page faults a minute of audio.
-    Does nothing where the C library is another one.
+    What it keeps comes apart into holes, the more the longer a run lasts: the function that is given returns the free
+    pages now, and is worth calling once in a while. Does nothing where the C library is another one.
     """
     libc = _glibc()
     if libc is None:
-        yield
+        yield lambda: None
         return
     libc.mallopt(_M_ARENA_MAX, 1)
     libc.mallopt(_M_MMAP_THRESHOLD, 1 << 30)
     libc.mallopt(_M_TRIM_THRESHOLD, (1 << 31) - 1)
     try:
-        yield
+        yield lambda: libc.malloc_trim(0)
     finally:
         libc.mallopt(_M_TRIM_THRESHOLD, 1 << 25)
         libc.mallopt(_M_MMAP_THRESHOLD, 1 << 25)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from daw_bridge.separation.networks import Network
 
 CHECKSUM_FILE = "sha256.json"
+_SHA256_DIGITS = 64
 HUB_NAMESPACE = "adefossez"
 """Whose repositories on the Hugging Face hub demucs 4.1 loads from."""
 
@@ -154,7 +155,7 @@ def _bag_file(path: Path) -> Found:
 def _member(path: Path) -> Member:
     """The file with what its name, its blob in the hub's cache, or our own list say of its sha256."""
     blob = path.resolve().name
-    if re.fullmatch(r"[0-9a-f]{64}", blob):
+    if re.fullmatch(rf"[0-9a-f]{{{_SHA256_DIGITS}}}", blob):
         return Member(path=path, sha256_prefix=blob)
     recorded = _recorded(path.parent).get(path.name)
     if recorded:
@@ -191,10 +192,10 @@ def hub_name(model: str) -> str:
     return "Demucs-" + model
 
 
-def load_bag(found: Found, name: str) -> Bag:
-    """Read, verify and build every network of a bag; WeightsCorrupt or ModelError when the parts do not fit."""
+def load_bag(found: Found, name: str, stems: Sequence[str] | None = None) -> Bag:
+    """Read and verify a bag; WeightsCorrupt or ModelError when the parts do not fit. `stems` as in `bag_of`."""
     checkpoints = [read_checkpoint(member.path, sha256_prefix=member.sha256_prefix) for member in found.members]
-    return bag_of(checkpoints, name, bag_weights=found.bag_weights, segment_s=found.segment_s)
+    return bag_of(checkpoints, name, bag_weights=found.bag_weights, segment_s=found.segment_s, stems=stems)
 
 
 def bag_of(
@@ -203,28 +204,41 @@ def bag_of(
     *,
     bag_weights: tuple[tuple[float, ...], ...] | None = None,
     segment_s: float | None = None,
+    stems: Sequence[str] | None = None,
 ) -> Bag:
-    """The networks of these checkpoints as one model, after checking that they belong together."""
+    """The checkpoints as one model, after checking that they belong together.
+
+    Networks without a share in any of `stems` (None: all of them) are not built, and the bag does not hold them.
+    """
     from daw_bridge.separation.networks import build_network
 
-    networks = tuple(build_network(part.family, part.args, part.kwargs, part.state) for part in checkpoints)
-    sources = networks[0].sources
-    shares = bag_weights or tuple(tuple(1.0 for _ in sources) for _ in networks)
-    facts = {(network.sources, network.sample_rate_hz, network.channels) for network in networks}
-    if len(facts) > 1:
-        raise ModelError(f"{name}: its networks disagree about stems, rate or channels; they are not one bag")
-    if len(shares) != len(networks) or any(len(row) != len(sources) for row in shares):
+    sources = checkpoints[0].sources
+    shares = bag_weights or tuple(tuple(1.0 for _ in sources) for _ in checkpoints)
+    if len(shares) != len(checkpoints) or any(len(row) != len(sources) for row in shares):
         raise ModelError(f"{name}: the bag's weights are not a row per network with a number per stem")
     for index, source in enumerate(sources):
         if sum(row[index] for row in shares) <= 0:
             raise ModelError(f"{name}: no network of the bag has a share in {source!r}")
+    wanted = [index for index, source in enumerate(sources) if stems is None or source in stems] or range(len(sources))
+    used = [place for place, row in enumerate(shares) if not sources or any(row[index] for index in wanted)]
+    parts = [checkpoints[place] for place in used]
+    networks = tuple(build_network(part.family, part.args, part.kwargs, part.state) for part in parts)
+    facts = {(network.sources, network.sample_rate_hz, network.channels) for network in networks}
+    if len(facts) > 1 or any(part.sources != sources for part in checkpoints):
+        raise ModelError(f"{name}: its networks disagree about stems, rate or channels; they are not one bag")
     return Bag(
         networks=networks,
         sources=sources,
-        bag_weights=shares,
+        bag_weights=tuple(shares[place] for place in used),
         segment_s=segment_s,
         sha256=combined_sha256([part.sha256 for part in checkpoints]),
     )
+
+
+def known_sha256(member: Member) -> str:
+    """The sha256 that loading will insist on, where it is stated in full; else that of the file as it is now."""
+    stated = member.sha256_prefix
+    return stated.lower() if len(stated) == _SHA256_DIGITS else sha256_of_file(member.path)
 
 
 def combined_sha256(digests: Sequence[str]) -> str:

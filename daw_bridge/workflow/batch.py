@@ -15,6 +15,7 @@ from queue import SimpleQueue
 from daw_bridge.audio.reader import probe
 from daw_bridge.errors import Cancelled, DawBridgeError, InputError, UsageError
 from daw_bridge.files import safe_name
+from daw_bridge.manifest import is_song_folder
 from daw_bridge.progress import CancelToken, OnProgress, Progress, ignore_progress
 from daw_bridge.separation.catalog import model_info
 from daw_bridge.separation.keeper import ModelKeeper
@@ -81,10 +82,15 @@ def find_songs(sources: Sequence[str]) -> list[Path]:
 
 
 def _in_folder(folder: Path) -> Iterator[Path]:
-    for path in sorted(folder.rglob("*")):
-        parts = path.relative_to(folder).parts
-        inside = any(part.startswith(".") or part.endswith(SONG_FOLDER_SUFFIX) for part in parts)
-        if path.suffix.lower() in AUDIO_SUFFIXES and not inside and path.is_file():
+    """Audio files below `folder`, in the order of their paths; what lies in song folders is no mix."""
+    if folder.name.endswith(SONG_FOLDER_SUFFIX) or is_song_folder(folder):
+        return
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith("."):
+            continue
+        if path.is_dir() and not path.is_symlink():
+            yield from _in_folder(path)
+        elif path.suffix.lower() in AUDIO_SUFFIXES and path.is_file():
             yield path
 
 
@@ -99,13 +105,18 @@ def _in_list(path: Path) -> Iterator[Path]:
 
 
 def song_options(mix: Path, options: BuildOptions, songs: Sequence[Path]) -> BuildOptions:
-    """The options of one song: below `options.output`, where that is given, each song gets a folder of its own."""
-    if options.output is None:
-        return options
-    name = safe_name(mix.stem)
-    twins = [other for other in songs if safe_name(other.stem) == name]
-    number = f" ({twins.index(mix) + 1})" if len(twins) > 1 and twins.index(mix) else ""
-    return replace(options, output=options.output / f"{name}{number}{SONG_FOLDER_SUFFIX}")
+    """The options of one song: each gets a song folder of its own, beside it or below `options.output`.
+
+    Songs whose folders would have one name (a.wav and a.mp3) are numbered in the order of `songs`.
+    """
+
+    def wanted(song: Path) -> Path:
+        return (options.output or song.parent) / safe_name(song.stem)
+
+    twins = [other for other in songs if str(wanted(other)).casefold() == str(wanted(mix)).casefold()]
+    place = twins.index(mix) if mix in twins else 0
+    number = f" ({place + 1})" if place else ""
+    return replace(options, output=wanted(mix).with_name(f"{wanted(mix).name}{number}{SONG_FOLDER_SUFFIX}"))
 
 
 def estimate(songs: Sequence[Path], options: BuildOptions, ledger: Ledger) -> Estimate:
@@ -199,7 +210,8 @@ def build_song(mix: Path, options: BuildOptions, keeper: ModelKeeper, cancel: Ca
     except Cancelled:
         raise
     except DawBridgeError as exc:
-        return SongOutcome(mix=mix, error=str(exc))
+        text = str(exc)  # an error about a folder does not tell which song was meant for it
+        return SongOutcome(mix=mix, error=text if str(mix) in text else f"{mix}: {text}")
     except Exception as exc:  # noqa: BLE001  one song's surprise must not end a night's batch; it is reported as such
         return SongOutcome(mix=mix, error=f"{mix}: unexpected {type(exc).__name__}: {exc}; please report this")
     separation = result.manifest.separation

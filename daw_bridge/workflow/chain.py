@@ -3,35 +3,40 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from daw_bridge.adapter import SessionAdapter, WriteReport
 from daw_bridge.archive import (
     Claim,
     SongFolder,
     claimed_folder,
     folder_lock,
+    remove_leftovers,
     remove_own_files,
+    replacement_folder,
     require_disk_space,
+    take_over,
 )
 from daw_bridge.audio.audio_file import AudioInfo
 from daw_bridge.audio.reader import probe
 from daw_bridge.cache import StemCache
-from daw_bridge.errors import GuardRefused, InputError
+from daw_bridge.errors import DawBridgeError, GuardRefused, InputError
 from daw_bridge.files import safe_name, sha256_of_file
 from daw_bridge.manifest import Manifest, read_manifest, write_manifest
 from daw_bridge.progress import CancelToken, OnProgress, Progress, ignore_progress
 from daw_bridge.separation.catalog import ModelInfo, check_stems, model_info
 from daw_bridge.separation.guard import check_options, refuse_provenance, refuse_stem_sound
-from daw_bridge.separation.loader import load, wanted_stems, weights_sha256
+from daw_bridge.separation.loader import import_ahead, load, wanted_stems, weights_sha256
 from daw_bridge.separation.options import SeparationOptions
-from daw_bridge.separation.run import LoadModel
+from daw_bridge.separation.run import LoadModel, separation_key
 from daw_bridge.separation.work_folder import remove_work_folders
 from daw_bridge.version import __version__
 from daw_bridge.workflow.ingest import Ingested, ingest
 from daw_bridge.workflow.options import BuildOptions, BuildResult
-from daw_bridge.workflow.sessions import choose_template, load_adapters, write_sessions
+from daw_bridge.workflow.sessions import TemplateChoice, choose_template, load_adapters, write_sessions
 from daw_bridge.workflow.stems import make_stems
 
 SONG_FOLDER_SUFFIX = ".session"
@@ -110,16 +115,12 @@ def build(
         on_progress=on_progress,
         cancel=cancel,
     )
-    with folder_lock(root), claimed_folder(root, run.request, force=options.force) as claim:
+    with folder_lock(root), claimed_folder(root, run.request, force=options.force, mix=mix) as claim:
         require_disk_space(root, _needed_bytes(run))
-        if claim.previous is None:
-            write_manifest(root, Manifest(name=name, daw_bridge=__version__, state="building", request=run.request))
-        manifest = _with_stems(run, claim)
+        manifest = _with_audio(run, claim)
         remove_work_folders(run.song.audio_dir)
         on_progress(Progress(stage="build", done=0, total=1))
-        manifest, reports = write_sessions(root, manifest, choice, adapters)
-        manifest = replace(manifest, state="complete")
-        write_manifest(root, manifest)
+        manifest, reports = _with_sessions(root, manifest, choice, adapters)
         on_progress(Progress(stage="build", done=1, total=1))
     elapsed_s = time.monotonic() - started
     return BuildResult(folder=root, manifest=manifest, reports=reports, elapsed_s=elapsed_s)
@@ -149,12 +150,26 @@ def rebuild(
             raise InputError(f"{folder}: was not finished; run the 'build' that made it again to continue it")
         last = manifest.sessions
         choice = choose_template(template or (last[-1].template if last else BuildOptions().template))
+        remove_leftovers(folder)
         names = daws or tuple(dict.fromkeys(record.adapter for record in last)) or BuildOptions().daws
+        _require_whole(folder, manifest)
         on_progress(Progress(stage="build", done=0, total=1))
         manifest, reports = write_sessions(folder, manifest, choice, load_adapters(names))
-        write_manifest(folder, manifest)
         on_progress(Progress(stage="build", done=1, total=1))
     return BuildResult(folder=folder, manifest=manifest, reports=reports, elapsed_s=time.monotonic() - started)
+
+
+def _require_whole(folder: Path, manifest: Manifest) -> None:
+    """InputError when a stem or the reference is gone, or is no longer of the rate, channels and length it had."""
+    ref, stems = manifest.reference, manifest.stem_set(folder)
+    for stem in (stems.reference, *stems.stems):
+        found = probe(stem.path)
+        now = (found.sample_rate_hz, found.channels, found.length_samples)
+        if ref is not None and now != (ref.sample_rate_hz, ref.channels, ref.length_samples):
+            raise InputError(
+                f"{stem.path}: has {now[2]} samples of {now[1]} channel(s) at {now[0]} Hz, the song has "
+                f"{ref.length_samples} of {ref.channels} at {ref.sample_rate_hz} Hz; build the mix again with --force"
+            )
 
 
 def _refuse_own_stems(mix: Path, options: BuildOptions) -> None:
@@ -185,20 +200,55 @@ def _request(mix: Path, options: BuildOptions, digest: str) -> dict[str, Any]:
     return {"mix_sha256": sha256_of_file(mix), "weights_sha256": digest, "channels": channels, **kept}
 
 
+def _with_audio(run: _Run, claim: Claim) -> Manifest:
+    """The manifest of the claimed folder once it holds archive, reference and stems, in place of those it held."""
+    if not claim.replaces:
+        return _with_stems(run, claim)
+    with replacement_folder(claim, run.request) as inner:
+        made = _with_stems(replace(run, song=SongFolder(inner.root, run.song.slug)), inner)
+    manifest = replace(made, sessions=claim.previous.sessions if claim.previous else ())
+    take_over(claim, manifest)
+    return manifest
+
+
+def _with_sessions(
+    root: Path, manifest: Manifest, choice: TemplateChoice, adapters: Sequence[SessionAdapter]
+) -> tuple[Manifest, tuple[WriteReport, ...]]:
+    """The finished manifest. A DAW that refuses costs no stems: the folder is finished without its session."""
+    done = replace(manifest, state="complete")
+    try:
+        return write_sessions(root, done, choice, adapters)
+    except DawBridgeError as exc:
+        kept = read_manifest(root)
+        if kept is not None and kept.state != "complete":
+            write_manifest(root, done)
+        again = f"'daw-bridge rebuild {root} --daw NAME' makes a session of them"
+        raise type(exc)(f"{exc}; the stems are kept, {again}") from exc
+
+
 def _with_stems(run: _Run, claim: Claim) -> Manifest:
     """The manifest of a folder that holds the archive, the reference and the stems."""
-    previous = claim.previous
+    previous, root = claim.previous, run.song.root
+    if previous is None:
+        write_manifest(root, Manifest(name=run.name, daw_bridge=__version__, state="building", request=run.request))
+    cache = StemCache() if run.options.use_cache else None
     if claim.resumes and previous is not None and previous.reference is not None:
         manifest, reference = previous, previous.reference
     else:
+        if cache is None:
+            import_ahead(run.model)
         ingested = ingest(
             run.mix,
             run.info,
             run.song,
+            mix_sha256=run.request["mix_sha256"],
             channels=run.options.channels,
             on_progress=run.on_progress,
             cancel=run.cancel,
         )
+        key = separation_key(ingested.reference.audio_sha256, run.options, run.weights_sha256)
+        if cache is not None and cache.find(key) is None:
+            import_ahead(run.model)
         refuse_stem_sound(run.song.unchecked_reference, name=run.mix, allow=run.options.allow_stems)
         manifest, reference = _begin(run, claim, ingested), ingested.reference
     made = make_stems(
@@ -206,7 +256,7 @@ def _with_stems(run: _Run, claim: Claim) -> Manifest:
         reference,
         run.options,
         weights_sha256=run.weights_sha256,
-        cache=StemCache() if run.options.use_cache else None,
+        cache=cache,
         load_model=run.load_model,
         on_progress=_keeping(claim, run.on_progress),
         cancel=run.cancel,
@@ -227,9 +277,9 @@ def _keeping(claim: Claim, on_progress: OnProgress) -> OnProgress:
 
 def _begin(run: _Run, claim: Claim, ingested: Ingested) -> Manifest:
     """The mix is accepted: put the reference in place and mark the folder as being worked on."""
-    song = run.song
-    if claim.previous is not None:
-        remove_own_files(song.root, claim.previous, keep={ingested.original.file})
+    song, previous = run.song, claim.previous
+    if previous is not None and not claim.resumes:  # an unfinished run with other settings
+        remove_own_files(song.root, previous, keep={ingested.original.file})
     manifest = Manifest(
         name=run.name,
         daw_bridge=__version__,
@@ -237,7 +287,7 @@ def _begin(run: _Run, claim: Claim, ingested: Ingested) -> Manifest:
         request=run.request,
         original=ingested.original,
         reference=ingested.reference,
-        sessions=claim.previous.sessions if claim.previous else (),
+        sessions=previous.sessions if previous is not None else (),
     )
     song.unchecked_reference.replace(song.reference)
     write_manifest(song.root, manifest)

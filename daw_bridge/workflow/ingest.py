@@ -26,6 +26,7 @@ def ingest(
     info: AudioInfo,
     song: SongFolder,
     *,
+    mix_sha256: str,
     channels: ChannelChoice,
     on_progress: OnProgress,
     cancel: CancelToken,
@@ -33,7 +34,7 @@ def ingest(
     """Archive `mix` and decode the archived copy to `song.unchecked_reference` (the rules have not passed it yet)."""
     extension = safe_name(mix.suffix.lstrip("."), fallback="audio", limit=10)
     copy = song.original_dir / f"{safe_name(mix.stem)}.{extension}"
-    digest = archive_original(mix, copy)
+    digest = archive_original(mix, copy, mix_sha256)
     cancel.check()
     song.audio_dir.mkdir(exist_ok=True)
     try:

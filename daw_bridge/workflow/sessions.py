@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -11,8 +11,8 @@ from pathlib import Path
 from daw_bridge.adapter import Reachable, SessionAdapter, WriteReport
 from daw_bridge.archive import free_session_name
 from daw_bridge.bus_template import BusTemplate, read_template
-from daw_bridge.files import PART_SUFFIX, confined, output_errors, sha256_of_file
-from daw_bridge.manifest import Manifest, SessionRecord
+from daw_bridge.files import confined, output_errors, sha256_of_file
+from daw_bridge.manifest import Manifest, SessionRecord, write_manifest
 from daw_bridge.model import SessionPlan
 from daw_bridge.plan import make_plan
 from daw_bridge.plan_json import plan_to_json
@@ -50,21 +50,23 @@ def load_adapters(names: Sequence[str]) -> list[SessionAdapter]:
 def write_sessions(
     folder: Path, manifest: Manifest, choice: TemplateChoice, adapters: Sequence[SessionAdapter]
 ) -> tuple[Manifest, tuple[WriteReport, ...]]:
-    """Write one session per adapter; the manifest with the new records.
+    """Write one session per adapter, and after each the manifest; the manifest with the new records.
 
     A session that we wrote and nobody changed since is replaced; one that the user has changed stays, and the new one
     gets the next free name.
     """
+    _put_back(folder, manifest.sessions)
     plan = make_plan(manifest.stem_set(folder), choice.template, name=manifest.name)
-    records = list(manifest.sessions)
     reports = []
     for adapter in adapters:
-        with _unchanged_aside(folder, records, adapter) as kept:
+        with _unchanged_aside(folder, manifest.sessions, adapter) as kept:
             report = write_under_free_name(adapter, plan, folder)
-        records = kept
+            manifest = replace(manifest, sessions=(*kept, _record(folder, plan, choice, report)))
+            write_manifest(folder, manifest)
         reports.append(report)
-        records.append(_record(folder, plan, choice, report))
-    return replace(manifest, sessions=tuple(records)), tuple(reports)
+    if not adapters:
+        write_manifest(folder, manifest)
+    return manifest, tuple(reports)
 
 
 def write_under_free_name(adapter: SessionAdapter, plan: SessionPlan, folder: Path) -> WriteReport:
@@ -78,43 +80,80 @@ def write_under_free_name(adapter: SessionAdapter, plan: SessionPlan, folder: Pa
 
 @contextmanager
 def _unchanged_aside(
-    folder: Path, records: list[SessionRecord], adapter: SessionAdapter
+    folder: Path, records: Sequence[SessionRecord], adapter: SessionAdapter
 ) -> Iterator[list[SessionRecord]]:
     """Make room for a new session; the records that stay.
 
     This adapter's sessions that are still as we wrote them go when the block ends well, and are back when it does
-    not. Records of sessions that are gone are dropped.
+    not (after a kill, at the next run). Records of sessions that are gone are dropped.
     """
     kept, aside = [], []
     for record in records:
         path = confined(folder, record.file)
         if record.adapter != adapter.name:
             kept.append(record)
-        elif path.is_file() and record.sha256 and sha256_of_file(path) == record.sha256:
-            aside.append((path, path.with_name(f"{path.name[:80]}.{secrets.token_hex(4)}{PART_SUFFIX}")))
+        elif _is_as_written(folder, record):
+            aside.append(path)
         elif path.exists():
             kept.append(record)
     with output_errors(folder):
-        for path, other in aside:
-            path.rename(other)
+        for path in aside:
+            path.rename(_aside(path))
     try:
         yield kept
     except BaseException:
-        for path, other in aside:
+        for path in aside:
             if not path.exists():
-                other.rename(path)
+                _aside(path).rename(path)
         raise
-    for _path, other in aside:
-        other.unlink(missing_ok=True)
+    for path in aside:
+        _remove(_aside(path))
+
+
+def _aside(session: Path) -> Path:
+    """Where a session waits while its successor is written."""
+    return session.with_name(f".{session.name}.replaced")
+
+
+def _put_back(folder: Path, records: Sequence[SessionRecord]) -> None:
+    """Sessions that a killed run had set aside: back in their place, or gone where their successor is there."""
+    for record in records:
+        path = confined(folder, record.file)
+        if not _aside(path).exists():
+            continue
+        with output_errors(path):
+            if path.exists():
+                _remove(_aside(path))
+            else:
+                _aside(path).rename(path)
+
+
+def _remove(session: Path) -> None:
+    if session.is_dir():
+        shutil.rmtree(session, ignore_errors=True)
+    else:
+        session.unlink(missing_ok=True)
+
+
+def _is_as_written(folder: Path, record: SessionRecord) -> bool:
+    """Whether a session is still what we wrote: its file, and of a folder every file in it and none besides."""
+    path = confined(folder, record.file)
+    if not record.sha256 or not path.exists():
+        return False
+    if path.is_file():
+        return sha256_of_file(path) == record.sha256
+    inside = {file.relative_to(folder).as_posix() for file in path.rglob("*") if not file.is_dir()}
+    return inside == set(record.files) and sha256_of_file(confined(folder, record.files[0])) == record.sha256
 
 
 def _record(folder: Path, plan: SessionPlan, choice: TemplateChoice, report: WriteReport) -> SessionRecord:
     path = report.session_path
+    opened = path if path.is_file() else report.files[0]  # of a session folder, the file that its DAW opens
     return SessionRecord(
         adapter=report.adapter,
         file=path.relative_to(folder).as_posix(),
         files=tuple(file.relative_to(folder).as_posix() for file in report.files),
-        sha256=sha256_of_file(path) if path.is_file() else "",
+        sha256=sha256_of_file(opened),
         template=choice.given,
         template_sha256=choice.sha256,
         plan=plan_to_json(plan, folder),

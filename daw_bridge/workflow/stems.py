@@ -10,9 +10,11 @@ from typing import Any
 
 from daw_bridge.archive import SongFolder
 from daw_bridge.cache import CacheEntry, StemCache
+from daw_bridge.errors import WeightsCorrupt
 from daw_bridge.files import sha256_of_file
 from daw_bridge.manifest import ReferenceFile, SeparationRecord, StemFile
 from daw_bridge.progress import CancelToken, OnProgress
+from daw_bridge.separation.loader import Loaded, Note
 from daw_bridge.separation.options import SeparationOptions
 from daw_bridge.separation.run import LoadModel, SeparationResult, separate_reference, separation_key
 from daw_bridge.version import __version__
@@ -52,7 +54,8 @@ def make_stems(
         provenance=f"daw-bridge {__version__} model={options.model} weights={weights_sha256[:16]}",
         on_progress=on_progress,
         cancel=cancel,
-        load_model=load_model,
+        load_model=_same_weights(load_model, weights_sha256),
+        reference_sha256=reference.audio_sha256,
     )
     made = _from_result(song, result, with_loudness(reference, song.reference))
     if cache is not None:
@@ -61,6 +64,21 @@ def make_stems(
         stems = [asdict(stem) for stem in made.stems]
         cache.store(key, files, {"stems": stems, "separation": asdict(made.record), "loudness": levels})
     return made
+
+
+def _same_weights(load_model: LoadModel, weights_sha256: str) -> LoadModel:
+    """`load_model`, held against the weights that the run began with: they are in its key and in the manifest."""
+
+    def load_checked(options: SeparationOptions, note: Note) -> Loaded:
+        loaded = load_model(options, note)
+        if loaded.weights_sha256 != weights_sha256:
+            raise WeightsCorrupt(
+                f"the weights of {options.model} were replaced while this run went on (sha256 {weights_sha256[:8]}... "
+                f"became {loaded.weights_sha256[:8]}...); nothing was separated with them, run it again"
+            )
+        return loaded
+
+    return load_checked
 
 
 def _from_result(song: SongFolder, result: SeparationResult, reference: ReferenceFile) -> MadeStems:

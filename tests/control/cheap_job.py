@@ -1,7 +1,7 @@
 """Stands for `daw-bridge build` where only the daemon is tested: speaks the same progress lines, exit codes and JSON.
 
-What it does is written in the mix: `steps=20 pause=0.05 then=ok`. `then` is ok, fail, crash, busy, or hang. Like the
-real command it works in pieces, keeps what it has, and continues there when it is started again.
+What it does is written in the mix: `steps=20 pause=0.05 then=ok`. `then` is ok, fail, crash, segfault, memory, noise,
+busy, or hang. Like the real command it works in pieces, keeps what it has, and continues there when started again.
 """
 
 import json
@@ -41,6 +41,15 @@ for step in range(steps):
 if then == "fail":
     print("daw-bridge: mix.wav: is silent from start to end", file=sys.stderr)
     sys.exit(3)
+if then == "memory":
+    print("daw-bridge: cuda:0: out of memory with batches of 1; try --device cpu", file=sys.stderr)
+    sys.exit(8)
+if then == "segfault":
+    os.kill(os.getpid(), signal.SIGSEGV)
+if then == "noise":
+    for stream in (sys.stderr, sys.stdout):
+        stream.write("x" * 5_000_000)
+        stream.flush()
 if then == "crash":
     os.kill(os.getpid(), signal.SIGKILL)
 if then == "hang":

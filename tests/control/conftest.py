@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import shutil
 import socket
 import subprocess
@@ -16,9 +17,9 @@ from pathlib import Path
 import pytest
 
 from daw_bridge.adapter import MixerAddress
-from daw_bridge.control.bridge import Catalog
 from daw_bridge.control.daemon import ServeOptions, serve
 from daw_bridge.control.security import AccessPolicy
+from daw_bridge.control.selection import Catalog
 from daw_bridge.osc import Message, OscValue, decode, encode
 
 HERE = Path(__file__).resolve().parent
@@ -67,6 +68,20 @@ class Peer:
         self.socket.close()
 
 
+def stats_of(peer: Peer) -> dict[str, int]:
+    """The daemon's counters."""
+    text = str(peer.ask("/dawbridge/stats").arguments[2])
+    return {name: int(count) for name, _, count in (pair.partition("=") for pair in text.split())}
+
+
+def rss_bytes() -> int:
+    """Memory of this process, in which a DaemonThread runs."""
+    for line in Path("/proc/self/status").read_text("utf-8").splitlines():
+        if line.startswith("VmRSS"):
+            return int(line.split()[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
 class DaemonThread:
     """`serve` on a loop of its own in a thread."""
 
@@ -99,6 +114,8 @@ class DaemonThread:
         self._ready.set()
 
     def stop(self) -> None:
+        if not self._thread.is_alive():
+            return
         assert self._loop is not None and self._stop is not None
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(60)

@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 
 from benchmarks.ardour_osc import ardour_with_osc
-from daw_bridge.plan_json import plan_to_json
+from daw_bridge.cli.main import main
+from daw_bridge.plan_json import plan_from_json, plan_to_json
 from daw_bridge_ardour.live import LiveArdour
 from daw_bridge_ardour.program import find_ardour
 from daw_bridge_osc.client import OscDaw
-from daw_bridge_osc.profile import load_profile
+from daw_bridge_osc.profile_file import load_profile
 from tests.ardour.plans import song_plan
 
 pytestmark = pytest.mark.daw
@@ -36,8 +37,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]
 
 
 @pytest.fixture
-def bound(running: dict[str, Any], make_daemon: Make, make_peer: Make, music: Path) -> Any:
-    """A subscribed peer of a daemon that is bound to Ardour."""
+def song(running: dict[str, Any], music: Path) -> Path:
+    """A song folder whose last session is the one that is open in Ardour."""
     song = music / "song.session"
     song.mkdir()
     session = {
@@ -49,9 +50,15 @@ def bound(running: dict[str, Any], make_daemon: Make, make_peer: Make, music: Pa
         "request": {}, "sessions": [session],
     }  # fmt: skip
     (song / "manifest.json").write_text(json.dumps(body), "utf-8")
+    return song
+
+
+@pytest.fixture
+def bound(song: Path, make_daemon: Make, make_peer: Make) -> Any:
+    """A subscribed peer of a daemon that is bound to Ardour."""
     peer = make_peer(make_daemon().port)
     peer.ask("/dawbridge/subscribe")
-    reply = peer.ask("/dawbridge/session/open", "ardour", "song.session", timeout_s=20)
+    reply = peer.ask("/dawbridge/session/open", "ardour", song.name, timeout_s=20)
     assert reply.arguments[2:4] == ("bound", "Ardour"), reply
     return peer
 
@@ -87,6 +94,48 @@ def test_a_command_reaches_ardour_and_is_confirmed_within_20_ms(bound: Any) -> N
         bound.ask("/dawbridge/stem/bass/gain_db", -20.0 + 0.1 * step)
         times_ms.append(1000.0 * (time.perf_counter() - started))
     assert sorted(times_ms)[len(times_ms) // 2] < 20.0
+
+
+@pytest.mark.parametrize("gain_db", [5.5, -0.3, -4.0, -6.0, -23.45, -60.0, -101.0, -150.0])
+def test_a_level_that_ardour_only_answers_is_confirmed_too(running: dict[str, Any], gain_db: float) -> None:
+    """Set twice: the second time nothing changes, so Ardour is asked, and its answers are rounder than its reports."""
+    daw = OscDaw(load_profile("ardour"))
+    try:
+        daw.do("track.gain_db", track="Other", value=gain_db)
+        assert daw.do("track.gain_db", track="Other", value=gain_db).by == "answer"
+        with LiveArdour() as other:
+            other.set_gain("Other", gain_db)
+    finally:
+        daw.do("track.gain_db", track="Other", value=0.0)
+        daw.close()
+
+
+def test_osc_apply_brings_ardour_back_to_the_session(song: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with LiveArdour() as hand:
+        hand.set_gain("Drums", -30.0)
+        hand.set_mute("vocals", True)
+        hand.set_pan("Other", -0.75)
+    assert main(["osc", "apply", str(song), "--profile", "ardour", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    plan = plan_from_json(json.loads((song / "manifest.json").read_text("utf-8"))["sessions"][-1]["plan"], song)
+    drums = next(bus for bus in plan.buses if bus.label == "Drums")
+    how = {each["operation"]: each["by"] for each in answer["operations"]}
+    assert how[f"track.gain_db track=Drums value={drums.gain_db}"] in ("report", "answer")
+    assert answer["skipped"] == [] and any("cannot set the tempo" in line for line in answer["cannot"])
+    with OscWitness() as ardour:
+        assert ardour("/strip/gain", "Drums") == pytest.approx(drums.gain_db, abs=0.05)
+        assert ardour("/strip/mute", "vocals") == 0
+        assert ardour("/strip/pan_stereo_position", "Other") == pytest.approx(0.5, abs=0.01)
+
+
+class OscWitness(LiveArdour):
+    """Asks Ardour for single values, past our profile."""
+
+    def __call__(self, address: str, strip: str) -> float:
+        return float(self._ask(address, self.strip(strip).number).arguments[-1])
+
+    def __enter__(self) -> OscWitness:
+        return self
 
 
 def test_the_profile_does_what_it_says_in_ardour(running: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from daw_bridge.cli.main import main
 from daw_bridge.control.jobs import MAX_ATTEMPTS, JobState, JobStore
+from daw_bridge.control.local_client import DaemonClient
 from daw_bridge.errors import Busy, OutputError
 
 Make = Callable[..., Any]
@@ -88,11 +89,34 @@ def _free_udp_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def test_every_subscriber_hears_of_a_job(make_daemon: Make, make_peer: Make, make_mix: Make) -> None:
+    make_mix(steps=30, pause=0.01)
+    port = make_daemon().port
+    peers = [make_peer(port) for _ in range(5)]
+    for peer in peers:
+        peer.ask("/dawbridge/subscribe")
+    with DaemonClient(port=port) as over_tcp:
+        over_tcp.call("/dawbridge/subscribe")
+        over_tcp.send("/dawbridge/build", "mix.wav")
+        heard = set()
+        for message in over_tcp.messages(30):
+            heard.add(message.address)
+            if message.address == "/dawbridge/state" and message.arguments[3] == "done":
+                break
+        assert {"/dawbridge/reply", "/dawbridge/progress", "/dawbridge/state"} <= heard
+    for peer in peers:
+        peer.wait(lambda each: each.address == "/dawbridge/progress" and each.arguments[2] == 100.0)
+        assert _ended(peer, 1)[0] == "done"
+
+
 @pytest.mark.parametrize(
     ("then", "state", "detail"),
     [
         ("fail", "failed", "mix.wav: is silent from start to end"),
-        ("crash", "failed", "the worker was killed by signal 9"),
+        ("crash", "failed", "the worker was killed by signal 9 (out of memory?)"),
+        ("segfault", "failed", "the worker was killed by signal 11 (crashed)"),
+        ("memory", "failed", "cuda:0: out of memory with batches of 1; try --device cpu"),
+        ("noise", "done", ""),
         ("busy", "done", "mix.rpp"),
     ],
 )
@@ -136,10 +160,12 @@ def test_kill_9_in_the_middle_then_a_restart_ends_the_job_with_the_same_bytes(
     make_process: Make, make_peer: Make, make_mix: Make
 ) -> None:
     mix = make_mix(steps=40, pause=0.03)
+    make_mix("waits.wav")
     first = make_process()
     peer = make_peer(first.port)
     peer.ask("/dawbridge/subscribe")
     peer.send("/dawbridge/build", "mix.wav", "#kept")
+    assert peer.ask("/dawbridge/build", "waits.wav").arguments[2] == 2
     peer.wait(lambda each: each.address == "/dawbridge/progress" and each.arguments[2] > 25)
     first.kill()
     worker = int((mix.with_suffix(".session") / "starts.log").read_text("utf-8").split()[0])
@@ -149,6 +175,7 @@ def test_kill_9_in_the_middle_then_a_restart_ends_the_job_with_the_same_bytes(
     peer = make_peer(second.port)
     peer.ask("/dawbridge/subscribe")
     assert _ended(peer, 1)[0] == "done"
+    assert _ended(peer, 2)[0] == "done"
     expected = b"".join(bytes([step]) * 1000 for step in range(40))
     assert (mix.with_suffix(".session") / "stems.bin").read_bytes() == expected
     assert len((mix.with_suffix(".session") / "starts.log").read_text("utf-8").split()) == 2
@@ -229,14 +256,20 @@ def test_the_command_line_adds_watches_lists_and_cancels(
     assert main(["jobs", "list", "--port", port, "--json"]) == 0
     (job,) = json.loads(capsys.readouterr().out)
     assert (job["state"], job["percent"], job["name"]) == ("done", 100.0, "mix.wav")
-    assert main(["jobs", "cancel", "1", "--port", port]) == 1
+    assert main(["jobs", "cancel", "1", "--port", port]) == 2
     assert "is not waiting or running" in capsys.readouterr().err
+    assert main(["jobs", "add", "build", "no such mix.wav", "--port", port]) == 3
+    assert "a file of that name is not found in a music folder" in capsys.readouterr().err
+    assert main(["jobs", "cancel", "-5", "--port", port]) == 2
+    assert "job -5 is out of range (0 or more)" in capsys.readouterr().err
     assert main(["jobs", "watch", "--port", port]) == 0
 
 
 def test_without_a_daemon_the_command_line_says_how_to_start_one(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["jobs", "list", "--port", str(_free_udp_port())]) == 9
     assert "start one with: daw-bridge serve" in capsys.readouterr().err
+    assert main(["jobs", "list", "--port", "70000"]) == 2
+    assert "a port is a number from 1 to 65535" in capsys.readouterr().err
 
 
 def test_the_worker_ends_its_command_when_its_pipe_closes(tmp_path: Path) -> None:

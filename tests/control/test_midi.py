@@ -157,6 +157,9 @@ def test_learning_writes_a_mapping_that_works(tmp_path: Path, capsys: pytest.Cap
 def test_ports_that_cannot_be_opened_say_why() -> None:
     with pytest.raises(UsageError, match="MIDI sockets stay on this machine"):
         open_port("tcp:0.0.0.0:9000")
+    for port in ("0", "65536", "x", ""):
+        with pytest.raises(UsageError, match=r"write it as tcp:127\.0\.0\.1:PORT"):
+            open_port(f"tcp:127.0.0.1:{port}")
     with pytest.raises(DawUnreachable, match="see daw-bridge midi ports"):
         open_port("no such port at all")
 
@@ -217,6 +220,7 @@ def test_a_mackie_control_moves_the_daw_and_its_motors_follow(make_daemon: Make,
         with sockets.connect("127.0.0.1", midi_port) as mackie:
             time.sleep(0.1)
             peer.ask("/dawbridge/session/open", "reaper")
+            assert _wait_for_text(mackie, 7) == "Drums"
             mackie.send(mido.Message("note_on", note=17, velocity=127))
             peer.wait(lambda each: each.address == "/dawbridge/bus/Drums/mute" and each.arguments == (1,))
             assert daw.values[2, "mute"] == 1
@@ -228,6 +232,19 @@ def test_a_mackie_control_moves_the_daw_and_its_motors_follow(make_daemon: Make,
             assert fader_to_db(motor.pitch + 8192) == pytest.approx(-20.0, abs=0.05)
     finally:
         daw.close()
+
+
+def _wait_for_text(port: Any, offset: int) -> str:
+    """The next text on the scribble strips at an offset that is not empty."""
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        for message in port.iter_pending():
+            if message.type == "sysex" and message.data[:6] == (0, 0, 0x66, 0x14, 0x12, offset):
+                text = bytes(message.data[6:]).decode("ascii").strip()
+                if text:
+                    return text
+        time.sleep(0.01)
+    raise AssertionError("no text came")
 
 
 def _wait_for(port: Any, kind: str, channel: int) -> Any:

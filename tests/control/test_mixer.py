@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from daw_bridge.adapter import MixerAddress, MixerChannel
-from daw_bridge.control.binding import Routes, find_channel
+from daw_bridge.adapter import MixerAddress, MixerChange, MixerChannel
+from daw_bridge.control.binding import MixerBinding, Routes, find_channel
 from daw_bridge.control.mixer_commands import routes_of
-from daw_bridge.errors import DawError
+from daw_bridge.errors import DawBridgeError, DawError
 from daw_bridge.osc import Message
 from tests.osc.simulated_daw import SimulatedDaw, slashes
 
@@ -81,6 +83,91 @@ def test_errors_of_the_daw_are_told(bound: Any, reaper: SimulatedDaw) -> None:
     assert "no confirmation from REAPER" in bound.ask("/dawbridge/stem/drums/mute", 1, timeout_s=15).arguments[2]
     assert bound.ask("/dawbridge/session/close").arguments[2] == "closed"
     assert "no DAW is bound" in bound.ask("/dawbridge/stem/drums/mute", 1).arguments[2]
+
+
+class BrokenMixer:
+    """A mixer of somebody else that breaks its contract: its first call raises what nobody expects."""
+
+    name = "Broken"
+
+    def __init__(self) -> None:
+        self.muted: list[bool] = []
+        self.polls = 0
+
+    def channels(self) -> tuple[MixerChannel, ...]:
+        return (MixerChannel(name="Vocals", kind="bus"),)
+
+    def set_gain_db(self, channel: str, gain_db: float) -> None:
+        raise ZeroDivisionError("no such luck")
+
+    def set_mute(self, channel: str, mute: bool) -> None:
+        self.muted.append(mute)
+
+    set_solo = set_mute
+
+    def on_change(self, listener: Callable[[MixerChange], None]) -> None:
+        return None
+
+    def poll(self) -> None:
+        self.polls += 1
+        raise KeyError("what?")
+
+    def close(self) -> None:
+        return None
+
+
+def test_a_mixer_that_raises_anything_does_not_stop_its_thread() -> None:
+    async def run() -> tuple[list[str], BrokenMixer]:
+        loop, mixer, said = asyncio.get_running_loop(), BrokenMixer(), list[str]()
+        binding = MixerBinding(mixer, loop, lambda _change: None)
+        for parameter in ("gain_db", "mute"):
+            answered = asyncio.Event()
+
+            def outcome(error: DawBridgeError | None, answered: asyncio.Event = answered) -> None:
+                said.append(str(error))
+                answered.set()
+
+            binding.set("Vocals", parameter, 1.0, outcome)  # type: ignore[arg-type]
+            await answered.wait()
+        while mixer.polls < 2:
+            await asyncio.sleep(0.01)
+        await binding.close()
+        return said, mixer
+
+    said, mixer = asyncio.run(run())
+    assert said == ["Broken: unexpected ZeroDivisionError: no such luck", "None"]
+    assert mixer.muted == [True]
+
+
+def test_a_daw_can_be_opened_again_and_two_opens_at_once_leave_one_binding(bound: Any, reaper: SimulatedDaw) -> None:
+    # The feedback port is one: the second binding needs that the first one has let go of it.
+    for marker in ("#a", "#b"):
+        bound.send("/dawbridge/session/open", "reaper", marker)
+    answers = {}
+    for _ in range(2):
+        answer = bound.wait(lambda each: each.address in ("/dawbridge/reply", "/dawbridge/error"))
+        answers[answer.arguments[0]] = answer.arguments[2]
+    assert answers == {"a": "bound", "b": "bound"}
+    assert bound.ask("/dawbridge/stem/drums/mute", 1).arguments[2] == 1
+    # A name that does not exist takes nothing away.
+    assert "did you mean reaper" in bound.ask("/dawbridge/session/open", "raeper").arguments[2]
+    assert bound.ask("/dawbridge/stem/drums/mute", 0).arguments[2] == 0
+
+
+def test_who_waits_for_a_value_is_answered_when_the_daw_is_let_go_of(bound: Any, reaper: SimulatedDaw) -> None:
+    reaper.deaf = True
+    bound.send("/dawbridge/stem/drums/mute", 1, "#first")
+    bound.send("/dawbridge/stem/vocals/mute", 1, "#second")
+    while not any(message.address == "/track/2/mute" for message in list(reaper.received)):
+        time.sleep(0.01)  # the first is on its way
+    bound.send("/dawbridge/session/close", "#close")
+    answers = {}
+    while len(answers) < 3:
+        message = bound.wait(lambda each: each.address in ("/dawbridge/reply", "/dawbridge/error"))
+        answers[message.arguments[0]] = str(message.arguments[2])
+    assert "no confirmation" in answers["first"]
+    assert answers["second"] == "the DAW was let go of before it confirmed the value"
+    assert answers["close"] == "closed"
 
 
 def test_binding_to_nothing_says_so(make_daemon: Make, make_peer: Make) -> None:

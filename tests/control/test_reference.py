@@ -23,7 +23,7 @@ from daw_bridge.control.midi_map import parse_map
 from daw_bridge.control.mixer_commands import MixerCommands
 from daw_bridge.control.reference import command_reference, open_stage_control_session, touchosc_sheet
 from daw_bridge.control.security import AccessPolicy, MusicFolders
-from daw_bridge.registry import open_mixer
+from daw_bridge.registry import MIXERS, open_mixer
 from daw_bridge_osc.reference import profile_reference
 from tests.control.conftest import CATALOG
 from tests.generated_docs import DOCS, check_section
@@ -88,6 +88,60 @@ def test_the_open_stage_control_session_uses_commands_that_exist() -> None:
     assert len({widget["id"] for widget in widgets}) == len(widgets)
     subscribe = re.search(r"send\('([^']+)'", session["content"]["onCreate"])
     assert subscribe and find_command(subscribe[1])
+
+
+# Open Stage Control's widget reference (openstagecontrol.ammd.net/docs/widgets, version 1.26 and later).
+_COMMON = {
+    "type", "id", "left", "top", "width", "height", "interaction", "default", "address", "preArgs", "target", "bypass",
+    "onCreate", "onValue",
+}  # fmt: skip
+PROPERTIES = {
+    "root": {"type", "id", "widgets", "onCreate", "onValue", "onPreload"},
+    "text": _COMMON | {"align", "wrap", "vertical"},
+    "input": _COMMON | {"typeTags", "asYouType", "numeric", "validation", "maxLength"},
+    "button": _COMMON | {"typeTags", "label", "mode", "on", "off", "doubleTap"},
+    "fader": _COMMON | {"typeTags", "range", "design", "horizontal", "steps", "snap", "origin"},
+}
+
+
+def test_the_open_stage_control_session_has_documented_properties_only() -> None:
+    session = json.loads((SURFACES / "open-stage-control.json").read_text("utf-8"))
+    assert (session["createdWith"], session["type"]) == ("Open Stage Control", "session")
+    root = session["content"]
+    assert (root["type"], root["id"]) == ("root", "root")
+    for widget in (root, *root["widgets"]):
+        assert set(widget) <= PROPERTIES[widget["type"]], widget["id"]
+        if widget["type"] == "button":
+            assert widget["mode"] in ("toggle", "push", "momentary", "tap") and widget["on"] != widget["off"]
+    for one in root["widgets"]:
+        for other in root["widgets"]:
+            overlap = all(
+                one[at] < other[at] + other[size] and other[at] < one[at] + one[size]
+                for at, size in (("left", "width"), ("top", "height"))
+            )
+            assert one is other or not overlap, (one["id"], other["id"])
+
+
+def test_every_control_of_the_open_stage_control_session_sends_a_good_command() -> None:
+    """What the program sends by its reference: `on` and `off` of a toggle, `on` of a tap, a fader's ends, a text."""
+    sent: dict[str, list[tuple[Any, ...]]] = {}
+    for widget in json.loads((SURFACES / "open-stage-control.json").read_text("utf-8"))["content"]["widgets"]:
+        if widget.get("bypass"):
+            continue
+        values = {
+            "fader": lambda each: [each["range"]["min"], each["range"]["max"]],
+            "button": lambda each: [each["on"], each["off"]] if each["mode"] == "toggle" else [each["on"]],
+            "input": lambda _each: ["song.wav"],
+        }[widget["type"]](widget)
+        kinds = {"i": int, "f": float, "s": str}
+        for value in values:
+            typed = kinds[widget["typeTags"]](value)
+            sent.setdefault(widget["address"], []).append(parse(widget["address"], (typed,)).values)
+    assert sent["/dawbridge/cancel"] == [{"job": 0}]  # the one that runs
+    assert sent["/dawbridge/build"] == [{"mix": "song.wav"}]
+    assert sent["/dawbridge/stem/vocals/mute"] == [{"name": "vocals", "on": True}, {"name": "vocals", "on": False}]
+    assert [each["daw"] for each in sent["/dawbridge/session/open"]] == ["ardour", "reaper-live"]
+    assert {each["daw"] for each in sent["/dawbridge/session/open"]} <= set(MIXERS)
 
 
 def test_the_touchosc_sheet_works_line_by_line_with_oscsend(make_daemon: Make, make_peer: Make, liblo: None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from daw_bridge.cli.main import main
+from daw_bridge.cli.main import build_parser, main
 
 from .conftest import MakeMix
 
@@ -247,3 +248,16 @@ def test_help_is_instant_and_importing_loads_no_torch() -> None:
 def test_every_command_has_help_and_completion(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["completion", "bash"]) == 0
     assert "daw-bridge" in capsys.readouterr().out
+
+
+def test_every_command_takes_the_output_options_behind_it() -> None:
+    """docs/cli.md promises it, for the commands inside commands too."""
+
+    def leaves(parser: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
+        inner = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+        return [leaf for action in inner for child in action.choices.values() for leaf in leaves(child)] or [parser]
+
+    found = leaves(build_parser())
+    assert len(found) > 30
+    lacking = [leaf.prog for leaf in found if not {"-q", "-v", "--json"} <= set(leaf._option_string_actions)]
+    assert lacking == []

@@ -1,5 +1,8 @@
-"""The real thing end to end: liblo's oscsend asks `daw-bridge serve` for a build of the demo song with the real model;
-the daemon is killed -9 in the middle, started again, and the stems are those of a run that nobody disturbed."""
+"""The real thing end to end: liblo's oscsend, or a pad over mido's socket port, asks `daw-bridge serve` for a build.
+
+The demo song and the real model; the daemon is killed -9 in the middle and started again, and the stems are those of a
+run that nobody disturbed.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,7 @@ def _free_port() -> int:
 
 
 @contextmanager
-def _serve(folder: Path, port: int, cache: str) -> Iterator[subprocess.Popen[str]]:
+def _serve(folder: Path, port: int, cache: str, *more: str) -> Iterator[subprocess.Popen[str]]:
     """A daemon of the real command line, with a cache of its own."""
     environment = {
         **os.environ,
@@ -42,7 +45,7 @@ def _serve(folder: Path, port: int, cache: str) -> Iterator[subprocess.Popen[str
         "DAW_BRIDGE_CONFIG": str(folder / "config"),
     }
     argv = [sys.executable, "-m", "daw_bridge", "serve", "--port", str(port), "--music", str(folder / "music")]
-    argv += ["--queue", str(folder / "queue.sqlite"), "--model", "preview", "--template", "neutral"]
+    argv += ["--queue", str(folder / "queue.sqlite"), "--model", "preview", "--template", "neutral", *more]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, env=environment) as daemon:
         assert daemon.stdout is not None and "serves OSC" in daemon.stdout.readline()
         try:
@@ -82,35 +85,60 @@ def _stems(folder: Path) -> dict[str, str]:
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.glob("audio/*.wav"))}
 
 
-def test_a_build_by_oscsend_and_one_that_was_killed_end_with_identical_stems(tmp_path: Path) -> None:
+@pytest.fixture
+def undisturbed(tmp_path: Path) -> dict[str, str]:
+    """The stems of `music/whole`, built in one go by liblo's oscsend; `music/killed` holds the same mix."""
     samples, rate = soundfile.read(DEMO, frames=EXCERPT_S * 44_100, dtype="float32")
     for name in ("whole", "killed"):
         (tmp_path / "music" / name).mkdir(parents=True)
         soundfile.write(tmp_path / "music" / name / "song.wav", samples, rate, subtype="FLOAT")
     port, dump_port = _free_port(), _free_port()
+    with _dump(dump_port) as lines, _serve(tmp_path, port, "cache-1"):
+        _send(port, "/dawbridge/subscribe", "i", str(dump_port))
+        _send(port, "/dawbridge/build", "ss", "whole/song.wav", "#pad 1")
+        seen = _until(lines, "/dawbridge/state", '"done"')
+    progress = [line for line in seen if "/dawbridge/progress" in line]
+    assert '"pad 1"' in progress[0]
+    percents = [float(line.split('"pad 1"')[1].split()[1]) for line in progress]
+    assert percents == sorted(percents) and percents[-1] == 100.0
+    assert str(tmp_path / "music" / "whole" / "song.session") in seen[-1] and ".rpp" in seen[-1]
+    stems = _stems(tmp_path / "music" / "whole" / "song.session")
+    assert len(stems) == 6
+    return stems
 
+
+def _press_pad(port: int) -> None:
+    """Note 60, over mido's own socket port."""
+    mido = pytest.importorskip("mido")
+    sockets = pytest.importorskip("mido.sockets")
+    with sockets.connect("127.0.0.1", port) as pad:
+        pad.send(mido.Message("note_on", note=60, velocity=100))
+        time.sleep(0.3)  # a goodbye right behind the note may overtake it in mido's server
+
+
+@pytest.mark.parametrize("by", ["oscsend", "MIDI"])
+def test_a_build_that_was_killed_in_the_middle_ends_with_identical_stems(
+    by: str, tmp_path: Path, undisturbed: dict[str, str]
+) -> None:
+    port, dump_port, midi_port = _free_port(), _free_port(), _free_port()
+    mapping = tmp_path / "map.yaml"
+    mapping.write_text(
+        "mappings:\n  - {on: note, number: 60, send: /dawbridge/build, arguments: [killed/song.wav]}\n", "utf-8"
+    )
+    midi = ["--midi", f"tcp:127.0.0.1:{midi_port}", "--midi-map", str(mapping)] if by == "MIDI" else []
     with _dump(dump_port) as lines:
-        with _serve(tmp_path, port, "cache-1"):
+        with _serve(tmp_path, port, "cache-2", *midi) as daemon:
             _send(port, "/dawbridge/subscribe", "i", str(dump_port))
-            _send(port, "/dawbridge/build", "ss", "whole/song.wav", "#pad 1")
-            seen = _until(lines, "/dawbridge/state", '"done"')
-            progress = [line for line in seen if "/dawbridge/progress" in line]
-            assert '"pad 1"' in progress[0]
-            percents = [float(line.split('"pad 1"')[1].split()[1]) for line in progress]
-            assert percents == sorted(percents) and percents[-1] == 100.0
-            assert str(tmp_path / "music" / "whole" / "song.session") in seen[-1] and ".rpp" in seen[-1]
-
-        with _serve(tmp_path, port, "cache-2") as daemon:
-            _send(port, "/dawbridge/subscribe", "i", str(dump_port))
-            _send(port, "/dawbridge/build", "s", "killed/song.wav")
+            if by == "MIDI":
+                _press_pad(midi_port)
+            else:
+                _send(port, "/dawbridge/build", "s", "killed/song.wav")
             _until(lines, "/dawbridge/progress", '"separate"')
             daemon.kill()
         assert not list((tmp_path / "music" / "killed" / "song.session").glob("*.rpp"))
-
-        with _serve(tmp_path, port, "cache-2"):
+        with _serve(tmp_path, port, "cache-2", *midi):
             _send(port, "/dawbridge/subscribe", "i", str(dump_port))
-            _until(lines, "/dawbridge/state", " 2 ", '"done"')
-
-    whole, killed = (_stems(tmp_path / "music" / name / "song.session") for name in ("whole", "killed"))
-    assert len(whole) == 6
-    assert killed == whole
+            seen = _until(lines, "/dawbridge/state", " 2 ", '"done"')
+    assert [line for line in seen if "/dawbridge/progress" in line and "100.000000" in line]
+    assert str(tmp_path / "music" / "killed" / "song.session") in seen[-1] and ".rpp" in seen[-1]
+    assert _stems(tmp_path / "music" / "killed" / "song.session") == undisturbed

@@ -19,7 +19,13 @@ class SimulatedDaw:
     """`lose` packets are ignored first; `deaf` ignores all settings; `stubborn` reports another value than asked."""
 
     def __init__(
-        self, dialect: Dialect, names: list[str], *, reply_port: int | None = None, framing: Framing | None = None
+        self,
+        dialect: Dialect,
+        names: list[str],
+        *,
+        port: int = 0,
+        reply_port: int | None = None,
+        framing: Framing | None = None,
     ) -> None:
         self.dialect, self.names, self.framing = dialect, names, framing
         self.values: dict[tuple[int, str], OscValue] = {}
@@ -29,7 +35,7 @@ class SimulatedDaw:
         self.reply_port = reply_port
         kind = socket.SOCK_DGRAM if framing is None else socket.SOCK_STREAM
         self.socket = socket.socket(socket.AF_INET, kind)
-        self.socket.bind(("127.0.0.1", 0))
+        self.socket.bind(("127.0.0.1", port))
         self.port = int(self.socket.getsockname()[1])
         self.peer: tuple[str, int] | None = None
         self.connection: socket.socket | None = None
@@ -108,10 +114,18 @@ class SimulatedDaw:
 
 
 def slashes(daw: SimulatedDaw, message: Message) -> list[Message]:
-    """REAPER's default patterns and our custom profile: `/track/N/parameter value`, reported when it changed."""
+    """REAPER's default patterns and our custom profile: `/track/N/parameter value`, reported when it changed.
+
+    A new count of tracks makes REAPER tell everything that it knows.
+    """
     parts = message.address.split("/")[1:]
     if parts[0] == "device" and parts[1:] == ["track", "count"]:
-        return [Message(f"/track/{number}/name", (name,)) for number, name in enumerate(daw.names, 1)]
+        names = [Message(f"/track/{number}/name", (name,)) for number, name in enumerate(daw.names, 1)]
+        values = {key: value for key, value in daw.values.items() if key[0] > 0}
+        strips = [Message(f"/track/{number}/{name}", (value,)) for (number, name), value in values.items()]
+        return [*names, *strips, Message("/tempo/raw", (daw.values.get((0, "tempo"), 120.0),))]
+    if message.address == "/tempo/raw":
+        return [message] if daw.set(0, "tempo", message.arguments[0]) else []
     if parts[0] == "track" and len(parts) >= 3 and message.arguments:
         number, parameter = int(parts[1]), "/".join(parts[2:])
         if daw.set(number, parameter, message.arguments[0]):
@@ -148,6 +162,10 @@ def live(daw: SimulatedDaw, message: Message) -> list[Message]:
         return [Message("/live/test", ("ok",))]
     if message.address == "/live/song/get/track_names":
         return [Message(message.address, tuple(daw.names))]
+    if message.address == "/live/song/set/tempo":
+        daw.set(0, "tempo", message.arguments[0])
+    if message.address == "/live/song/get/tempo":
+        return [Message(message.address, (daw.values.get((0, "tempo"), 120.0),))]
     return _live_track(daw, message, parts) if parts[:2] == ["live", "track"] else []
 
 

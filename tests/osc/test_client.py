@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from daw_bridge.adapter import Feature, MixerAddress, MixerChange
+from daw_bridge.adapter import MixerAddress, MixerChange
 from daw_bridge.cli.main import main
 from daw_bridge.errors import Busy, DawError, DawUnreachable
-from daw_bridge.model import Bus, Colour, Compressor, EqBand, Equalizer, Marker, SessionPlan, Track
-from daw_bridge_osc.apply import apply_plan, plan_limits
+from daw_bridge.osc import Message
 from daw_bridge_osc.client import OscDaw
 from daw_bridge_osc.mixer import OscMixer
-from daw_bridge_osc.profile import Profile, load_profile, parse_profile, profile_text
+from daw_bridge_osc.profile import Profile
+from daw_bridge_osc.profile_file import load_profile, parse_profile, profile_text
 from tests.osc.simulated_daw import SimulatedDaw, banked, live, slashes
 
 NAMES = ["vocals", "drums", "bass", "other"]
@@ -159,8 +159,6 @@ def test_the_mixer_hears_moves_made_in_the_daw(connect: Make) -> None:
     heard: list[MixerChange] = []
     mixer.on_change(heard.append)
     mixer.set_mute("bass", True)
-    from daw_bridge.osc import Message
-
     daw.push(Message("/track/2/volume", (101,)))
     deadline = time.monotonic() + 2
     while len(heard) < 2 and time.monotonic() < deadline:
@@ -170,42 +168,40 @@ def test_the_mixer_hears_moves_made_in_the_daw(connect: Make) -> None:
     assert heard[1].value == pytest.approx(0.0, abs=0.06)  # 101 of 127 is 0 dB within Bitwig's own step
 
 
-def _plan() -> SessionPlan:
-    bell = Equalizer(bands=(EqBand(kind="bell", frequency_hz=300.0, gain_db=-3.0, q=1.4),))
-    vocals = Bus(
-        name="vocals", label="Vocals", colour=Colour.from_hex("#ff8800"), gain_db=-2.0, pan=0.1,
-        effects=(bell, Compressor(threshold_db=-18.0, ratio=3.0)),
-    )  # fmt: skip
-    return SessionPlan(
-        name="song",
-        sample_rate_hz=44_100,
-        length_samples=441_000,
-        tracks=(Track(name="vocals", output="vocals"),),
-        buses=(vocals,),
-        mix_bus=Bus(name="mix", label="Mix"),
-        markers=(Marker(name="Chorus", position_samples=88_200),),
-        tempo_bpm=97.5,
-    )
+@pytest.mark.parametrize(("profile", "dialect"), [("abletonosc", live), ("reaper", slashes)])
+def test_a_daw_that_was_started_anew_is_found_again_with_its_tracks(connect: Make, profile: str, dialect: Any) -> None:
+    first, client = connect(_quick(profile), dialect)
+    client.do("track.mute", track="drums", value=True)
+    first.close()
+    for _ in range(3):  # each says so, however long it stays away
+        with pytest.raises(DawUnreachable):
+            client.do("track.mute", track="bass", value=True)
+    names = ["bass", "guitar", "vocals", "drums", "other"]
+    again = SimulatedDaw(dialect, names, port=first.port, reply_port=first.reply_port)
+    try:
+        client.do("track.mute", track="bass", value=True)
+        client.do("track.mute", track="drums", value=True)
+        muted = sorted(key[0] for key, value in again.values.items() if key[1] == "mute" and value == 1)
+        base = 0 if profile == "abletonosc" else 1
+        assert muted == [base + names.index("bass"), base + names.index("drums")]
+    finally:
+        again.close()
 
 
-def test_a_plan_reports_its_losses_first_and_then_sets_the_rest(connect: Make) -> None:
-    plan, profile = _plan(), _quick("reaper")
-    limits = plan_limits(plan, profile)
-    assert {limit.feature for limit in limits} == {Feature.CLIPS, Feature.COLOURS, Feature.PLUGIN}
-    assert any("Compressor" in limit.what and limit.where == "Vocals" for limit in limits)
-    # Confirmation of REAPER's tempo comes as /tempo/raw; the simulator knows tracks only.
-    profile = _quick("reaper", ('    confirm: {report: [/tempo/raw, "{value}"], tolerance: 0.01}\n', ""))
-    daw, client = connect(profile, slashes, ["vocals", "Vocals", "Mix"])
-    for number in (1, 2, 3):  # nothing is reported for a value that is as it was
-        daw.values |= {(number, name): -99 for name in ("volume/db", "pan", "mute", "solo")}
-    done = apply_plan(plan, client)
-    assert daw.values[2, "volume/db"] == -2.0
-    assert daw.values[2, "pan"] == pytest.approx(0.55)
-    assert [request.operation for request, outcome in done if outcome.by == "none"] == [
-        "tempo.set", "eq.band", "marker.add"
-    ]  # fmt: skip
-    sent = [message.address for message in daw.received]
-    assert "/marker_id/1/time" in sent
+def test_a_value_that_the_daw_has_already_is_no_time_out(connect: Make) -> None:
+    """REAPER reports changes only, and cannot be asked."""
+    daw, client = connect(_quick("reaper"), slashes)
+    daw.push(Message("/track/2/mute", (1,)), Message("/track/2/volume/db", (-6.02,)))
+    assert client.do("track.solo", track="vocals", value=True).by == "report"  # what was pushed before is in by now
+    outcome = client.do("track.mute", track="drums", value=True)
+    assert daw.values[2, "mute"] == 1  # it was sent all the same
+    daw.deaf = True
+    again = client.do("track.mute", track="drums", value=True)
+    assert (outcome.by, again.by, again.tries) == ("report", "known", 1)
+    with pytest.raises(DawUnreachable, match="no confirmation"):
+        client.do("track.mute", track="drums", value=False)
+    with pytest.raises(DawUnreachable, match="no confirmation"):
+        client.do("track.mute", track="bass", value=True)
 
 
 def test_the_command_line_sends_and_confirms(connect: Make, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,8 @@ from daw_bridge.errors import DawError, TemplateError, UsageError
 from daw_bridge.osc import Message
 from daw_bridge_osc.compose import Clock, Place, Request, compose, dry_run, place_of
 from daw_bridge_osc.operations import OPERATIONS, Value
-from daw_bridge_osc.profile import Profile, load_profile, parse_profile, profile_text, shipped_profiles
+from daw_bridge_osc.profile import Profile
+from daw_bridge_osc.profile_file import load_profile, parse_profile, profile_text, shipped_profiles
 from daw_bridge_osc.scaling import Amplitude, FaderLaw, Linear, Logarithmic, Octaves, PowerLaw, Range, Scale, Toggle
 
 ADDRESSES = Path(__file__).with_name("addresses")

@@ -38,8 +38,8 @@ def free_port() -> int:
 class Simulator:
     """The process and its address."""
 
-    def __init__(self, *options: str, hz: float = 30.0) -> None:
-        self.address, self.server_port = Address(web_port=free_port()), free_port()
+    def __init__(self, *options: str, hz: float = 30.0, address: Address | None = None) -> None:
+        self.address, self.server_port = address or Address(web_port=free_port()), free_port()
         ports = ["--web-port", str(self.address.web_port), "--server-port", str(self.server_port), "--hz", str(hz)]
         command = [sys.executable, "-m", "tests.reaper.simulator.process", *ports, *options]
         environment = {"PYTHONPATH": f"{ROOT}:{ROOT / 'adapters'}", "PATH": "/usr/bin:/bin"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,7 @@ def test_rules_refuse_with_the_reason(options: dict[str, object], match: str) ->
         ({"segment_s": 0.0}, "segment"),
         ({"batch_segments": 0}, "batch"),
         ({"encoding": "mp3"}, "unknown encoding"),
+        ({"device": "gpu"}, "use auto, cpu, cuda"),
         ({"residual": "kepp"}, "did you mean keep"),
         ({"two_stems": "vocals", "stems": ("drums",)}, "contradict"),
         ({"stems": ()}, "no stems"),
@@ -107,6 +109,69 @@ def test_a_voice_with_bleed_in_its_pauses_is_refused(tmp_path: Path) -> None:
         refuse_stem_sound(path, allow=False)
 
 
+MUSIC_RATE_HZ = 22_050
+MUSIC_S = 60
+
+
+def notes(
+    pitches_hz: Sequence[float], every_s: float, decay_per_s: float, partials: Sequence[float], *, rest_every: int = 0
+) -> FloatArray:
+    """Struck strings: one pitch after another, each with its partials dying away; every `rest_every`th is left out."""
+    times = np.arange(int(MUSIC_S * MUSIC_RATE_HZ)) / MUSIC_RATE_HZ
+    out = np.zeros(len(times))
+    for number in range(int(MUSIC_S / every_s)):
+        if rest_every and number % rest_every == 0:
+            continue
+        begin = round(number * every_s * MUSIC_RATE_HZ)
+        local = times[: int(2.5 * MUSIC_RATE_HZ)][: len(times) - begin]
+        pitch_hz = pitches_hz[number % len(pitches_hz)]
+        for partial, height in enumerate(partials, start=1):
+            ring = np.exp(-decay_per_s * local * (1 + 0.3 * partial)) * np.sin(2 * np.pi * pitch_hz * partial * local)
+            out[begin : begin + len(local)] += height * ring
+    return np.asarray(0.1 * out, dtype=np.float32)[None]
+
+
+def beats(every_s: float = 0.25) -> FloatArray:
+    """Drums: a falling kick, a snare of noise, a hat of high noise on every beat, and a quiet wash behind them."""
+    rng = np.random.default_rng(3)
+    count = int(MUSIC_S * MUSIC_RATE_HZ)
+    out = 0.002 * rng.standard_normal(count)
+    local = np.arange(int(0.2 * MUSIC_RATE_HZ)) / MUSIC_RATE_HZ
+    kick = np.sin(2 * np.pi * (50 * local + 3 * (1 - np.exp(-30 * local)))) * np.exp(-18 * local)
+    for number in range(int(MUSIC_S / every_s) - 1):
+        begin = round(number * every_s * MUSIC_RATE_HZ)
+        noise = rng.standard_normal(len(local))
+        hat = np.diff(noise, prepend=0.0) * np.exp(-60 * local) * 0.15
+        drum = kick if number % 4 == 0 else 0.4 * noise * np.exp(-25 * local) if number % 4 == 2 else 0.0
+        out[begin : begin + len(local)] += hat + drum
+    return np.asarray(0.3 * out, dtype=np.float32)[None]
+
+
+BASS_HZ = (55.0, 55.0, 73.4, 65.4, 82.4)
+PIANO_HZ = (220.0, 261.6, 329.6, 440.0, 349.2, 261.6)
+BASS = notes(BASS_HZ, 0.5, 2.0, (1.0, 0.3, 0.1, 0.02))
+PIANO = notes(PIANO_HZ, 0.4, 1.0, (1.0, 0.6, 0.4, 0.3, 0.2, 0.15, 0.1, 0.08))
+
+
+def test_a_bass_alone_is_refused_and_with_a_piano_it_is_not() -> None:
+    assert "hardly anything above 2 kHz" in measure([BASS], MUSIC_RATE_HZ).reason
+    assert measure([BASS + 0.1 * PIANO], MUSIC_RATE_HZ).reason == ""
+
+
+def test_drums_alone_are_refused_and_with_anything_that_rings_they_are_not() -> None:
+    reason = measure([beats()], MUSIC_RATE_HZ).reason
+    assert "not one lasting tone" in reason
+    assert measure([beats() + 0.1 * PIANO], MUSIC_RATE_HZ).reason == ""
+
+
+@pytest.mark.parametrize("rest_every", [0, 2, 3])
+def test_one_instrument_may_be_all_there_is(rest_every: int) -> None:
+    """A piano, also one that pauses, and one that falls silent between its notes."""
+    assert measure([PIANO], MUSIC_RATE_HZ).reason == ""
+    sparse = notes(PIANO_HZ, 2.0, 1.0, (1.0, 0.6, 0.4, 0.3, 0.2, 0.1), rest_every=rest_every)
+    assert measure([sparse], MUSIC_RATE_HZ).reason == ""
+
+
 @pytest.mark.parametrize(
     ("name", "samples"),
     [
@@ -144,6 +209,7 @@ def test_true_songs_pass_and_their_vocals_do_not(shared_dir: Path, song: str) ->
     assert measure([mix], 44_100).reason == ""
     assert measure([mix - parts["vocals"][:, :length]], 44_100).reason == ""
     assert measure([parts["vocals"]], 44_100).reason != ""
+    assert measure([parts["drums"]], 44_100).reason != ""
 
 
 def test_a_gpu_without_room_is_refused_before_the_run() -> None:

@@ -15,14 +15,17 @@ from torch import Tensor, nn
 
 from daw_bridge.errors import DeviceError
 from daw_bridge.progress import CancelToken, ignore_progress
-from daw_bridge.separation.demucs import DemucsSeparator, Plan, choose_rungs
+from daw_bridge.separation.demucs import DemucsSeparator, Plan, choose_rungs, usable_devices
 from daw_bridge.separation.memory import LARGEST_BATCH, Need, Rung, batch_for, cpu_rung, ladder
-from daw_bridge.separation.options import SeparationOptions
-from daw_bridge.separation.run import separate_reference
+from daw_bridge.separation.runners import is_out_of_memory
 from daw_bridge.separation.separator import ArraySource
 from daw_bridge.separation.speed import kept_memory, plain_attention, strict_fp32
 from daw_bridge.separation.weights import Bag
+from daw_bridge.workflow.batch import SongOutcome, run_batch
+from daw_bridge.workflow.ledger import Ledger
+from daw_bridge.workflow.options import BuildOptions
 from tests.separation.test_run import write_mix
+from tests.separation.test_weights import package
 from tests.separation.tiny import noise, run, tiny_bag, tiny_module, tiny_separator
 
 BESIDE = "cpu:0"
@@ -40,7 +43,7 @@ class Greedy(nn.Module):
         self.calls = [0]
         self.batches: list[int] = []
 
-    def __deepcopy__(self, memo: dict[int, object]) -> Greedy:
+    def __copy__(self) -> Greedy:
         return self  # every worker's replica counts together
 
     def forward(self, mix: Tensor) -> Tensor:
@@ -162,6 +165,28 @@ def test_too_little_host_memory_is_refused_before_the_run(monkeypatch: pytest.Mo
         choose_rungs(Need(weights_gb=0.6, per_segment_gb=0.9), "cpu", None, print)
 
 
+@pytest.mark.parametrize(
+    ("error", "full"),
+    [
+        (MemoryError(), True),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), True),
+        (RuntimeError("CUDA error: out of memory"), True),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), True),
+        (RuntimeError("cuFFT error: CUFFT_ALLOC_FAILED"), True),
+        (RuntimeError("[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: not enough memory"), True),
+        (RuntimeError("The size of tensor a (3) must match the size of tensor b (4)"), False),
+        (ValueError("out of memory"), False),
+    ],
+)
+def test_every_way_to_say_that_memory_ran_out_is_understood(error: Exception, full: bool) -> None:
+    assert is_out_of_memory(error) == full
+
+
+def test_a_gpu_that_is_not_there_is_not_usable() -> None:
+    assert usable_devices(2, mps=False) == ["cpu", "cuda", "cuda:0", "cuda:1"]
+    assert usable_devices(0, mps=True) == ["cpu", "mps"]
+
+
 def test_an_unknown_device_is_refused() -> None:
     with pytest.raises(DeviceError, match=r"no device 'cuda:7'.*usable: auto, cpu"):
         choose_rungs(Need(weights_gb=0.1, per_segment_gb=0.1), "cuda:7", None, print)
@@ -173,9 +198,6 @@ class Witness(nn.Module):
     def __init__(self, inner: nn.Module, seen: list[tuple[object, ...]]) -> None:
         super().__init__()
         self.inner, self.seen = inner, seen
-
-    def __deepcopy__(self, memo: dict[int, object]) -> Witness:
-        return Witness(self.inner, self.seen)
 
     def forward(self, mix: Tensor) -> Tensor:
         self.seen.append(
@@ -217,18 +239,24 @@ def test_switches_are_put_back_after_an_error() -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads the resident size from /proc")
-def test_memory_does_not_grow_from_song_to_song(tmp_path: Path) -> None:
-    """Thirty songs with one load of the model."""
-    separator = tiny_separator(tiny_bag([tiny_module("demucs")]))
-    mix = write_mix(tmp_path / "mix.wav", noise(12_000), 8_000)
+def test_memory_does_not_grow_over_a_hundred_songs_of_a_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The whole way of a batch, with one load of a Demucs network; the songs differ in length, as songs do."""
+    monkeypatch.setenv("DAW_BRIDGE_CACHE", str(tmp_path / "cache"))
+    torch.save(package("demucs"), tmp_path / "htdemucs.th")
+    songs = [
+        write_mix(tmp_path / f"song{number}.wav", noise(3_000 + 90 * (number * 37 % 100), seed=number), 8_000)
+        for number in range(100)
+    ]
+    options = BuildOptions(
+        model="htdemucs", weights=tmp_path / "htdemucs.th", device="cpu", daws=(), use_cache=False, template="neutral"
+    )
+    sizes_mb: list[float] = []
 
-    def resident_mb() -> float:
+    def weigh(outcome: SongOutcome) -> None:
+        assert not outcome.error
         gc.collect()
-        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
+        sizes_mb.append(int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6)
 
-    sizes = []
-    for song in range(30):
-        separate_reference(mix, tmp_path / f"song{song}", SeparationOptions(), separator=separator)
-        if song in (9, 29):
-            sizes.append(resident_mb())
-    assert sizes[1] - sizes[0] < 8.0
+    run_batch(songs, options, Ledger(tmp_path / "ledger.sqlite"), on_song=weigh)
+    assert len(sizes_mb) == 100
+    assert max(sizes_mb[80:]) - max(sizes_mb[:20]) < 8.0

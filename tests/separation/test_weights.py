@@ -244,12 +244,35 @@ def test_networks_that_do_not_belong_together_are_refused(tmp_path: Path) -> Non
         load(SeparationOptions(model="htdemucs", weights=tmp_path), print)
 
 
-def test_quantised_weights_say_why_they_are_not_read(tmp_path: Path) -> None:
-    content = package("htdemucs")
-    content["state"]["__quantized"] = True
-    torch.save(content, tmp_path / "x.th")
-    with pytest.raises(ModelError, match=r"diffq .*CC BY-NC"):
-        read_checkpoint(tmp_path / "x.th")
+def test_networks_without_a_share_in_the_asked_stem_are_verified_but_not_built(tmp_path: Path) -> None:
+    """Of four networks with one stem each, one is in memory; a broken file among the others is still found."""
+    names = [f"{number:08x}" for number in range(4)]
+    for number, name in enumerate(names):
+        save_with_checksum(package("htdemucs", number), tmp_path / f"{name}.th")
+    bag = {"models": names, "weights": [[float(row == column) for column in range(4)] for row in range(4)]}
+    (tmp_path / "htdemucs.yaml").write_text(yaml.safe_dump(bag))
+    found = find_weights(model_info("htdemucs"), tmp_path)
+    whole, vocals = load_bag(found, "x"), load_bag(found, "x", ("vocals",))
+    assert (len(whole.networks), len(vocals.networks)) == (4, 1)
+    assert vocals.sha256 == whole.sha256
+    for key, value in whole.networks[3].module.state_dict().items():
+        assert torch.equal(vocals.networks[0].module.state_dict()[key], value), key
+    damaged = next(tmp_path.glob(f"{names[1]}-*.th"))
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    with pytest.raises(WeightsCorrupt, match=names[1]):
+        load_bag(found, "x", ("vocals",))
+
+
+def test_fetched_weights_are_not_hashed_only_to_ask_the_cache(tmp_path: Path) -> None:
+    """The list that was written when they were fetched is what loading insists on, so it is the answer."""
+    torch.save(package("htdemucs"), tmp_path / "955717e8.th")
+    options = SeparationOptions(model="htdemucs", weights=tmp_path)
+    true = hashlib.sha256((tmp_path / "955717e8.th").read_bytes()).hexdigest()
+    assert weights_sha256(options) == load(options, print).weights_sha256 == true
+    (tmp_path / "sha256.json").write_text(json.dumps({"955717e8.th": "0" * 64}))
+    assert weights_sha256(options) == "0" * 64
+    with pytest.raises(WeightsCorrupt, match="it should be 0000"):
+        load(options, print)
 
 
 def test_missing_weights_name_the_three_ways_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -298,5 +321,12 @@ def test_advice_ranks_by_what_is_published_and_fits() -> None:
     small = [advice.model.name for advice in recommend((), gpu_memory_gb=2.0)]
     assert "bsrnn-simo" not in small
     assert "htdemucs" in small
+    assert all(advice.reason for advice in recommend((), gpu_memory_gb=2.0))
     with pytest.raises(UsageError, match="did you mean guitar"):
         recommend(("gitar",))
+
+
+@pytest.mark.parametrize("memory_gb", [-1.0, float("nan"), float("inf")])
+def test_a_gpu_memory_that_makes_no_sense_is_refused(memory_gb: float) -> None:
+    with pytest.raises(UsageError, match="makes no sense"):
+        recommend((), gpu_memory_gb=memory_gb)

@@ -35,6 +35,7 @@ _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 _IMPORT_LOCK = threading.Lock()
 _WEB_TIMEOUT_S = 2.0
 _START_TIMEOUT_S = 6.0
+_MAX_ANSWER_BYTES = 1_048_576
 
 
 def _no_network(*_args: object, **_kwargs: object) -> Any:
@@ -214,7 +215,7 @@ def web_request(address: Address, path: str) -> str:
     url = f"http://{address.host}:{address.web_port}/_/{path}"
     try:
         with _OPENER.open(url, timeout=_WEB_TIMEOUT_S) as answer:
-            return str(answer.read(65536).decode("utf-8", "replace"))
+            return str(answer.read(_MAX_ANSWER_BYTES).decode("utf-8", "replace"))
     except urllib.error.HTTPError as exc:
         raise DawUnreachable(
             f"port {address.web_port} of {address.host} answers {exc.code}: it is not REAPER's web interface, or it "

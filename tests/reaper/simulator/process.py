@@ -79,6 +79,8 @@ class Web(http.server.BaseHTTPRequestHandler):
         if path == "/_/MARKER":
             rows = [f"MARKER\t{each[3]}\t1\t{each[1]}\t0" for each in world.content.markers if not each[0]]
             return "\n".join(["MARKER_LIST", *rows, "MARKER_LIST_END", ""])
+        if path == "/_/TRACK":
+            return web_tracks(world)
         if path == f"/_/{ACTION}":
             started.set()
         elif path == "/_sim/state":
@@ -100,6 +102,22 @@ class Web(http.server.BaseHTTPRequestHandler):
 
 
 held_s = [0.0]
+
+
+def web_tracks(world: World) -> str:
+    """What REAPER's web interface says to TRACK, by the documentation in its `main.js`: the master first."""
+    content = world.content
+    rows = ["TRACK\t0\tMASTER\t0\t1.000000\t0.000000\t-1500\t-1500\t1.000000\t3\t0\t0\t1\t0"]
+    for number, track in enumerate(content.tracks, 1):
+        values = track.values
+        flags = (values["I_FOLDERDEPTH"] == 1) * 1 | bool(track.fx) * 4
+        flags |= bool(values["B_MUTE"]) * 8 | bool(values["I_SOLO"]) * 16 | (values["I_SOLO"] == 2) * 32
+        sends = sum(send.source is track for send in content.sends)
+        receives = sum(send.target is track for send in content.sends)
+        name = track.texts["P_NAME"]
+        head = f"TRACK\t{number}\t{name}\t{flags}\t{values['D_VOL']:.6f}\t{values['D_PAN']:.6f}"
+        rows.append(f"{head}\t-1500\t-1500\t1.000000\t3\t{sends}\t{receives}\t0\t0")
+    return "\n".join([*rows, ""])
 
 
 def main() -> None:
