@@ -16,7 +16,7 @@ def run() -> int:
         sys.stderr.write("daw-bridge: cancelled\n")
         return 130
     # A Ctrl-C that went through exec(), as in dataclasses, makes Python end itself by the signal, whatever we return.
-    return interrupt.leave(code) if interrupt.seen() else code
+    return interrupt.leave(code) if interrupt.seen() and code == interrupt.EXIT_CODE else code
 
 
 if __name__ == "__main__":
