@@ -6,9 +6,9 @@ The public API is what `__all__` names. Heavy parts (torch, the DAW adapters) lo
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from daw_bridge.version import __version__
+
+TYPE_CHECKING = False  # as typing.TYPE_CHECKING, without loading typing: Ctrl-C is ours only after this file
 
 __all__ = ["BuildOptions", "Session", "__version__", "build", "rebuild", "render", "separate"]
 

@@ -351,6 +351,7 @@ class LiveSession(Protocol):
     ) -> str:
         """Put a whole file on a new track that feeds `target_bus`; the name of the track.
 
+        `target_bus` is the name or label of a bus that is there, whatever its case, or its number from 1.
         `align_to` is "project_start", the name of a marker, or a time in seconds. Raises UsageError for an unknown bus
         or marker, InputError for a file that cannot be used, DawError when the DAW refuses; nothing is left then.
         """

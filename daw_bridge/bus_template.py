@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from daw_bridge.errors import did_you_mean
+from daw_bridge.errors import all_of, did_you_mean
 from daw_bridge.model import Compressor, Limiter
 from daw_bridge.template_table import (
     TEMPLATE,
@@ -30,6 +31,7 @@ __all__ = [
     "TemplateBus",
     "TemplateMarker",
     "TemplateReference",
+    "doubtful",
     "parse_template",
     "read_template",
     "template_to_yaml",
@@ -53,11 +55,8 @@ def read_template(path: Path) -> BusTemplate:
 
 def _template(root: YamlNode, name: str) -> BusTemplate:
     template = TEMPLATE.read(root)
-    _check_names(root, template)
-    _check_stems(root, template)
-    _check_sends(root, template)
-    _check_sidechains(root, template)
-    _check_limiters(root, template)
+    rules = (_check_names, _check_stems, _check_sends, _check_sidechains, _check_limiters)
+    all_of(partial(rule, root, template) for rule in rules)
     return template if template.name else replace(template, name=name)
 
 
@@ -147,6 +146,19 @@ def _check_limiters(root: YamlNode, template: BusTemplate) -> None:
                     f"the limiter's threshold ({effect.threshold_db:g} dB) is above its ceiling "
                     f"({effect.ceiling_db:g} dB); give both keys, the threshold not above the ceiling"
                 )
+
+
+def doubtful(template: BusTemplate) -> tuple[str, ...]:
+    """What is allowed and probably not meant: strips that look the same in the DAW."""
+    labels: dict[str, list[str]] = {}
+    for place, strip in _strips(template):
+        default = "mix bus" if place == ("mix_bus",) else strip.name.replace("_", " ")
+        labels.setdefault((strip.label or default).casefold(), []).append(strip.name)
+    return tuple(
+        f"{' and '.join(repr(name) for name in names)} have the same label; in the DAW they look the same"
+        for names in labels.values()
+        if len(names) > 1
+    )
 
 
 def template_to_yaml(template: BusTemplate) -> str:

@@ -6,6 +6,7 @@ import importlib
 import platform
 import shutil
 import sys
+from collections.abc import Sequence
 from importlib.util import find_spec
 
 from daw_bridge.adapter import Check, Diagnosable
@@ -74,16 +75,37 @@ def _audio() -> list[Check]:
 
 def _models() -> list[Check]:
     from daw_bridge.separation.catalog import CATALOG
+    from daw_bridge.separation.options import DEFAULT_MODEL
     from daw_bridge.separation.weights import weights_present
 
     checks = []
     for model in CATALOG.values():
         ok = weights_present(model)
         detail = "weights are here" if ok else "weights are not here yet"
-        checks.append(
-            Check(name=f"model {model.name}", ok=ok, detail=detail, fix=f"daw-bridge models fetch {model.name}")
-        )
+        fix = f"daw-bridge models fetch {model.name}"
+        if model.name == DEFAULT_MODEL:
+            detail, fix = f"{detail}; the default of build", f"{fix}, or build with --model preview"
+        checks.append(Check(name=_check_name(model.name), ok=ok, detail=detail, fix=fix))
     return checks
+
+
+def _check_name(model: str) -> str:
+    return f"model {model}"
+
+
+def verdict(checks: Sequence[Check]) -> str:
+    """The sum of all checks in one sentence: can a session be built here?"""
+    from daw_bridge.separation.options import DEFAULT_MODEL
+
+    missing = [check for check in checks if not check.ok and not check.optional]
+    if missing:
+        return f"{len(missing)} needed part(s) missing."
+    if any(check.name == _check_name(DEFAULT_MODEL) and not check.ok for check in checks):
+        return (
+            f"All that is needed is here but the weights of the default model {DEFAULT_MODEL}: the first build fetches "
+            f"them, as 'daw-bridge models fetch {DEFAULT_MODEL}' does now. 'build --model preview' works without them."
+        )
+    return "All that is needed is here."
 
 
 def _space() -> list[Check]:

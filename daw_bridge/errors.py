@@ -22,10 +22,12 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+
+T = TypeVar("T")
 
 
 class DawBridgeError(Exception):
@@ -47,7 +49,7 @@ class OutputError(DawBridgeError):
 
 
 class TemplateError(DawBridgeError):
-    """A YAML file of the user is wrong; `line` and `column` count from 1."""
+    """A YAML file of the user is wrong; `line` and `column` count from 1. `others` is what else is wrong in it."""
 
     exit_code = 5
 
@@ -62,6 +64,22 @@ class TemplateError(DawBridgeError):
         where = ":".join(str(part) for part in (path, line, column) if part is not None)
         super().__init__(f"{where}: {message}" if where else message)
         self.path, self.line, self.column = path, line, column
+        self.others: tuple[TemplateError, ...] = ()
+
+
+def all_of(steps: Iterable[Callable[[], T]]) -> list[T]:
+    """What each step gives. Where some raise a TemplateError, the rest is done first: the first error has `others`."""
+    errors: list[TemplateError] = []
+    found = []
+    for step in steps:
+        try:
+            found.append(step())
+        except TemplateError as exc:
+            errors += [exc, *exc.others]
+    if errors:
+        errors[0].others = tuple(errors[1:])
+        raise errors[0]
+    return found
 
 
 class ModelError(DawBridgeError):
@@ -112,6 +130,7 @@ class Cancelled(DawBridgeError):
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """` (did you mean X?)` for the nearest known name, or the empty string."""
-    close = get_close_matches(name, list(known), n=1)
-    return f" (did you mean {close[0]}?)" if close else ""
+    """` (did you mean X?)` for the nearest known name, whatever its case, or the empty string."""
+    folded = {each.casefold(): each for each in known}
+    close = get_close_matches(name.casefold(), list(folded), n=1)
+    return f" (did you mean {folded[close[0]]}?)" if close else ""

@@ -21,6 +21,8 @@ from daw_bridge.errors import InputError, OutputError
 
 PART_SUFFIX = ".part"
 _OWN_PART = re.compile(r"\.[0-9a-f]{8}\.part")
+_DEVICE = re.compile(r"(?i)^(con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³])( *(?:\..*)?)$", re.DOTALL)
+"""Names that Windows keeps for devices, whatever stands behind a dot (learn.microsoft.com, "Naming Files")."""
 
 
 @contextmanager
@@ -60,9 +62,12 @@ def is_own_part(path: Path) -> bool:
 
 
 def write_atomic(path: Path, data: bytes | str) -> None:
-    """Write a small file whole or not at all; text as UTF-8 with its newlines as they are."""
+    r"""Write a small file whole or not at all; text as UTF-8 with its newlines as they are.
+
+    A file name that is no text holds lone surrogates; they are written as `\udcff`, which JSON reads back.
+    """
     with atomic_path(path) as part:
-        part.write_bytes(data.encode("utf-8") if isinstance(data, str) else data)
+        part.write_bytes(data.encode("utf-8", "backslashreplace") if isinstance(data, str) else data)
 
 
 def _flush_to_disk(path: Path) -> None:
@@ -80,17 +85,29 @@ def sha256_of_file(path: Path) -> str:
 
 
 def safe_name(text: str, *, fallback: str = "song", limit: int = 80) -> str:
-    """`text` as a file name that every system and DAW takes: no path, no control characters, no reserved marks.
+    """`text` as a file name that Linux, macOS and Windows take; every other character stays as it is.
 
-    Letters of any script and emoji stay; at most `limit` characters and 200 bytes of UTF-8.
+    Separators, the marks that Windows refuses and control characters become blanks, blanks and dots at the ends go,
+    and a name that Windows keeps for a device gets a `_`. At most `limit` characters and 200 bytes of UTF-8.
     """
     normal = unicodedata.normalize("NFC", text)
     printable = "".join(" " if unicodedata.category(mark)[0] == "C" else mark for mark in normal)
-    cleaned = re.sub(r'[/\\:*?"<>|`\'#;%$&]+', " ", printable)
+    cleaned = re.sub(r'[/\\:*?"<>|]+', " ", printable)
     cleaned = re.sub(r"\s+", " ", cleaned).strip(" .")[:limit].strip(" .")
     while len(cleaned.encode("utf-8")) > 200:
-        cleaned = cleaned[:-1]
-    return cleaned or fallback
+        cleaned = cleaned[:-1].rstrip(" .")
+    return _DEVICE.sub(r"\1_\2", cleaned)[:limit] or fallback
+
+
+def remove_path(path: Path) -> None:
+    """Delete a file, a link or a whole folder, as far as the system lets us."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+        return
+    try:
+        path.unlink(missing_ok=True)
+    except OSError:
+        pass
 
 
 def confined(folder: Path, relative: str) -> Path:

@@ -7,10 +7,13 @@ reference track goes to the master around the mix bus and is muted.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Literal
+
+from daw_bridge.errors import UsageError, did_you_mean
 
 StemRole = Literal["stem", "residual", "reference"]
 MIX_BUS = "mix"
@@ -253,3 +256,20 @@ class SessionPlan:
             if bus.name == name:
                 return bus
         raise KeyError(name)
+
+
+def find_bus(text: str, buses: Sequence[Bus]) -> Bus:
+    """The bus that a person calls `text`: by its name, else by its label, both without regard to case.
+
+    Raises UsageError when there is none, or when several have that label.
+    """
+    wanted = text.strip().casefold()
+    names = ", ".join(bus.name for bus in buses) or "none"
+    found = [bus for bus in buses if bus.name.casefold() == wanted]
+    found = found or [bus for bus in buses if bus.label.casefold() == wanted]
+    if len(found) > 1:
+        raise UsageError(f"several buses are called {text!r}; give a name: {names}")
+    if not found:
+        known = [*(bus.label for bus in buses), *(bus.name for bus in buses)]
+        raise UsageError(f"no bus called {text!r}{did_you_mean(text, known)}; there are: {names}")
+    return found[0]

@@ -11,27 +11,38 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from daw_bridge.adapter import Connectable, LiveSession, WriteReport
+from daw_bridge.adapter import Connectable, LiveSession, Reachable, WriteReport
 from daw_bridge.archive import free_session_name
+from daw_bridge.audio.decode import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
 from daw_bridge.audio.reader import probe
+from daw_bridge.bus_template import RESERVED_NAMES
 from daw_bridge.errors import InputError, OutputError, UsageError, did_you_mean
-from daw_bridge.files import output_errors, safe_name
+from daw_bridge.files import output_errors, remove_path, safe_name
 from daw_bridge.manifest import read_manifest
-from daw_bridge.model import Bus, Clip, Colour, Marker, SessionPlan, Track
+from daw_bridge.model import Bus, Clip, Colour, Marker, SessionPlan, Track, find_bus
 from daw_bridge.plan import empty_plan, neutral_bus
 from daw_bridge.plan_json import plan_from_json
 from daw_bridge.registry import adapter_names, load_adapter
 from daw_bridge.units import clock, s_to_samples
-from daw_bridge.workflow.sessions import choose_template, write_under_free_name
+from daw_bridge.workflow.sessions import choose_template, load_adapters, write_under_free_name
 
 PROJECT_START = "project_start"
+MAX_CHANNELS = 2
 
 
 class Session:
     """A session being built. `plan` is always whole and valid; every method that changes it replaces it."""
 
     def __init__(self, name: str, *, template: str = "neutral", sample_rate_hz: int = 44_100) -> None:
-        """An empty session with the template's buses; TemplateError for an unknown template."""
+        """An empty session with the template's buses.
+
+        Raises TemplateError for an unknown template, UsageError for a rate outside 8 to 192 kHz.
+        """
+        if not LOWEST_RATE_HZ <= sample_rate_hz <= HIGHEST_RATE_HZ:
+            raise UsageError(
+                f"sample_rate_hz={sample_rate_hz}: a session has {LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ} Hz; "
+                "give that of its audio, as in sample_rate_hz=44_100"
+            )
         self.plan: SessionPlan = empty_plan(
             choose_template(template).template, name=safe_name(name), sample_rate_hz=sample_rate_hz
         )
@@ -69,11 +80,12 @@ class Session:
         align_to: str | float = PROJECT_START,
         name: str | None = None,
     ) -> Track:
-        """Put a whole audio file on a new track that feeds `target_bus` (its name, or its number from 1).
+        """Put a whole audio file on a new track that feeds `target_bus`.
 
-        A name that is new to the session becomes a neutral bus, unless it looks like a slip for one that exists.
-        `align_to` is "project_start", the name of a marker, or a time in seconds. Raises UsageError for an unknown
-        bus or marker, InputError for audio that cannot be used or has another sample rate than the session.
+        `target_bus` is a bus's name or label, whatever its case, or its number from 1. It must be there: `add_bus`
+        makes a new one, so that a slip of the pen never does. `align_to` is "project_start", the name of
+        a marker, or a time in seconds. Raises UsageError for an unknown bus or marker, InputError for audio that cannot
+        be used, has more than two channels or another sample rate than the session.
         """
         path = Path(path)
         bus = self._bus(target_bus)
@@ -83,6 +95,8 @@ class Session:
                 f"{path}: has {info.sample_rate_hz} Hz, the session {self.plan.sample_rate_hz} Hz; "
                 "make the session with sample_rate_hz of the audio, or convert the file first"
             )
+        if info.channels > MAX_CHANNELS:
+            raise InputError(f"{path}: has {info.channels} channels, a track takes one or two; mix it down first")
         if info.length_samples is None:
             raise InputError(f"{path}: its exact length is not known; convert it to WAV first")
         clip = Clip(
@@ -103,9 +117,13 @@ class Session:
         return track
 
     def add_bus(self, name: str, *, label: str | None = None, colour: str | None = None, gain_db: float = 0.0) -> Bus:
-        """A neutral bus behind the others; UsageError when the name is taken. `colour` is `#rrggbb`."""
-        taken = {bus.name for bus in (*self.plan.buses, *self.plan.returns, self.plan.mix_bus)}
-        if name in taken:
+        """A neutral bus behind the others, for `import_audio` to put audio on. `colour` is `#rrggbb`.
+
+        Raises UsageError when a bus or return has that name or label already.
+        """
+        strips = (*self.plan.buses, *self.plan.returns, self.plan.mix_bus)
+        taken = {text.casefold() for bus in strips for text in (bus.name, bus.label)} | set(RESERVED_NAMES)
+        if name.strip().casefold() in taken:
             raise UsageError(f"bus {name!r} exists already; choose another name")
         made = neutral_bus(name, label=label or "", colour=Colour.from_hex(colour) if colour else None, gain_db=gain_db)
         self.plan = replace(self.plan, buses=(*self.plan.buses, made))
@@ -125,26 +143,37 @@ class Session:
         return marker
 
     def save(self, folder: Path | str, *, daw: str | Sequence[str] = "reaper") -> tuple[WriteReport, ...]:
-        """Write the session into `folder` for one or several DAWs; an existing session is never overwritten."""
+        """Write the session into `folder` for one or several DAWs; an existing session is never overwritten.
+
+        All of them or none: when one cannot be written, those that this call wrote before go again (but not what was
+        built in a running DAW).
+        """
         folder = Path(folder)
         if folder.exists() and not folder.is_dir():
             raise OutputError(f"{folder}: is a file; give a folder")
-        adapters = [load_adapter(name) for name in ([daw] if isinstance(daw, str) else daw)]
+        adapters = load_adapters([daw] if isinstance(daw, str) else daw)
         with output_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
-        return tuple(write_under_free_name(adapter, self.plan, folder) for adapter in adapters)
+        reports: list[WriteReport] = []
+        try:
+            for adapter in adapters:
+                reports.append(write_under_free_name(adapter, self.plan, folder))
+        except BaseException:
+            for adapter, report in zip(adapters, reports, strict=False):
+                if not isinstance(adapter, Reachable):
+                    remove_path(report.session_path)
+            raise
+        return tuple(reports)
 
     def _bus(self, target: str | int) -> Bus:
         if isinstance(target, int):
             if not 1 <= target <= len(self.plan.buses):
                 raise UsageError(f"bus {target}: the session has buses 1 to {len(self.plan.buses)}")
             return self.plan.buses[target - 1]
-        names = [bus.name for bus in self.plan.buses]
-        if target in names:
-            return self.plan.bus(target)
-        if hint := did_you_mean(target, names):
-            raise UsageError(f"no bus called {target!r}{hint}; there are: {', '.join(names)}; or add_bus() it first")
-        return self.add_bus(target)
+        try:
+            return find_bus(target, self.plan.buses)
+        except UsageError as exc:
+            raise UsageError(f"{exc}; or make it first, with add_bus({target!r})") from None
 
     def _position_samples(self, align_to: str | float) -> int:
         if align_to == PROJECT_START:

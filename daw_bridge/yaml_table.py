@@ -11,9 +11,10 @@ import dataclasses
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
-from daw_bridge.errors import did_you_mean
+from daw_bridge.errors import all_of, did_you_mean
 from daw_bridge.yaml_nodes import YamlNode
 
 JsonSchema = dict[str, object]
@@ -150,7 +151,7 @@ class ListOf:
         items = node.elements()
         if not self.low <= len(items) <= self.high:
             raise node.error(f"{len(items)} items; allowed: {self.low} to {self.high}")
-        return tuple(self.item.read(item) for item in items)
+        return tuple(all_of(partial(self.item.read, item) for item in items))
 
     def dump(self, value: Any) -> object:
         return [self.item.dump(item) for item in value]
@@ -191,13 +192,7 @@ class Record(Generic[T]):
     hints: Mapping[str, str] = field(default_factory=dict)
 
     def read(self, node: YamlNode, **given: object) -> T:
-        known = {each.key: each for each in self.fields}
-        values: dict[str, object] = {}
-        for key_node, key, value in node.items():
-            if key not in known:
-                hint = f"; {self.hints[key]}" if key in self.hints else did_you_mean(key, known)
-                raise key_node.error(f"unknown key {key!r} in {self.title}{hint}")
-            values[key] = known[key].kind.read(value)
+        values = dict(all_of(partial(self._entry, *entry) for entry in node.items()))
         for key in self.required():
             if key not in values:
                 raise node.error(f"{self.title} needs the key {key!r}")
@@ -211,6 +206,13 @@ class Record(Generic[T]):
             if other in values:
                 values.setdefault(key, values[other])
         return self.build(**self.fixed, **given, **values)
+
+    def _entry(self, key_node: YamlNode, key: str, value: YamlNode) -> tuple[str, object]:
+        known = {each.key: each for each in self.fields}
+        if key not in known:
+            hint = f"; {self.hints[key]}" if key in self.hints else did_you_mean(key, known)
+            raise key_node.error(f"unknown key {key!r} in {self.title}{hint}")
+        return key, known[key].kind.read(value)
 
     def dump(self, value: Any) -> object:
         defaults = {key: content for key, content in self.defaults().items() if key not in self.same_as}
@@ -272,7 +274,10 @@ class MapOf:
         items = node.items()
         if len(items) > self.high:
             raise node.error(f"{len(items)} entries; allowed: {self.high}")
-        return tuple(self.record.read(value, name=self._name(key_node, key)) for key_node, key, value in items)
+        return tuple(all_of(partial(self._entry, *entry) for entry in items))
+
+    def _entry(self, key_node: YamlNode, key: str, value: YamlNode) -> object:
+        return self.record.read(value, name=self._name(key_node, key))
 
     def _name(self, node: YamlNode, key: str) -> str:
         if len(key) > self.name.limit or not re.match(self.name.pattern or "", key):

@@ -56,6 +56,7 @@ def test_check_says_what_is_wrong_in_each_file(own_folder: Path, capsys: pytest.
     assert main(["templates", "check", "--json", str(bad), "band"]) == 5
     results = json.loads(capsys.readouterr().out)["results"]
     assert [(row["ok"], row.get("line"), row.get("column")) for row in results] == [(False, 2, 11), (True, None, None)]
+    assert [row.get("notes") for row in results] == [None, []]
     assert main(["-q", "templates", "check", "band"]) == 0
     assert capsys.readouterr().out == ""
 
@@ -68,3 +69,28 @@ def test_an_unknown_template_is_exit_code_5(capsys: pytest.CaptureFixture[str]) 
 def test_schema_prints_a_valid_json_schema(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["templates", "schema"]) == 0
     Draft202012Validator.check_schema(json.loads(capsys.readouterr().out))
+
+
+def test_check_lists_all_that_is_wrong_in_a_file(own_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bad = own_folder / "bad.yaml"
+    bad.write_text(
+        "tempo_bpm: 5\nbusses: 1\nbuses:\n  drums:\n    gain_db: loud\n    effects:\n      - compresser: {}\n"
+        "      - gate: {threshold_db: 99}\n  bass: {pan: 3}\n"
+    )
+    assert main(["templates", "check", str(bad)]) == 5
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.removeprefix(f"daw-bridge: {bad}:").partition(" ")[0] for line in lines] == [
+        "1:12:", "2:1:", "5:14:", "7:9:", "8:30:", "9:15:",
+    ]  # fmt: skip
+    bad.write_text("buses:\n  drums: {sends: [{to: hall}]}\n  mix: {}\n  Drums: {}\n")
+    assert main(["templates", "check", str(bad)]) == 5
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == len(set(lines)) > 1 and "hall" in "".join(lines) and "kept for the session" in lines[0]
+
+
+def test_check_warns_of_strips_that_look_the_same(own_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (own_folder / "twins.yaml").write_text("buses:\n  lead: {label: Voice}\n  choir: {label: VOICE}\n  mix_bus: {}\n")
+    assert main(["templates", "check", "twins"]) == 0
+    shown = capsys.readouterr().out
+    assert "'lead' and 'choir' have the same label" in shown
+    assert "'mix_bus' and 'mix' have the same label" in shown

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from pathlib import Path
@@ -13,6 +14,16 @@ from hypothesis import strategies as st
 from daw_bridge.errors import InputError, OutputError
 from daw_bridge.files import atomic_path, confined, link_or_copy, output_errors, safe_name, write_atomic
 
+DEVICES = {
+    "CON",
+    "PRN",
+    "AUX",
+    "NUL",
+    "CONIN$",
+    "CONOUT$",
+    *(f"{port}{n}" for port in ("COM", "LPT") for n in range(10)),
+}
+
 
 def test_a_failing_writer_leaves_the_old_file_and_no_part(tmp_path: Path) -> None:
     target = tmp_path / "session.rpp"
@@ -22,6 +33,11 @@ def test_a_failing_writer_leaves_the_old_file_and_no_part(tmp_path: Path) -> Non
         raise RuntimeError("killed")
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_name_that_is_no_text_survives_json(tmp_path: Path) -> None:
+    write_atomic(tmp_path / "made.json", json.dumps({"of": "bad\udcff é.wav"}, ensure_ascii=False))
+    assert json.loads((tmp_path / "made.json").read_bytes()) == {"of": "bad\udcff é.wav"}
 
 
 def test_replacing_a_file_keeps_its_mode(tmp_path: Path) -> None:
@@ -56,13 +72,38 @@ def test_a_safe_name_is_one_component_that_every_system_takes(text: str) -> None
     name = safe_name(text)
     assert name and Path(name).name == name
     assert len(name) <= 80 and len(name.encode()) <= 200
-    assert not set(name) & set("/\\:*?\"<>|`'#;%$&\n\r\t\0")
+    assert not set(name) & set('/\\:*?"<>|\n\r\t\0')
+    assert name.partition(".")[0].strip().upper() not in DEVICES
     assert name == name.strip(" .")
     assert safe_name(name) == name
 
 
 def test_letters_of_any_script_and_emoji_stay() -> None:
     assert safe_name("Für Elise 🎹 (rémix)") == "Für Elise 🎹 (rémix)"
+
+
+@pytest.mark.parametrize("name", ["Don't Stop", "100%", "a&b", "a`b", "#1; $5 + {x} [y] = ~z^ @!,", ";", "Mr. & Mrs."])
+def test_every_mark_that_all_systems_take_stays(name: str) -> None:
+    assert safe_name(name) == name.rstrip(".")
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ('it\'s "q"', "it's q"),
+        ("AC/DC: live?", "AC DC live"),
+        ("a<b>|c*\\d", "a b c d"),
+        ("etc...", "etc"),
+        ("bad\udcff name", "bad name"),
+        ("con", "con_"),
+        ("Aux.mix", "Aux_.mix"),
+        ("COM1", "COM1_"),
+        ("conga", "conga"),
+        ("...", "song"),
+    ],
+)
+def test_only_what_some_system_refuses_is_changed(text: str, name: str) -> None:
+    assert safe_name(text) == name
 
 
 @pytest.mark.parametrize("escape", ["../outside.wav", "/etc/passwd", "audio/../../outside.wav", "link/outside.wav"])

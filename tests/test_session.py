@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile as sf
 
-from daw_bridge.errors import InputError, TemplateError, UsageError
+from daw_bridge.errors import DawBridgeError, InputError, TemplateError, UsageError
 from daw_bridge.session import Session
+from daw_bridge.workflow import BuildOptions
 
 RATE_HZ = 44_100
 
@@ -42,12 +44,53 @@ def test_audio_aligns_to_a_marker_or_a_time_on_the_sample(vocals: Path) -> None:
     assert session.plan.length_samples == 66_150 + RATE_HZ
 
 
-def test_a_new_name_makes_a_neutral_bus_and_a_slip_is_caught(vocals: Path) -> None:
+@pytest.mark.parametrize("called", ["VOCALS", "Vocals", " vocals "])
+def test_a_bus_answers_to_its_name_and_label_in_any_case(called: str, vocals: Path) -> None:
     session = Session("Song", template="band")
-    session.import_audio(vocals, target_bus="choir")
+    before = session.buses
+    assert session.import_audio(vocals, target_bus=called).output == "vocals"
+    assert session.buses == before
+    session.add_bus("bv", label="Backing Vox")
+    assert session.import_audio(vocals, target_bus="backing vox").output == "bv"
+
+
+@pytest.mark.parametrize("called", ["vocal", "VOCLAS", "kazoo", ""])
+def test_no_slip_ever_makes_a_bus(called: str, vocals: Path) -> None:
+    session = Session("Song", template="band")
+    before = session.plan
+    with pytest.raises(UsageError, match=f"no bus called '{called}'.*there are: drums, .*add_bus"):
+        session.import_audio(vocals, target_bus=called)
+    assert session.plan == before
+    with pytest.raises(UsageError, match=r"\(did you mean vocals\?\)"):
+        session.import_audio(vocals, target_bus="VOCAL")
+
+
+def test_a_label_of_two_buses_is_no_way_to_choose_one(vocals: Path) -> None:
+    session = Session("Song", template="band")
+    session.add_bus("one", label="Same")
+    session.plan = replace(session.plan, buses=(*session.buses, replace(session.buses[-1], name="two")))
+    with pytest.raises(UsageError, match="several buses are called 'same'; give a name"):
+        session.import_audio(vocals, target_bus="same")
+
+
+def test_a_new_bus_is_made_on_purpose_and_is_neutral(vocals: Path) -> None:
+    session = Session("Song", template="band")
+    session.add_bus("choir")
+    assert session.import_audio(vocals, target_bus="choir").output == "choir"
     assert session.buses[-1].name == "choir" and not session.buses[-1].effects
-    with pytest.raises(UsageError, match=r"no bus called 'vocal' \(did you mean vocals\?\)"):
-        session.import_audio(vocals, target_bus="vocal")
+
+
+@pytest.mark.parametrize("rate_hz", [0, -44_100, 7_999, 192_001])
+def test_a_rate_that_no_audio_has_is_refused(rate_hz: int) -> None:
+    with pytest.raises(UsageError, match=f"sample_rate_hz={rate_hz}: a session has 8000 to 192000 Hz"):
+        Session("Song", sample_rate_hz=rate_hz)
+
+
+def test_more_than_two_channels_are_refused_at_once(tmp_path: Path) -> None:
+    sf.write(tmp_path / "six.wav", np.zeros((100, 6), dtype=np.float32), RATE_HZ)
+    session = Session("Song", template="band")
+    with pytest.raises(InputError, match=r"six\.wav: has 6 channels, a track takes one or two"):
+        session.import_audio(tmp_path / "six.wav", target_bus="vocals")
 
 
 @pytest.mark.parametrize(
@@ -77,6 +120,8 @@ def test_another_sample_rate_is_refused(vocals: Path) -> None:
 def test_a_taken_bus_name_and_an_unknown_template_are_refused() -> None:
     with pytest.raises(UsageError, match="exists already"):
         Session("Song", template="band").add_bus("mix")
+    with pytest.raises(UsageError, match="exists already"):
+        Session("Song", template="band").add_bus("VOCALS")
     with pytest.raises(TemplateError, match="no template called"):
         Session("Song", template="bnad")
 
@@ -87,3 +132,22 @@ def test_saving_writes_a_project_and_never_overwrites_one(vocals: Path, tmp_path
     first, second = (session.save(tmp_path / "out", daw="reaper")[0].session_path for _ in range(2))
     assert first.name == "Song.rpp" and second.name == "Song (2).rpp"
     assert "vocals.wav" in first.read_text("utf-8")
+
+
+@pytest.mark.parametrize("daws", [("reaper", "ardour"), ("ardour", "dawproject", "reaper", "dawproject-typo")])
+def test_saving_for_several_daws_writes_all_or_nothing(daws: tuple[str, ...], vocals: Path, tmp_path: Path) -> None:
+    session = Session("Song", template="band")
+    session.import_audio(vocals, target_bus="vocals")
+    out = tmp_path / "out"
+    if daws[-1] == "ardour":
+        assert [report.adapter for report in session.save(tmp_path / "fine", daw=daws)] == list(daws)
+        vocals.unlink()  # REAPER's project only names its media, Ardour's session holds them
+    with pytest.raises(DawBridgeError):
+        session.save(out, daw=daws)
+    assert not out.exists() or not list(out.iterdir())
+
+
+@pytest.mark.parametrize(("option", "name"), [("daws", "reaper"), ("stems", "vocals")])
+def test_one_name_instead_of_a_tuple_is_said_to_be_one(option: str, name: str) -> None:
+    with pytest.raises(UsageError, match=rf"{option}='{name}': give a tuple of names, as in {option}=\('{name}',\)"):
+        BuildOptions(**{option: name})  # type: ignore[arg-type]

@@ -54,16 +54,18 @@ class ArdourAdapter:
 
     def session_path(self, folder: Path, name: str) -> Path:
         """The session folder; the file that Ardour opens lies in it."""
-        return folder / f"{name}-ardour"
+        return folder / f"{_session_name(name)}-ardour"
 
     def write(self, plan: SessionPlan, folder: Path, name: str) -> WriteReport:
         """Write `folder/NAME-ardour/NAME.ardour` with its audio linked into it; whole or not at all.
 
-        Raises OutputError when the session exists or the place cannot be written to, InputError when a clip's file is
-        missing or does not fit (rate, more than two channels), UsageError for a name that is a path.
+        Ardour's session names have no `;`, so it becomes a `,`. Raises OutputError when the session exists or the
+        place cannot be written to, InputError when a clip's file is missing or does not fit (rate, more than two
+        channels), UsageError for a name that is a path.
         """
-        if name in ("", ".", "..") or any(mark in name for mark in "/\\:;"):
-            raise UsageError(f"{name!r} cannot name an Ardour session; leave out / \\ : ;")
+        if name in ("", ".", "..") or any(mark in name for mark in "/\\:"):
+            raise UsageError(f"{name!r} cannot name an Ardour session; leave out / \\ :")
+        name = _session_name(name)
         target = self.session_path(folder, name)
         if os.path.lexists(target):
             raise OutputError(f"{target}: exists already; sessions are never overwritten, give another name or folder")
@@ -101,6 +103,10 @@ class ArdourAdapter:
         from daw_bridge_ardour.program import checks
 
         return checks()
+
+
+def _session_name(name: str) -> str:
+    return name.replace(";", ",")
 
 
 ADAPTER = ArdourAdapter()

@@ -23,6 +23,20 @@ QUOTES = "\"'`"
 MAX_LINE_BYTES = 4000
 _BLANKS = " \t"
 _INDENT = "  "
+_OTHER_KINDS = {
+    b"RIFF": "a WAV or AVI file",
+    b"RF64": "a WAV file",
+    b"fLaC": "a FLAC file",
+    b"OggS": "an Ogg file",
+    b"FORM": "an AIFF file",
+    b"ID3": "an MP3 file",
+    b"\xff\xfb": "an MP3 file",
+    b"PK\3\4": "a ZIP archive, as DAWproject files are",
+    b"<?xml": "an XML file, as Ardour's sessions are",
+    b"\x1f\x8b": "a gzip archive, as Ableton's sets are",
+    b"{": "a JSON file",
+}
+"""First bytes -> what people drop on us instead of a project."""
 
 
 class Symbol(str):
@@ -290,13 +304,29 @@ def _write(part: Line | Chunk, depth: int, newline: str, out: list[str]) -> None
 def load(path: Path) -> Document:
     """Read a project file; bytes that are not UTF-8 survive a round trip. Raises InputError."""
     try:
-        data = path.read_bytes()
+        with path.open("rb") as handle:
+            head = handle.read(64)
+            kind = _other_kind(head)
+            data = b"" if kind else head + handle.read()
     except OSError as exc:
         raise InputError(f"{path}: cannot read the project ({exc.strerror or exc})") from exc
+    if kind:
+        raise InputError(f"{path}: is {kind}, not a REAPER project; choose a .rpp file that REAPER saved")
     document = parse(data.decode("utf-8", "surrogateescape"), str(path))
     if document.root.name != "REAPER_PROJECT":
-        raise InputError(f"{path}: not a REAPER project (it starts with <{document.root.name[:40]})")
+        name = ascii(document.root.name[:40])[1:-1]
+        raise InputError(f"{path}: not a REAPER project (it starts with <{name}); choose a .rpp file that REAPER saved")
     return document
+
+
+def _other_kind(head: bytes) -> str:
+    """What a file is by its first bytes, where that is plainly no text of REAPER; else the empty string."""
+    for magic, kind in _OTHER_KINDS.items():
+        if head.startswith(magic):
+            return kind
+    if head[4:8] == b"ftyp":
+        return "an MP4 or M4A file"
+    return "a binary file" if b"\0" in head else ""
 
 
 def to_bytes(document: Document) -> bytes:

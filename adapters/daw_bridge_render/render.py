@@ -11,8 +11,8 @@ import numpy as np
 from daw_bridge.adapter import Feature, Limit, RenderReport, Support
 from daw_bridge.audio.loudness import LoudnessMeter
 from daw_bridge.audio.writer import AudioWriter
-from daw_bridge.errors import InputError, OutputError, UsageError, did_you_mean
-from daw_bridge.model import MIX_BUS, Bus, PluginRef, Reverb, SessionPlan, Track
+from daw_bridge.errors import InputError, OutputError
+from daw_bridge.model import MIX_BUS, Bus, PluginRef, Reverb, SessionPlan, Track, find_bus
 from daw_bridge.progress import CancelToken, OnProgress, Progress, ignore_progress
 from daw_bridge.units import db_to_linear
 from daw_bridge_render.blocks import BLOCK_SAMPLES, Block
@@ -138,10 +138,7 @@ class _Session:
 
 
 def _known_bus(plan: SessionPlan, name: str | None) -> str | None:
-    names = [bus.name for bus in (*plan.buses, *plan.returns, plan.mix_bus)]
-    if name is not None and name not in names:
-        raise UsageError(f"no bus called {name!r}{did_you_mean(name, names)}; known: {', '.join(names)}")
-    return name
+    return None if name is None else find_bus(name, (*plan.buses, *plan.returns, plan.mix_bus)).name
 
 
 def _in_order(strips: list[BusStrip]) -> list[BusStrip]:

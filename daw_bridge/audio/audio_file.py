@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -76,6 +78,11 @@ class AudioReader(ABC):
 
     def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
+
+
+def library_path(path: Path) -> str | bytes:
+    """How C libraries are told of a file: on Linux and macOS by its bytes, which need not be text in any encoding."""
+    return str(path) if sys.platform == "win32" else os.fsencode(path)
 
 
 def not_audio(path: Path) -> InputError:

@@ -1,7 +1,8 @@
 """Is the file whole? Decoders play a cut-off file to its cut without a word; its own header tells better.
 
 Sources: RIFF/WAVE (Microsoft multimedia standards 1991), RF64 (EBU Tech 3306), Sony Wave64 specification, AIFF 1.3
-(Apple 1989), Ogg (RFC 3533), the Xing/Info header of MP3 as LAME writes it ("MP3 Info Tag rev 1").
+(Apple 1989), Ogg (RFC 3533), the boxes of MP4 and QuickTime (ISO/IEC 14496-12, section 4.2), the Xing/Info header of
+MP3 as LAME writes it ("MP3 Info Tag rev 1").
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ _UNKNOWN_32 = 0xFFFFFFFF
 _W64_RIFF = bytes.fromhex("726966662e91cf11a5d628db04c10000")
 _W64_DATA = bytes.fromhex("64617461f3acd3118cd100c04f8edb8a")
 _OGG_END_OF_STREAM = 0x04
+_MP4_FIRST_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
 _GET_A_WHOLE_ONE = "copy or download it again"
 
 
@@ -36,6 +38,8 @@ def check_whole(path: Path) -> tuple[str, ...]:
             _check_aiff(path, handle, size_bytes)
         elif head[:4] == b"OggS":
             return _check_ogg(path, handle, size_bytes)
+        elif head[4:8] in _MP4_FIRST_BOXES:
+            _check_mp4(path, handle, size_bytes)
         else:
             tag = read_xing(handle, size_bytes)
             if tag is not None:
@@ -112,6 +116,30 @@ def _check_ogg(path: Path, handle: BinaryIO, size_bytes: int) -> tuple[str, ...]
     if not page[5] & _OGG_END_OF_STREAM:
         return ("the Ogg stream has no end mark; it may have been cut off",)
     return ()
+
+
+def _check_mp4(path: Path, handle: BinaryIO, size_bytes: int) -> None:
+    """Without its index, `moov`, nobody can tell what is sound in the data; most programs write it last."""
+    position, boxes = 0, set()
+    data_start, data_bytes = 0, 0
+    while position + 8 <= size_bytes:
+        handle.seek(position)
+        length, name = struct.unpack(">I4s", handle.read(8))
+        if length == 1:  # a 64-bit length follows
+            (length,) = struct.unpack(">Q", handle.read(8).ljust(8, b"\0"))
+        length = length or size_bytes - position  # 0: up to the end of the file
+        if length < 8:
+            return  # no box: FFmpeg may make something of it
+        if name == b"moov" and position + length <= size_bytes:
+            return
+        if name == b"mdat":
+            data_start, data_bytes = position, length
+        boxes.add(name)
+        position += length
+    if data_start + data_bytes > size_bytes:
+        raise cut_off(path, size_bytes - data_start, data_bytes)
+    if b"moov" in boxes or (b"mdat" in boxes and b"meta" not in boxes):  # `meta` is a photo's index
+        raise InputError(f"{path}: cut off, its index (moov) is missing; {_GET_A_WHOLE_ONE}")
 
 
 class XingTag:

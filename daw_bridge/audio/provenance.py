@@ -9,6 +9,8 @@ import struct
 from pathlib import Path
 from urllib.parse import quote, unquote
 
+from daw_bridge.audio.audio_file import library_path
+
 ORIGINATOR = "daw-bridge"
 FLAC_PREFIX = "daw-bridge: "
 _DESCRIPTION_BYTES = 256
@@ -77,7 +79,7 @@ def _from_flac(path: Path) -> str | None:
     import soundfile
 
     try:
-        with soundfile.SoundFile(path) as sound:
+        with soundfile.SoundFile(library_path(path)) as sound:
             comment = str(sound.comment)
     except (soundfile.SoundFileError, OSError):
         return None

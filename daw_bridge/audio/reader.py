@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from daw_bridge.audio.audio_file import AudioInfo, AudioReader, FloatArray, not_audio
+from daw_bridge.audio.audio_file import AudioInfo, AudioReader, FloatArray, library_path, not_audio
 from daw_bridge.audio.integrity import check_whole, cut_off, read_xing
 from daw_bridge.errors import InputError
 from daw_bridge.units import clock
@@ -37,7 +37,7 @@ def open_audio(path: Path) -> AudioReader:
     _check_file(path)
     try:
         notes = check_whole(path)
-        sound = soundfile.SoundFile(path)
+        sound = soundfile.SoundFile(library_path(path))
     except soundfile.LibsndfileError:
         return _open_with_ffmpeg(path, ())
     except OSError as exc:
@@ -58,6 +58,10 @@ def probe(path: Path) -> AudioInfo:
 
 def _check_file(path: Path) -> None:
     try:
+        if path.is_symlink() and not path.exists():
+            raise InputError(
+                f"{path}: is a link to {path.readlink()}, where nothing is; mend the link or give the file"
+            )
         if not path.exists():
             raise InputError(f"{path}: there is no such file; check the name")
         if path.is_dir():

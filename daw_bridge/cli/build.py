@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import logging
+import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +17,8 @@ if TYPE_CHECKING:
     from daw_bridge.workflow import BuildOptions, BuildResult
 
 Subparsers = argparse._SubParsersAction
+
+_log = logging.getLogger(__name__)
 
 
 def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
@@ -160,6 +165,8 @@ def _report(args: argparse.Namespace, result: BuildResult, *, separated: bool = 
     manifest, separation, reference = result.manifest, result.manifest.separation, result.manifest.reference
     if separation is None or reference is None:  # a finished folder has both
         return
+    _log.debug("settings: %s", _pairs(separation.settings))
+    _log.debug("versions: %s", _pairs(separation.versions))
     say(args, f"Stems:   {', '.join(stem.name for stem in manifest.stems)}")
     source = "from the cache" if separation.from_cache else f"in {clock(separation.elapsed_s)}"
     say(args, f"Model:   {separation.model} ({source})")
@@ -177,7 +184,7 @@ def _report(args: argparse.Namespace, result: BuildResult, *, separated: bool = 
         say(args, f"         {report.how_to_open}")
     if not result.reports:
         say(args, f"Folder:  {result.folder}")
-        say(args, f"         make a session of it: daw-bridge rebuild {result.folder}")
+        say(args, f"         make a session of it: daw-bridge rebuild {shlex.quote(str(result.folder))}")
     answer(
         args,
         {
@@ -194,6 +201,10 @@ def _report(args: argparse.Namespace, result: BuildResult, *, separated: bool = 
             "elapsed_s": round(result.elapsed_s, 3),
         },
     )
+
+
+def _pairs(values: Mapping[str, object]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in values.items())
 
 
 def null_text(null_depth_db: float) -> str:

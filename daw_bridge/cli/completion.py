@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 
 from daw_bridge.cli.main import add_output_options
 
@@ -26,4 +27,5 @@ def run_completion(args: argparse.Namespace) -> None:
 
     from daw_bridge.cli.main import build_parser
 
-    print(shtab.complete(build_parser(), shell=args.shell))
+    script = shtab.complete(build_parser(), shell=args.shell)
+    print(json.dumps({"shell": args.shell, "script": script}) if args.json else script)

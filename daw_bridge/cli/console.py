@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import signal
 import sys
 import time
@@ -29,16 +30,22 @@ WORDS = {
 }
 BAR_WIDTH = 30
 REDRAW_S = 0.1
-LINE_STEP = 0.1
+LINE_STEP_S = 5.0
+
+_log = logging.getLogger(__name__)
 
 
 class ProgressPrinter:
-    """Prints events to stderr: a redrawn bar on a terminal, else one line for each tenth of a stage."""
+    """Prints events to stderr: a redrawn bar on a terminal, else a line for each stage.
+
+    A stage that takes its time gets a line more for each tenth of it, but none within 5 s of the last one.
+    """
 
     def __init__(self, stream: TextIO, *, style: str) -> None:
         self._stream, self._style = stream, style
-        self._stage, self._began_s, self._drawn_s, self._next_line = "", 0.0, 0.0, 0.0
+        self._stage, self._began_s, self._drawn_s, self._tenth = "", 0.0, 0.0, 0
         self._open = False
+        self._seen: set[str] = set()
 
     def __call__(self, event: Progress) -> None:
         if self._style == "none":
@@ -50,16 +57,24 @@ class ProgressPrinter:
             return
         if event.stage != self._stage:
             self.close()
-            self._stage, self._began_s, self._drawn_s, self._next_line = event.stage, now, 0.0, 0.0
+            self._stage, self._began_s, self._drawn_s, self._tenth = event.stage, now, 0.0, 0
+            self._start_line(event.stage, now)
         if event.note:
             self.close()
             print(f"  {event.note}", file=self._stream, flush=True)
         share = min(1.0, event.done / event.total) if event.total > 0 else 0.0
         if self._style == "bar":
             self._draw(event, share, now)
-        elif share >= self._next_line:
-            self._next_line = share + LINE_STEP
+        elif int(share * 10) > self._tenth and now - self._drawn_s >= LINE_STEP_S:
+            self._tenth, self._drawn_s = int(share * 10), now
             print(f"{WORDS[event.stage]}: {share:.0%}{self._eta(share, now)}", file=self._stream, flush=True)
+
+    def _start_line(self, stage: str, now: float) -> None:
+        """Once for each stage, also when the run comes back to it."""
+        if self._style == "lines" and stage not in self._seen:
+            self._seen.add(stage)
+            self._drawn_s = now
+            print(WORDS[stage], file=self._stream, flush=True)
 
     def _draw(self, event: Progress, share: float, now: float) -> None:
         if now - self._drawn_s < REDRAW_S and share < 1.0:
@@ -87,6 +102,26 @@ class ProgressPrinter:
             self._open = False
 
 
+class StageTimes:
+    """Passes events on and logs how long each stage took, for `-v`."""
+
+    def __init__(self, listener: OnProgress) -> None:
+        self._listener = listener
+        self._stage, self._began_s = "", 0.0
+
+    def __call__(self, event: Progress) -> None:
+        if event.stage != self._stage:
+            self.close()
+            self._stage, self._began_s = event.stage, time.monotonic()
+        self._listener(event)
+
+    def close(self) -> None:
+        """The last stage is over."""
+        if self._stage:
+            _log.debug("%s: %.2f s", WORDS[self._stage], time.monotonic() - self._began_s)
+            self._stage = ""
+
+
 def progress_style(args: Namespace) -> str:
     """`--progress` if given; else a bar on a terminal, lines elsewhere, nothing with -q."""
     chosen = getattr(args, "progress", None)
@@ -102,6 +137,7 @@ def working(args: Namespace) -> Iterator[tuple[OnProgress, CancelToken]]:
     """Progress and cancellation for one command: the first Ctrl-C asks the work to stop, the second one insists."""
     token = CancelToken()
     printer = ProgressPrinter(sys.stderr, style=progress_style(args))
+    stages = StageTimes(printer)
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
         if token.cancelled:
@@ -115,9 +151,10 @@ def working(args: Namespace) -> Iterator[tuple[OnProgress, CancelToken]]:
 
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield printer, token
+        yield stages, token
     finally:
         printer.close()
+        stages.close()
         for number, handler in before.items():
             signal.signal(number, handler)
 
@@ -135,6 +172,7 @@ def answer(args: Namespace, data: object) -> None:
 
 
 def print_error(text: str) -> None:
-    """One line whatever a file name holds, also one that is no text in any encoding."""
+    r"""One line whatever a file name holds; a byte that is no text in any encoding is shown as `\xff`."""
     line = f"daw-bridge: {text}".replace("\n", "\\n").replace("\r", "\\r")
+    line = "".join(f"\\x{ord(mark) - 0xDC00:02x}" if "\udc80" <= mark <= "\udcff" else mark for mark in line)
     print(line.encode("utf-8", "backslashreplace").decode("utf-8"), file=sys.stderr)

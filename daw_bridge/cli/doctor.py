@@ -16,7 +16,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run_doctor(args: argparse.Namespace) -> int:
     from daw_bridge.cli.console import answer, say
-    from daw_bridge.doctor import examine
+    from daw_bridge.doctor import examine, verdict
 
     findings = examine()
     for finding in findings:
@@ -24,8 +24,7 @@ def run_doctor(args: argparse.Namespace) -> int:
         say(args, f"{mark} {finding.name:<22} {finding.detail}")
         if not finding.ok and finding.fix:
             say(args, f"   {'':<22} -> {finding.fix}")
-    needed = [finding for finding in findings if not finding.ok and not finding.optional]
-    say(args, "All that is needed is here." if not needed else f"{len(needed)} needed part(s) missing.")
+    say(args, verdict(findings))
     answer(
         args,
         [
@@ -33,4 +32,4 @@ def run_doctor(args: argparse.Namespace) -> int:
             for item in findings
         ],
     )
-    return 1 if needed else 0
+    return 1 if any(not finding.ok and not finding.optional for finding in findings) else 0

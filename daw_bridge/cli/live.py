@@ -80,6 +80,8 @@ def run_live(args: argparse.Namespace) -> None:
         return
     if not 1 <= args.block <= 8192:
         raise UsageError(f"--block {args.block}: give 1 to 8192 samples")
+    if args.seconds is not None and not 0.0 < args.seconds < float("inf"):
+        raise UsageError(f"--seconds {args.seconds:g}: give a time above 0, or leave it out to play until Ctrl-C")
     model = load_streaming_model(engine=args.engine)
     host = LiveHost(
         model,

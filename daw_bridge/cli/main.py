@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import logging
 import os
 import sys
 from collections.abc import Sequence
 
+from daw_bridge.cli import interrupt
 from daw_bridge.cli.console import print_error
+from daw_bridge.cli.parser import Parser
 from daw_bridge.errors import DawBridgeError
 from daw_bridge.version import __version__
 
@@ -32,6 +35,8 @@ COMMAND_MODULES: tuple[str, ...] = (
 )
 """Modules of this package with `register(subparsers)`, in the order of `--help`."""
 
+OWN_LOGGERS = ("daw_bridge", *(f"daw_bridge_{each}" for each in ("ardour", "dawproject", "osc", "reaper", "render")))
+
 EXIT_CODES = """\
 exit codes:
   0 done   1 unexpected   2 usage   3 input   4 output   5 template   6 model or weights
@@ -41,7 +46,7 @@ exit codes:
 
 def build_parser() -> argparse.ArgumentParser:
     """The whole parser; cheap, for `--help` and completion."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="daw-bridge",
         description="From a finished mix to a ready DAW session: stems that null against the mix, each on its own bus.",
         epilog=EXIT_CODES,
@@ -74,11 +79,9 @@ def add_output_options(parser: argparse.ArgumentParser, *, default: object = Non
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
     args = build_parser().parse_args(argv)
-    logging.basicConfig(
-        level=logging.DEBUG if args.verbose else logging.WARNING,
-        format="daw-bridge: %(message)s",
-        stream=sys.stderr,
-    )
+    _print_any_name()
+    _log_to_stderr(verbose=args.verbose)
+    interrupt.loaded()
     try:
         return int(args.func(args) or 0)
     except DawBridgeError as exc:
@@ -92,7 +95,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as exc:  # the last line of defence: only a developer wants a traceback
+        if interrupt.seen():  # a library that was being loaded made something else of Ctrl-C
+            print("daw-bridge: cancelled", file=sys.stderr)
+            return interrupt.EXIT_CODE
         if args.verbose:
             raise
         print_error(f"unexpected {type(exc).__name__}: {exc}; please report it with what 'daw-bridge -v ...' prints")
         return DawBridgeError.exit_code
+
+
+def _print_any_name() -> None:
+    """What the terminal's encoding cannot show is printed escaped: a file name must never end a finished run."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _log_to_stderr(*, verbose: bool) -> None:
+    """Warnings of all, and with -v what daw-bridge itself has to say; other libraries' details help nobody here."""
+    logging.basicConfig(level=logging.WARNING, format="daw-bridge: %(message)s", stream=sys.stderr)
+    for name in OWN_LOGGERS:
+        logging.getLogger(name).setLevel(logging.DEBUG if verbose else logging.NOTSET)

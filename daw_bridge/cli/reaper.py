@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -104,4 +105,5 @@ def _job(args: argparse.Namespace) -> int:
 def _index(args: argparse.Namespace) -> None:
     from daw_bridge.version import __version__
 
-    print(_adapter().package_index(base_url=args.base_url, version=__version__), end="")
+    index = _adapter().package_index(base_url=args.base_url, version=__version__)
+    print(json.dumps({"xml": index}) + "\n" if args.json else index, end="")

@@ -48,7 +48,7 @@ def _render(args: argparse.Namespace) -> None:
         say(args, f"Note:      {limit.where}: {limit.feature} {limit.support}: {limit.what}")
     say(args, f"Render:    {result.render.path} ({_measured(result.render)})")
     if result.reference is not None:
-        turned = f"turned by {result.reference_gain_db:+.1f} dB"
+        turned = f"turned by {round(result.reference_gain_db, 1) + 0.0:+.1f} dB"  # + 0.0: never -0.0
         say(args, f"Reference: {result.reference.path} ({_measured(result.reference)}, {turned})")
     if result.difference_db is not None:
         difference = f"{result.difference_db:.1f} dBFS" if math.isfinite(result.difference_db) else "none"

@@ -91,12 +91,13 @@ def _list(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({"templates": rows, "user_folder": str(user_folder())}, indent=2))
         return 0
+    if args.quiet:
+        return 0
     width = max(len(str(row["name"])) for row in rows) if rows else 0
     for row in rows:
         origin = "" if row["origin"] == "shipped" else " [yours]"
         print(f"{row['name']:{width}}  {row.get('error') or row['description']}{origin}")
-    if not args.quiet:
-        print(f"\nYour own go into {user_folder()}", file=sys.stderr)
+    print(f"\nYour own go into {user_folder()}", file=sys.stderr)
     return 0
 
 
@@ -126,6 +127,7 @@ def _show(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> int:
+    from daw_bridge.bus_template import doubtful
     from daw_bridge.template_store import find_template, load_template
 
     results: list[dict[str, object]] = []
@@ -135,13 +137,18 @@ def _check(args: argparse.Namespace) -> int:
             template = load_template(name)
         except TemplateError as exc:
             failed = exc.exit_code
-            results.append({"template": name, "ok": False, "error": str(exc), "line": exc.line, "column": exc.column})
+            row = {"template": name, "ok": False, "error": str(exc), "line": exc.line, "column": exc.column}
+            results.append(row | {"others": [str(other) for other in exc.others]})
             if not args.json:
-                print(f"daw-bridge: {exc}", file=sys.stderr)
+                lines = dict.fromkeys(str(each) for each in (exc, *exc.others))
+                print("\n".join(f"daw-bridge: {line}" for line in lines), file=sys.stderr)
             continue
-        results.append({"template": name, "ok": True, "path": str(find_template(name))})
+        notes = doubtful(template)
+        results.append({"template": name, "ok": True, "path": str(find_template(name)), "notes": list(notes)})
         if not args.json and not args.quiet:
             print(f"{name}: right ({_summary(template)})")
+            for note in notes:
+                print(f"{name}: {note}")
     if args.json:
         print(json.dumps({"results": results}, indent=2))
     return failed

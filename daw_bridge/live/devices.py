@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from daw_bridge.audio.reader import open_audio
+from daw_bridge.audio.samples import checked_peak
 from daw_bridge.errors import DeviceError, InputError
 from daw_bridge.live.host import LiveHost
 
@@ -193,19 +195,24 @@ class CardStream:
 
 
 def open_song(path: Path, sample_rate_hz: int) -> FloatArray:
-    """A whole file as stereo at the model's rate, (2, samples). Raises InputError."""
-    import soundfile
+    """A whole file of any kind that `build` reads as stereo at the model's rate, (2, samples). Raises InputError."""
     import soxr
 
-    try:
-        audio, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
-    except (OSError, RuntimeError) as exc:
-        raise InputError(f"{path}: cannot read this as audio; give WAV, FLAC, OGG or MP3") from exc
-    if audio.shape[0] == 0 or not np.isfinite(audio).all():
-        raise InputError(f"{path}: no sound in it, or samples that are no numbers")
-    if audio.shape[1] > 2:
-        raise InputError(f"{path}: {audio.shape[1]} channels; live plays mono or stereo files")
-    stereo = np.repeat(audio, 2, 1) if audio.shape[1] == 1 else audio
+    with open_audio(path) as reader:
+        rate_hz = reader.sample_rate_hz
+        if reader.channels > 2:
+            raise InputError(
+                f"{path}: has {reader.channels} channels; live plays mono or stereo files, mix it down first"
+            )
+        blocks, done = [], 0
+        for block in reader.blocks():
+            checked_peak(path, block, done, rate_hz)
+            blocks.append(block)
+            done += block.shape[1]
+    if not done:
+        raise InputError(f"{path}: there are no samples in it; export the mix again")
+    audio = np.concatenate(blocks, axis=1)
+    stereo = np.repeat(audio, 2, axis=0) if audio.shape[0] == 1 else audio
     if rate_hz != sample_rate_hz:
-        stereo = soxr.resample(stereo, rate_hz, sample_rate_hz, quality="VHQ")
-    return np.ascontiguousarray(stereo.T, np.float32)
+        stereo = soxr.resample(stereo.T, rate_hz, sample_rate_hz, quality="VHQ").T
+    return np.ascontiguousarray(stereo, np.float32)

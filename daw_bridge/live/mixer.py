@@ -59,7 +59,8 @@ class Controls:
 
     def _change(self, stem: str, change: Callable[[], object]) -> None:
         if stem not in self._gain_db:
-            raise UsageError(f"live: no stem called {stem!r}{did_you_mean(stem, self.stems)}; there are {self.stems}")
+            known = ", ".join(self.stems)
+            raise UsageError(f"live: no stem called {stem!r}{did_you_mean(stem, self.stems)}; there are: {known}")
         with self._lock:
             change()
             self._gains = np.array([self._gain_of(name) for name in self.stems], np.float32)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daw_bridge.adapter import WriteReport
+from daw_bridge.errors import UsageError
 from daw_bridge.manifest import Manifest
 from daw_bridge.separation.options import SeparationOptions
 
@@ -28,6 +29,14 @@ class BuildOptions(SeparationOptions):
     channels: str | tuple[int, int] | None = None
     force: bool = False
     use_cache: bool = True
+
+    def __post_init__(self) -> None:
+        for option, value in (("daws", self.daws), ("stems", self.stems)):
+            if isinstance(value, str):  # a text is a sequence, too: of letters
+                raise UsageError(f"{option}={value!r}: give a tuple of names, as in {option}=({value!r},)")
+        if isinstance(self.channels, tuple) and (len(set(self.channels)) != 2 or min(self.channels) < 1):
+            given = ",".join(str(channel) for channel in self.channels)
+            raise UsageError(f"--channels {given}: give two different channels counted from 1, as in --channels 1,2")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

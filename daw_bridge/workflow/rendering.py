@@ -14,7 +14,7 @@ from daw_bridge.audio.provenance import read_provenance
 from daw_bridge.errors import AdapterMissing, InputError, OutputError, UsageError
 from daw_bridge.files import safe_name
 from daw_bridge.manifest import MANIFEST_NAME, read_manifest
-from daw_bridge.model import SessionPlan
+from daw_bridge.model import SessionPlan, find_bus
 from daw_bridge.plan import make_plan
 from daw_bridge.plan_json import plan_from_json
 from daw_bridge.progress import CancelToken, OnProgress, ignore_progress
@@ -31,8 +31,8 @@ class RenderOptions:
     """What to render and where to.
 
     `output` is a .wav (default: in the song folder, named after song, template and bus). `template` takes another
-    template than the session's, without building a session. `bus` is one bus or return alone. `ab_reference` writes
-    the original too, as loud as the render. `force` replaces a file that an earlier render made.
+    template than the session's, without building a session. `bus` is one bus or return alone, by name or
+    label. `ab_reference` writes the original too, as loud as the render. `force` replaces an earlier render.
     """
 
     output: Path | None = None
@@ -70,6 +70,8 @@ def render(
     options = options or RenderOptions()
     folder = _song_folder(Path(session))
     plan = _plan(folder, options.template)
+    if options.bus is not None:
+        options = replace(options, bus=find_bus(options.bus, (*plan.buses, *plan.returns, plan.mix_bus)).name)
     target = _target(folder, plan, options)
     reference_target = target.with_name(f"{target.stem}.reference{SUFFIX}")
     _require_free(target, force=options.force)
@@ -116,6 +118,8 @@ def _plan(folder: Path, template: str | None) -> SessionPlan:
     manifest = read_manifest(folder)
     if manifest is None:
         raise InputError(f"{folder}: is no song folder (it has no {MANIFEST_NAME}); make one with 'daw-bridge build'")
+    if manifest.state != "complete":
+        raise InputError(f"{folder}: was not finished; run the 'build' that made it again to continue it")
     if template is not None:
         return make_plan(manifest.stem_set(folder), choose_template(template).template, name=manifest.name)
     if not manifest.sessions:

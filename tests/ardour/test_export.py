@@ -14,6 +14,7 @@ from benchmarks.adapter_lab import (
     impulse,
     null_db,
     peak_db,
+    read_audio,
     square_steps,
     step_levels_db,
     write_clip,
@@ -32,7 +33,8 @@ from daw_bridge.model import (
     SessionPlan,
     Track,
 )
-from daw_bridge_ardour.program import Ardour
+from daw_bridge_ardour.adapter import ADAPTER
+from daw_bridge_ardour.program import Ardour, export_session
 from tests.ardour.plans import song_plan
 
 pytestmark = pytest.mark.daw
@@ -48,6 +50,19 @@ def test_a_neutral_session_nulls_against_the_mix(song: Path, ardour: Ardour, rat
     """Every stem has an impulse on its own sample, so a null also says that each is on its exact sample."""
     plan, audio = song_plan(song, rate=rate, channels=channels, seconds=1.0)
     assert null_db(render_with_ardour(plan, song, ardour), audio["reference"]) <= NULL_DB
+
+
+def test_names_with_every_mark_that_disks_take_are_played(song: Path, ardour: Ardour) -> None:
+    plan, audio = song_plan(song, rate=44_100, channels=2, seconds=0.5)
+    name = "it's 100%; #1 `a` & {b} $c %L"
+    tracks = []
+    for track in plan.tracks:
+        clip = track.clips[0]
+        path = clip.path.rename(clip.path.with_name(f"{name} {track.name}.wav"))
+        tracks.append(replace(track, name=f"{name} {track.name}", clips=(replace(clip, path=path, name=name),)))
+    report = ADAPTER.write(replace(plan, name=name, tracks=tuple(tracks)), song, name)
+    rendered = read_audio(export_session(report.session_path, song / "render.wav", ardour=ardour, timeout_s=280))
+    assert null_db(rendered, audio["reference"]) <= NULL_DB
 
 
 @pytest.mark.parametrize("rate", [44_100, 96_000])

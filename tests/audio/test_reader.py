@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -81,9 +83,54 @@ def test_a_cut_off_file_is_refused(tmp_path: Path, name: str, kept: float) -> No
 @pytest.mark.parametrize("codec", ["aac", "alac"])
 def test_a_cut_off_m4a_is_refused(tmp_path: Path, codec: str) -> None:
     path = encode(tmp_path / "a.m4a", noise(88_200), 44_100, codec)
-    path.write_bytes(path.read_bytes()[:-3000])
-    with pytest.raises(InputError, match=r"not an audio file|cut off|damaged"):
+    whole = path.read_bytes()
+    index = whole.rindex(b"moov")
+    for kept, why in ((index + 20, "its index (moov) is missing"), (index // 3, "holds 3"), (300, "holds 0.")):
+        path.write_bytes(whole[:kept])
+        with pytest.raises(InputError, match=re.escape(f"a.m4a: cut off, {why}")):
+            read_all(path)
+
+
+def test_an_mp4_with_its_index_first_is_cut_off_where_its_data_end(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    with av.open(str(path), "w", options={"movflags": "faststart"}) as output:
+        stream = output.add_stream("aac", rate=44_100, layout="stereo")
+        frame = av.AudioFrame.from_ndarray(noise(44_100), format="fltp", layout="stereo")
+        frame.sample_rate = 44_100
+        output.mux([*stream.encode(frame), *stream.encode(None)])
+    whole = path.read_bytes()
+    assert whole.index(b"moov") < whole.index(b"mdat")
+    path.write_bytes(whole[: len(whole) * 2 // 3])
+    with pytest.raises(InputError, match="cut off"):
         read_all(path)
+    path.write_bytes(whole[: whole.index(b"moov") + 50])
+    with pytest.raises(InputError, match=r"cut off, its index \(moov\) is missing"):
+        read_all(path)
+
+
+def test_a_photo_in_an_mp4_container_is_not_called_cut_off(tmp_path: Path) -> None:
+    path = tmp_path / "photo.heic"
+    boxes = ((b"ftyp", b"heic\0\0\0\0mif1"), (b"meta", bytes(100)), (b"mdat", bytes(500)))
+    path.write_bytes(b"".join((len(body) + 8).to_bytes(4, "big") + name + body for name, body in boxes))
+    with pytest.raises(InputError, match="not an audio file"):
+        open_audio(path)
+
+
+def test_a_link_that_points_nowhere_is_said_to_be_one(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").symlink_to("gone/b.wav")
+    with pytest.raises(InputError, match=r"a\.wav: is a link to gone/b\.wav, where nothing is"):
+        open_audio(tmp_path / "a.wav")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has file names that are no text")
+@pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.mp3", "a.m4a"])
+def test_a_name_that_is_no_text_opens(tmp_path: Path, name: str) -> None:
+    made = (
+        encode(tmp_path / name, noise(3000), 44_100, "aac")
+        if name.endswith("m4a")
+        else write_wav(tmp_path / name, noise(3000), 44_100, **FORMATS[name])
+    )
+    assert read_all(made.rename(tmp_path / f"bad\udcff{name}")).shape == (2, 3000)
 
 
 @pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.mp3", "a.m4a", "a.aac", "a.ac3", "a.ts", "a.ogg"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import time
@@ -113,6 +114,8 @@ def test_a_bad_mix_is_one_line_and_leaves_nothing(
         (["--stems", "vocals,guitar", *FAST], 2, "guitar"),
         (["--format", "mp3", *FAST], 2, "mp3"),
         (["--channels", "one,two", *FAST], 2, "--channels 1,2"),
+        (["--channels", "1,1", *FAST], 2, "--channels 1,1: give two different channels"),
+        (["--channels", "0,1", *FAST], 2, "--channels 0,1: give two different channels"),
         (["--device", "cuda", *FAST], 8, "cuda"),
         (["--shifts", "-1", *FAST], 2, "shifts"),
         (["--two-stems", "vocals", "--residual", "none", *FAST], 2, "--stems vocals"),
@@ -149,6 +152,22 @@ def test_wild_file_names_work(name: str, make_mix: MakeMix, capsys: pytest.Captu
     assert main(["build", "-m", "preview", "--json", "--progress", "none", "--", str(mix)]) == 0
     made = json.loads(capsys.readouterr().out)
     assert Path(made["sessions"]["reaper"]).is_file()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has file names that are no text")
+def test_a_name_that_is_no_text_is_read_and_printed(make_mix: MakeMix) -> None:
+    mix = make_mix(seconds=0.3)
+    mix = mix.rename(mix.with_name("bad\udcff.wav"))
+    for arguments, code in ((["build", mix], 0), (["build", mix.with_name("none\udcfe.wav")], 3)):
+        ended = subprocess.run(
+            [sys.executable, "-m", "daw_bridge", *arguments, "-m", "preview", "--json", "--daw", "reaper,ardour"],
+            cwd=ROOT, check=False, capture_output=True, env=os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'adapters'}"},
+        )  # fmt: skip
+        assert ended.returncode == code, ended.stderr
+        if code == 0:
+            assert Path(json.loads(ended.stdout)["sessions"]["reaper"]).name == "bad.rpp"
+        else:
+            assert b"none\\xfe.wav: there is no such file" in ended.stderr and ended.stderr.count(b"\n") == 1
 
 
 def test_a_name_longer_than_the_disk_takes_is_one_clear_line(

@@ -15,6 +15,7 @@ from daw_bridge.live.devices import open_song
 from daw_bridge.live.host import LiveHost
 from daw_bridge.separation.engines import TorchEngine
 from daw_bridge.separation.streaming import StreamingModel
+from tests.audio.signals import encode, noise
 from tests.separation.small_net import make_net
 
 
@@ -29,6 +30,9 @@ def test_a_block_out_of_range_is_a_usage_error(capsys: pytest.CaptureFixture[str
     [
         (["--gain", "vocals"], "STEM=DB"),
         (["--mute", "vocal"], "did you mean vocals"),
+        (["--mute", "nope"], "there are: vocals, drums, bass, other"),
+        (["--seconds", "-1"], "--seconds -1: give a time above 0"),
+        (["--seconds", "nan"], "--seconds nan: give a time above 0"),
         (["--gain", "bass=nan"], "no gain"),
     ],
 )
@@ -62,6 +66,20 @@ def test_a_song_is_read_as_stereo_at_the_models_rate(tmp_path: Path) -> None:
     assert open_song(tmp_path / "mono.wav", 44_100).shape == (2, 4_410)
     soundfile.write(tmp_path / "six.wav", np.zeros((100, 6), np.float32), 44_100)
     (tmp_path / "text.wav").write_text("no sound")
-    for name in ("six.wav", "text.wav", "missing.wav"):
-        with pytest.raises(InputError, match=name):
+    soundfile.write(tmp_path / "nan.wav", np.full((100, 2), np.nan, np.float32), 44_100, subtype="FLOAT")
+    soundfile.write(tmp_path / "none.wav", np.zeros((0, 2), np.float32), 44_100)
+    for name, why in (
+        ("six.wav", "has 6 channels"),
+        ("text.wav", "not an audio file"),
+        ("missing.wav", "there is no such file"),
+        ("nan.wav", "NaN"),
+        ("none.wav", "no samples"),
+    ):
+        with pytest.raises(InputError, match=f"{name}: .*{why}"):
             open_song(tmp_path / name, 44_100)
+
+
+def test_a_song_may_be_anything_that_build_reads(tmp_path: Path) -> None:
+    audio = noise(44_100)
+    played = open_song(encode(tmp_path / "a.m4a", audio, 44_100, "alac"), 44_100)
+    assert np.abs(played - audio).max() < 2**-15

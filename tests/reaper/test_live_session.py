@@ -82,6 +82,24 @@ def test_a_plain_track_becomes_a_folder(tmp_path: Path) -> None:
     ]
 
 
+def test_a_bus_answers_to_what_its_track_is_called(world: World, session: ReaperLiveSession, tmp_path: Path) -> None:
+    vocals = names(world).index("Vocals")
+    world.content.tracks[vocals].texts["P_NAME"] = "Lead Voice"
+    session.import_audio(tmp_path / "audio" / "drums.wav", target_bus="LEAD VOICE")
+    assert names(world)[vocals + 1] == "drums"
+
+
+def test_a_name_of_several_tracks_is_no_way_to_choose_one(tmp_path: Path) -> None:
+    world = World()
+    for _ in range(2):
+        world.content.tracks.append(Track())
+        world.content.tracks[-1].texts["P_NAME"] = "Vox"
+    with_audio(neutral_plan(tmp_path, ("a",)))
+    with pytest.raises(UsageError, match="several tracks of the open project are called 'vox'"):
+        ReaperLiveSession(SimulatedScript(world)).import_audio(tmp_path / "audio" / "a.wav", target_bus="vox")
+    assert names(world) == ["Vox", "Vox"]
+
+
 def test_wrong_targets_change_nothing(world: World, session: ReaperLiveSession, tmp_path: Path) -> None:
     before, path = world.content.plain(), tmp_path / "audio" / "drums.wav"
     with pytest.raises(UsageError, match="did you mean vocals"):

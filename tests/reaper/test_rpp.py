@@ -93,6 +93,33 @@ def test_a_line_longer_than_reaper_reads_is_refused() -> None:
         rpp.Line.of("NAME", "x" * 5000)
 
 
+@pytest.mark.parametrize(
+    ("head", "kind"),
+    [
+        (b"RIFF\x24\0\0\0WAVE", "a WAV or AVI file"),
+        (b"fLaC\0\0\0\x22" + bytes(range(100)), "a FLAC file"),
+        (b"ID3\4\0<REAPER", "an MP3 file"),
+        (b"\0\0\0\x20ftypM4A ", "an MP4 or M4A file"),
+        (b"PK\3\4", "a ZIP archive, as DAWproject files are"),
+        (b"<?xml version='1.0'?><Session/>", "an XML file, as Ardour's sessions are"),
+        (b"\x7fELF\2\1\1\0", "a binary file"),
+    ],
+)
+def test_a_file_of_another_kind_is_named_and_its_bytes_are_not_shown(tmp_path: Path, head: bytes, kind: str) -> None:
+    path = tmp_path / "song.flac"
+    path.write_bytes(head + b"\n<\xec\xd9\x02 1\n>\n")
+    with pytest.raises(InputError) as caught:
+        rpp.load(path)
+    assert str(caught.value) == f"{path}: is {kind}, not a REAPER project; choose a .rpp file that REAPER saved"
+
+
+def test_an_odd_first_chunk_is_shown_escaped(tmp_path: Path) -> None:
+    path = tmp_path / "odd.rpp"
+    path.write_bytes(b"<\xec\xd9\x02 1\n>\n")
+    with pytest.raises(InputError, match=r"it starts with <\\udcec\\udcd9\\x02\)"):
+        rpp.load(path)
+
+
 def test_what_is_no_project_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "song.rpp"
     path.write_bytes(b"\xff\xfe\x00hello")

@@ -66,6 +66,21 @@ def test_one_bus_alone(song: Path) -> None:
     assert np.array_equal(sound(target), sound(song / "audio" / "vocals.wav"))
 
 
+@pytest.mark.parametrize(("called", "name"), [("VOCALS", "vocals"), ("MIX BUS", "mix"), ("Mix", "mix")])
+def test_a_bus_answers_to_its_label_and_any_case(song: Path, called: str, name: str) -> None:
+    assert main(["-q", "render", str(song), "--bus", called]) == 0
+    assert [path.name for path in song.glob("*.wav")] == [f"song.karaoke.{name}.wav"]
+
+
+@pytest.mark.parametrize("more", [[], ["-t", "neutral"]])
+def test_a_build_that_was_cut_off_is_said_to_be_unfinished(
+    song: Path, more: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_manifest(song, Manifest(name="song", daw_bridge="0", state="building", request={}))
+    assert main(["-q", "render", str(song), *more]) == 3
+    assert "was not finished; run the 'build' that made it again" in capsys.readouterr().err
+
+
 def test_the_original_beside_the_render_is_as_loud(song: Path, capsys: pytest.CaptureFixture[str]) -> None:
     target = song.parent / "mix.wav"
     assert main(["render", str(song), "-o", str(target), "--ab", "reference", "--json"]) == 0
@@ -77,6 +92,17 @@ def test_the_original_beside_the_render_is_as_loud(song: Path, capsys: pytest.Ca
     original = sound(song / "audio" / "reference.wav")
     assert peak_db(sound(reference) - original * 10 ** (answer["reference_gain_db"] / 20)) < -120
     assert answer["difference_db"] == pytest.approx(peak_db(sound(target) - original), abs=0.01)
+
+
+@pytest.mark.parametrize("gain_db", [-0.04, 0.0, 0.04])
+def test_a_reference_that_is_as_loud_is_not_turned_by_minus_nothing(
+    song: Path, gain_db: float, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mix = song / "audio" / "reference.wav"
+    audio, rate_hz = soundfile.read(mix)
+    soundfile.write(mix, audio * 10 ** (-gain_db / 20), rate_hz, subtype="FLOAT")
+    assert main(["render", str(song), "-t", "neutral", "--ab", "reference"]) == 0
+    assert "turned by +0.0 dB" in capsys.readouterr().out
 
 
 def test_another_template_needs_no_session(song: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -61,7 +61,7 @@ class ReaperLiveSession:
         )
         with self._script.hold():
             project = Project(self._script)
-            bus = _find(_buses(project), target_bus)
+            bus = _find(project, _buses(project), target_bus)
             try:
                 with undo_step(project, f"daw-bridge: import {item.name}"):
                     track = _track_inside(project, bus)
@@ -101,15 +101,20 @@ def _buses(project: Project) -> list[tuple[str, Pointer]]:
     return [(project.text(track, "P_NAME"), track) for track in empty]
 
 
-def _find(buses: list[tuple[str, Pointer]], target: str | int) -> Pointer:
+def _find(project: Project, buses: list[tuple[str, Pointer]], target: str | int) -> Pointer:
+    """By number, else by name, else by what the track is called in REAPER; upper and lower case are the same."""
     if isinstance(target, int):
         if not 1 <= target <= len(buses):
             raise UsageError(f"bus {target}: the open project has buses 1 to {len(buses)}")
         return buses[target - 1][1]
-    found = [track for name, track in buses if name.casefold() == target.casefold()]
+    wanted = target.strip().casefold()
+    found = [track for name, track in buses if name.casefold() == wanted]
+    found = found or [track for _, track in buses if project.text(track, "P_NAME").casefold() == wanted]
     if not found:
         names = [name for name, _ in buses]
         raise UsageError(f"no bus called {target!r}{did_you_mean(target, names)}; there are: {', '.join(names)}")
+    if len(found) > 1:
+        raise UsageError(f"several tracks of the open project are called {target!r}; give the number of one")
     return found[0]
 
 
