@@ -53,10 +53,14 @@ def main() -> None:
         for song, rows in table.items()
     }
     scores_file.write_text(json.dumps(rounded, indent=1) + "\n")
-    lost = [
-        f"{song} {stem}" for song, rows in table.items() for stem, row in rows.items() if row["model"] <= row["trivial"]
-    ]
-    print("below the trivial estimator:", ", ".join(lost) or "none")
+    for yardstick in ("trivial", "baseline"):
+        lost = [
+            f"{song} {stem}"
+            for song, rows in table.items()
+            for stem, row in rows.items()
+            if row["model"] <= row[yardstick]
+        ]
+        print(f"not above the {yardstick} estimator:", ", ".join(lost) or "none")
 
 
 def score(net: BandSplitNet, folder: Path, known: dict[str, Row] | None) -> dict[str, Row]:
