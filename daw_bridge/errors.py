@@ -131,6 +131,7 @@ class Cancelled(DawBridgeError):
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """` (did you mean X?)` for the nearest known name, whatever its case, or the empty string."""
-    folded = {each.casefold(): each for each in known}
-    close = get_close_matches(name.casefold(), list(folded), n=1)
-    return f" (did you mean {folded[close[0]]}?)" if close else ""
+    known = list(known)
+    close = get_close_matches(name.casefold(), [each.casefold() for each in known], n=1)
+    same = [each for each in known if close and each.casefold() == close[0]]
+    return f" (did you mean {get_close_matches(name, same, n=1, cutoff=0.0)[0]}?)" if same else ""

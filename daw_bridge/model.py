@@ -270,6 +270,6 @@ def find_bus(text: str, buses: Sequence[Bus]) -> Bus:
     if len(found) > 1:
         raise UsageError(f"several buses are called {text!r}; give a name: {names}")
     if not found:
-        known = [*(bus.label for bus in buses), *(bus.name for bus in buses)]
-        raise UsageError(f"no bus called {text!r}{did_you_mean(text, known)}; there are: {names}")
+        hint = did_you_mean(text, [bus.name for bus in buses]) or did_you_mean(text, [bus.label for bus in buses])
+        raise UsageError(f"no bus called {text!r}{hint}; there are: {names}")
     return found[0]
