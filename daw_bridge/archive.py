@@ -8,6 +8,7 @@ in a hidden folder inside first, so that a forced run that fails or is killed le
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -68,7 +69,7 @@ def folder_lock(root: Path) -> Iterator[None]:
     locks = user_cache_dir() / "locks"
     with output_errors(locks):
         locks.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(locks / f"{hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:32]}.lock")
+    lock = FileLock(locks / f"{hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:32]}.lock")
     try:
         lock.acquire(timeout=0)
     except Timeout as exc:

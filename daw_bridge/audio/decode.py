@@ -27,7 +27,7 @@ ChannelChoice = None | str | tuple[int, int]
 
 LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 8_000, 192_000
 SILENT_BELOW_DB = -120.0
-BLOCK_SAMPLES = 1 << 16
+BLOCK_SAMPLES = 1 << 18
 
 _HALF_POWER = sqrt(0.5)
 # Left and right weights of FL FR FC LFE BL BR SL SR by channel count: ITU-R BS.775-4, table 2 (LFE is left out there).

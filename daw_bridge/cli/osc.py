@@ -77,7 +77,12 @@ def run_list(args: argparse.Namespace) -> None:
 
 
 def run_show(args: argparse.Namespace) -> None:
-    print(_adapter("profile_file").profile_text(args.profile), end="")
+    from daw_bridge.cli.console import answer
+
+    text = _adapter("profile_file").profile_text(args.profile)
+    if not args.json:
+        print(text, end="")
+    answer(args, {"profile": args.profile, "text": text})
 
 
 def run_check(args: argparse.Namespace) -> None:

@@ -14,6 +14,8 @@ from daw_bridge.separation.write_stems import checked_encoding
 LEAST_OVERLAP = 0.25
 MOST_OVERLAP = 0.95
 
+_BLOCK_SAMPLES = 1 << 18
+
 DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 
 STEM_TAG = re.compile(r"\bstem=")
@@ -98,7 +100,7 @@ def refuse_stem_sound(reference: Path, *, name: Path | None = None, allow: bool)
     with open_audio(reference) as reader:
         if (reader.length_samples or 0) < LEAST_DURATION_S * reader.sample_rate_hz:
             return
-        reason = measure(reader.blocks(), reader.sample_rate_hz).reason
+        reason = measure(reader.blocks(_BLOCK_SAMPLES), reader.sample_rate_hz).reason
     if reason:
         raise GuardRefused(
             f"{name or reference}: sounds like a stem, not a mix: {reason}. Separating a stem again only adds errors; "

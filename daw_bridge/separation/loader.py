@@ -29,6 +29,8 @@ from daw_bridge.separation.weights import (
 
 Note = Callable[[str], None]
 
+_TURN_S = 2e-4
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
@@ -105,8 +107,19 @@ def import_ahead(info: ModelInfo) -> None:
 
 
 def _import_networks(info: ModelInfo) -> None:
-    with _no_garbage_collection():
+    with _no_garbage_collection(), _short_turns():
         importlib.import_module("daw_bridge.separation.demucs" if info.family == "demucs" else "torch")
+
+
+@contextmanager
+def _short_turns() -> Iterator[None]:
+    """Threads take turns often: else whoever reads audio meanwhile waits 5 ms for the interpreter after every block."""
+    usual_s = sys.getswitchinterval()
+    sys.setswitchinterval(_TURN_S)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(usual_s)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from daw_bridge.archive import SongFolder, archive_original
 from daw_bridge.audio.audio_file import AudioInfo
 from daw_bridge.audio.decode import ChannelChoice, DecodedAudio, decode_to_reference
 from daw_bridge.audio.loudness import measure
-from daw_bridge.errors import Cancelled, DawBridgeError
+from daw_bridge.errors import InputError
 from daw_bridge.files import safe_name
 from daw_bridge.manifest import OriginalFile, ReferenceFile
 from daw_bridge.progress import CancelToken, OnProgress
@@ -31,21 +32,22 @@ def ingest(
     on_progress: OnProgress,
     cancel: CancelToken,
 ) -> Ingested:
-    """Archive `mix` and decode the archived copy to `song.unchecked_reference` (the rules have not passed it yet)."""
+    """Archive `mix` and, at the same time, decode it to `song.unchecked_reference` (the rules have not passed it yet).
+
+    `mix_sha256` is what it was when the run began: a mix that changes while it is read is refused with InputError.
+    """
     extension = safe_name(mix.suffix.lstrip("."), fallback="audio", limit=10)
     copy = song.original_dir / f"{safe_name(mix.stem)}.{extension}"
-    digest = archive_original(mix, copy, mix_sha256)
-    cancel.check()
     song.audio_dir.mkdir(exist_ok=True)
-    try:
+    before = _stamp(mix)
+    with ThreadPoolExecutor(1, thread_name_prefix="archive") as pool:
+        archived = pool.submit(archive_original, mix, copy, mix_sha256)
         decoded = decode_to_reference(
-            copy, song.unchecked_reference, channels=channels, on_progress=on_progress, cancel=cancel
+            mix, song.unchecked_reference, channels=channels, on_progress=on_progress, cancel=cancel
         )
-    except Cancelled:
-        raise
-    except DawBridgeError as exc:
-        # The user knows the file by its own name, not by that of our copy.
-        raise type(exc)(str(exc).replace(str(copy), str(mix))) from exc
+        digest = archived.result()
+    if _stamp(mix) != before:
+        raise InputError(f"{mix}: changed while it was being read; run again when nothing writes to it")
     original = OriginalFile(
         file=song.relative(copy),
         sha256=digest,
@@ -54,6 +56,12 @@ def ingest(
         source_path=str(mix.resolve()),
     )
     return Ingested(original, _reference_file(song, decoded, channels))
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """Size in bytes and last change in ns."""
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns
 
 
 def _reference_file(song: SongFolder, decoded: DecodedAudio, channels: ChannelChoice) -> ReferenceFile:
