@@ -214,16 +214,21 @@ def _with_audio(run: _Run, claim: Claim) -> Manifest:
 def _with_sessions(
     root: Path, manifest: Manifest, choice: TemplateChoice, adapters: Sequence[SessionAdapter]
 ) -> tuple[Manifest, tuple[WriteReport, ...]]:
-    """The finished manifest. A DAW that refuses costs no stems: the folder is finished without its session."""
-    done = replace(manifest, state="complete")
+    """The finished manifest. A DAW that refuses costs no stems: the folder is finished without its session.
+
+    Until the last session is there the folder counts as being built, so that a killed run is continued.
+    """
     try:
-        return write_sessions(root, done, choice, adapters)
+        manifest, reports = write_sessions(root, manifest, choice, adapters)
     except DawBridgeError as exc:
-        kept = read_manifest(root)
-        if kept is not None and kept.state != "complete":
-            write_manifest(root, done)
+        written = read_manifest(root)
+        kept = written if written is not None and written.stems else manifest
+        write_manifest(root, replace(kept, state="complete"))
         again = f"'daw-bridge rebuild {root} --daw NAME' makes a session of them"
         raise type(exc)(f"{exc}; the stems are kept, {again}") from exc
+    manifest = replace(manifest, state="complete")
+    write_manifest(root, manifest)
+    return manifest, reports
 
 
 def _with_stems(run: _Run, claim: Claim) -> Manifest:

@@ -316,6 +316,23 @@ def test_a_daw_that_refuses_costs_no_stems(make_mix: MakeMix) -> None:
     assert [path.name for path in mix.with_name("mix.session").glob("*.rpp")] == ["mix.rpp"]
 
 
+def test_a_build_killed_between_two_sessions_is_continued(make_mix: MakeMix, monkeypatch: pytest.MonkeyPatch) -> None:
+    mix = make_mix(seconds=0.5)
+    dawproject = type(load_adapter("dawproject"))
+
+    def killed(*_args: object) -> WriteReport:
+        raise SystemExit
+
+    with monkeypatch.context() as patched, pytest.raises(SystemExit):
+        patched.setattr(dawproject, "write", killed)
+        build(mix, replace(FAST, daws=("reaper", "dawproject")))
+    manifest = read_manifest(mix.with_name("mix.session"))
+    assert manifest is not None and manifest.state == "building"
+    done = build(mix, replace(FAST, daws=("reaper", "dawproject")))
+    assert [record.adapter for record in done.manifest.sessions] == ["reaper", "dawproject"]
+    assert sorted(path.suffix for path in done.folder.iterdir() if path.is_file()) == [".dawproject", ".json", ".rpp"]
+
+
 def test_a_rebuild_killed_while_writing_loses_no_session(make_mix: MakeMix) -> None:
     """As the kill leaves it: the old session set aside, its successor not there yet; a part file of the writer too."""
     made = build(make_mix(seconds=0.3), FAST)
