@@ -111,8 +111,8 @@ class DemucsSeparator:
     ) -> Member:
         wanted_s = self._plan.segment_s
         original = replace(network)
-        net.prepare(network)
         net.keep_sources(network, kept)
+        net.prepare(network)
         self._modules.append(network.module)
         return Member(
             network=len(self._modules) - 1,

@@ -25,6 +25,7 @@ from torch.overrides import TorchFunctionMode
 
 from daw_bridge.errors import ModelError
 from daw_bridge.separation.checkpoint import is_quantised
+from daw_bridge.separation.cpu_layers import quicken
 from daw_bridge.separation.quantised import restore
 
 FAMILIES: dict[str, type[nn.Module]] = {
@@ -232,6 +233,8 @@ def prepare(network: Network) -> None:
             raise ModelError("this network draws random sparse attention; its output could not be reproduced")
         if transformer.emb == "sin":
             setattr(network.module, "crosstransformer", CachedTransformer(transformer))  # noqa: B010
+    if isinstance(network.module, (HTDemucs, HDemucs)):
+        quicken(network.module)
     network.module.requires_grad_(requires_grad=False)
 
 
