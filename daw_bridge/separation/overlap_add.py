@@ -50,12 +50,20 @@ class Runner(Protocol):
         ...
 
     @property
+    def workers(self) -> int:
+        """How many batches are computed beside each other."""
+        ...
+
+    @property
     def device(self) -> torch.device:
         """Where results lie."""
         ...
 
-    def submit(self, network: int, windows: Sequence[Tensor]) -> Pending:
-        """Start one network on windows of equal shape (channels, samples)."""
+    def submit(self, network: int, windows: Sequence[Tensor], *, sharers: int) -> Pending:
+        """Start one network on windows of equal shape (channels, samples).
+
+        `sharers` batches share the machine: `workers`, or fewer in a last round that does not give each worker one.
+        """
         ...
 
     def collecting(self) -> AbstractContextManager[object]:
@@ -180,6 +188,13 @@ class _LaneState:
     def done(self) -> bool:
         return self.offset(self.next_segment) >= self.length
 
+    def batches_from(self, segment: int, batch: int) -> int:
+        """How many batches `next_group` makes of the segments from this one on."""
+        whole = max(0, (self.length - self.lane.segment_samples) // self.lane.stride_samples + 1)
+        count = -(-self.length // self.lane.stride_samples)
+        batches = -(-whole // batch) - segment // batch if segment < whole else 0
+        return batches + count - max(segment, whole)
+
     def next_group(self, batch: int) -> tuple[int, ...]:
         """The segments of the next batch. Batches begin at multiples of `batch`; a cut segment goes alone."""
         first = self.next_segment
@@ -288,8 +303,19 @@ class OverlapAdd:
             state = self._states[job.lane]
             member = state.lane.members[job.member]
             windows = [self._window(state, member, segment) for segment in job.segments]
-            flying.append((job, self._runner.submit(member.network, windows)))
+            flying.append((job, self._runner.submit(member.network, windows, sharers=self._sharers())))
             self._waiting.popleft()
+
+    def _sharers(self) -> int:
+        """How many batches share the workers with the next one: all that an unfilled last round has left for them.
+
+        It follows from the whole song, not from where a run began, so that a resumed run computes in the same way.
+        """
+        batch, workers = self._runner.batch_segments, self._runner.workers
+        total = sum(state.batches_from(0, batch) * len(state.lane.members) for state in self._states)
+        left = sum(state.batches_from(state.next_segment, batch) * len(state.lane.members) for state in self._states)
+        last_round = total % workers
+        return last_round if len(self._waiting) + left <= last_round else workers
 
     def _plan_group(self) -> bool:
         """Queue the jobs of the next batch, on the lane that lags behind; False when all is planned."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from queue import SimpleQueue
 
@@ -54,7 +55,10 @@ class _CpuPending:
 
 
 class _CpuEngine:
-    """Worker threads, each with its own replica of the networks (over shared weights)."""
+    """Worker threads, each with its own replica of the networks (over shared weights).
+
+    A last round of batches that is too short for all workers waits for the one before and takes all threads.
+    """
 
     device = torch.device("cpu")
 
@@ -65,10 +69,23 @@ class _CpuEngine:
         self._free: SimpleQueue[list[nn.Module]] = SimpleQueue()
         for worker in range(rung.workers):
             self._free.put(list(networks) if worker == 0 else [replica(network) for network in networks])
+        self._threads = rung.threads * rung.workers
+        self.workers = rung.workers
         self.in_flight = rung.workers + 1
+        self._full_rounds: deque[Future[Tensor]] = deque(maxlen=rung.workers)
 
-    def submit(self, network: int, windows: Sequence[Tensor]) -> Pending:
-        return _CpuPending(self._pool.submit(self._forward, network, windows))
+    def submit(self, network: int, windows: Sequence[Tensor], *, sharers: int) -> Pending:
+        if sharers < self.workers:
+            threads = self._threads // sharers
+            return _CpuPending(self._pool.submit(self._forward_last, network, windows, threads))
+        future = self._pool.submit(self._forward, network, windows)
+        self._full_rounds.append(future)
+        return _CpuPending(future)
+
+    def _forward_last(self, network: int, windows: Sequence[Tensor], threads: int) -> Tensor:
+        wait(tuple(self._full_rounds))
+        with threads_per_worker(threads):
+            return self._forward(network, windows)
 
     def _forward(self, network: int, windows: Sequence[Tensor]) -> Tensor:
         modules = self._free.get()
@@ -107,6 +124,7 @@ class _GpuEngine:
     """
 
     in_flight = 2
+    workers = 1
 
     def __init__(self, networks: Sequence[nn.Module], rung: Rung) -> None:
         self.device = torch.device(rung.device)
@@ -115,7 +133,8 @@ class _GpuEngine:
         with _memory_errors():
             self._networks = [network.to(self.device) for network in networks]
 
-    def submit(self, network: int, windows: Sequence[Tensor]) -> Pending:
+    def submit(self, network: int, windows: Sequence[Tensor], *, sharers: int) -> Pending:
+        del sharers  # always the only one
         batch = torch.stack(list(windows))
         with _memory_errors(), torch.inference_mode():
             moved = (batch.pin_memory() if self._cuda else batch).to(self.device, non_blocking=self._cuda)
@@ -163,11 +182,15 @@ class LadderRunner:
         return self._engine.in_flight
 
     @property
+    def workers(self) -> int:
+        return self._engine.workers
+
+    @property
     def device(self) -> torch.device:
         return self._engine.device
 
-    def submit(self, network: int, windows: Sequence[Tensor]) -> Pending:
-        return self._engine.submit(network, windows)
+    def submit(self, network: int, windows: Sequence[Tensor], *, sharers: int) -> Pending:
+        return self._engine.submit(network, windows, sharers=sharers)
 
     def collecting(self) -> AbstractContextManager[object]:
         return self._engine.collecting()
