@@ -57,8 +57,22 @@ def is_quantised(state: Mapping[str, Any]) -> bool:
     return bool(state.get("__quantized"))
 
 
+@dataclass(frozen=True, slots=True)
+class StoredCheckpoint:
+    """A checkpoint file as it was read and verified. Torch is not needed for it yet."""
+
+    path: Path
+    data: bytes
+    sha256: str
+
+
 def read_checkpoint(path: Path, *, sha256_prefix: str = "") -> Checkpoint:
-    """The checkpoint in a `.th` or `.safetensors` file; WeightsCorrupt when it is not what it should be.
+    """The checkpoint in a `.th` or `.safetensors` file; WeightsCorrupt when it is not what it should be."""
+    return open_checkpoint(read_stored(path, sha256_prefix=sha256_prefix))
+
+
+def read_stored(path: Path, *, sha256_prefix: str = "") -> StoredCheckpoint:
+    """The bytes of a checkpoint file; WeightsCorrupt when their sha256 does not begin so.
 
     The bytes that are hashed are the bytes that are loaded: a file swapped in between changes nothing.
     """
@@ -72,15 +86,21 @@ def read_checkpoint(path: Path, *, sha256_prefix: str = "") -> Checkpoint:
             f"{path}: sha256 begins with {digest[: len(sha256_prefix)]}, it should be {sha256_prefix}; "
             "delete the file and fetch it again with: daw-bridge models fetch"
         )
+    return StoredCheckpoint(path, data, digest)
+
+
+def open_checkpoint(stored: StoredCheckpoint) -> Checkpoint:
+    """What stands in the bytes of a checkpoint; WeightsCorrupt when it is no Demucs network."""
+    path = stored.path
     reader = _read_safetensors if path.suffix == ".safetensors" else _read_pickle
-    family, args, kwargs, state = reader(path, data)
+    family, args, kwargs, state = reader(path, stored.data)
     family = _ALIASES.get(family, family)
     return Checkpoint(
         family=family,
         args=tuple(_plain(path, value) for value in args),
         kwargs={str(key): _plain(path, value) for key, value in kwargs.items()},
         state=dict(state),
-        sha256=digest,
+        sha256=stored.sha256,
     )
 
 

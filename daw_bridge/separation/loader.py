@@ -24,6 +24,8 @@ from daw_bridge.separation.weights import (
     combined_sha256,
     find_weights,
     known_sha256,
+    load_bag,
+    read_bag,
     weights_present,
 )
 
@@ -135,12 +137,13 @@ def _no_garbage_collection() -> Iterator[None]:
 
 
 def _load_demucs(info: ModelInfo, options: SeparationOptions, note: Note) -> Loaded:
+    found = find_weights(info, options.weights)
+    stored = read_bag(found)  # needs no torch, which is still being imported by a thread where this is the first song
     _import_networks(info)
     from daw_bridge.separation.demucs import DemucsSeparator, Plan, choose_rungs, need_of
-    from daw_bridge.separation.weights import load_bag
 
     stems = wanted_stems(options)
-    bag = load_bag(find_weights(info, options.weights), info.name, stems)
+    bag = load_bag(found, info.name, stems, stored=stored)
     check_stems(stems or (), info.name, bag.sources)
     plan = Plan(
         stems=stems,

@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +20,7 @@ from daw_bridge.errors import ModelError, WeightsCorrupt, WeightsMissing
 from daw_bridge.files import sha256_of_file
 from daw_bridge.paths import user_cache_dir
 from daw_bridge.separation.catalog import ModelInfo
-from daw_bridge.separation.checkpoint import SUFFIXES, Checkpoint, read_checkpoint
+from daw_bridge.separation.checkpoint import SUFFIXES, Checkpoint, StoredCheckpoint, open_checkpoint, read_stored
 
 if TYPE_CHECKING:
     from daw_bridge.separation.networks import Network
@@ -192,9 +194,20 @@ def hub_name(model: str) -> str:
     return "Demucs-" + model
 
 
-def load_bag(found: Found, name: str, stems: Sequence[str] | None = None) -> Bag:
-    """Read and verify a bag; WeightsCorrupt or ModelError when the parts do not fit. `stems` as in `bag_of`."""
-    checkpoints = [read_checkpoint(member.path, sha256_prefix=member.sha256_prefix) for member in found.members]
+def read_bag(found: Found) -> Iterator[StoredCheckpoint]:
+    """The verified bytes of a bag's files: the first at once, the others when they are asked for."""
+    first, *others = (partial(read_stored, member.path, sha256_prefix=member.sha256_prefix) for member in found.members)
+    return chain([first()], (read() for read in others))
+
+
+def load_bag(
+    found: Found, name: str, stems: Sequence[str] | None = None, *, stored: Iterable[StoredCheckpoint] | None = None
+) -> Bag:
+    """Read and verify a bag; WeightsCorrupt or ModelError when the parts do not fit. `stems` as in `bag_of`.
+
+    `stored` is what `read_bag` has begun to read.
+    """
+    checkpoints = [open_checkpoint(part) for part in stored or read_bag(found)]
     return bag_of(checkpoints, name, bag_weights=found.bag_weights, segment_s=found.segment_s, stems=stems)
 
 

@@ -24,7 +24,7 @@ from daw_bridge.separation.checkpoint import read_checkpoint, write_checkpoint
 from daw_bridge.separation.loader import load, weights_sha256
 from daw_bridge.separation.options import SeparationOptions
 from daw_bridge.separation.recommend import recommend
-from daw_bridge.separation.weights import find_weights, hub_name, load_bag, weights_present
+from daw_bridge.separation.weights import find_weights, hub_name, load_bag, read_bag, weights_present
 from tests.separation.tiny import SOURCES, TINY, by_demucs, noise, run, tiny_module
 
 DEMUCS_MODELS = [info for info in CATALOG.values() if info.family == "demucs"]
@@ -261,6 +261,22 @@ def test_networks_without_a_share_in_the_asked_stem_are_verified_but_not_built(t
     damaged.write_bytes(damaged.read_bytes()[:-1])
     with pytest.raises(WeightsCorrupt, match=names[1]):
         load_bag(found, "x", ("vocals",))
+
+
+def test_the_first_file_of_a_bag_is_read_at_once_and_the_others_in_turn(tmp_path: Path) -> None:
+    """The first while torch is still being imported; never all of a bag in memory as bytes."""
+    for number in range(2):
+        save_with_checksum(package("htdemucs", number), tmp_path / f"{number:08x}.th")
+    (tmp_path / "htdemucs.yaml").write_text(yaml.safe_dump({"models": [f"{number:08x}" for number in range(2)]}))
+    found = find_weights(model_info("htdemucs"), tmp_path)
+    stored = read_bag(found)
+    for member in found.members:
+        member.path.unlink()
+    assert next(stored).path == found.members[0].path
+    with pytest.raises(WeightsMissing):
+        next(stored)
+    with pytest.raises(WeightsMissing):
+        read_bag(found)
 
 
 def test_fetched_weights_are_not_hashed_only_to_ask_the_cache(tmp_path: Path) -> None:
