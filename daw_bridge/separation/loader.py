@@ -32,6 +32,7 @@ from daw_bridge.separation.weights import (
 Note = Callable[[str], None]
 
 _TURN_S = 2e-4
+_importing = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +110,11 @@ def import_ahead(info: ModelInfo) -> None:
 
 
 def _import_networks(info: ModelInfo) -> None:
-    with _no_garbage_collection(), _short_turns():
+    with (
+        _importing,
+        _no_garbage_collection(),
+        _short_turns(),
+    ):  # one at a time: each puts the interpreter's settings back
         importlib.import_module("daw_bridge.separation.demucs" if info.family == "demucs" else "torch")
 
 
