@@ -86,9 +86,9 @@ class _Branch:
         channels, rows, times = x.shape
         taps = torch.mm(self._taps, x.reshape(channels, rows * times)).view(3, -1, rows, times)
         hidden = taps[1].add_(self._bias)
-        reach = self._dilation
-        hidden[..., reach:] += taps[0, ..., : times - reach]
-        hidden[..., : times - reach] += taps[2, ..., reach:]
+        reach, shared = self._dilation, max(0, times - self._dilation)
+        hidden[..., reach:] += taps[0, ..., :shared]
+        hidden[..., :shared] += taps[2, ..., reach:]
         return F.gelu(self._norm(hidden.transpose(0, 1).contiguous()))
 
     def _inputs(self, x: Tensor) -> Tensor:

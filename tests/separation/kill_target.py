@@ -1,4 +1,4 @@
-"""Run by test_kill: separates one file with a slow, exact separator in a child for each line on stdin."""
+"""Run by test_kill: separates one file with a slowed Demucs network in a child for each line on stdin."""
 
 from __future__ import annotations
 
@@ -6,51 +6,39 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
-import numpy as np
+import torch
+from torch import Tensor, nn
 
-from daw_bridge.progress import CancelToken, OnProgress
+from daw_bridge.separation.memory import Rung
 from daw_bridge.separation.options import SeparationOptions
 from daw_bridge.separation.run import separate_reference
-from daw_bridge.separation.separator import Emit, SampleSource
+from tests.separation.tiny import tiny_bag, tiny_module, tiny_separator
 
 
-class SlowSeparator:
-    """A recurrence over the whole mix, so that a wrong resume would be heard; a pause after each block."""
+class Slow(nn.Module):
+    """The network with a pause before each segment: a run lasts long enough to be killed anywhere."""
 
-    name = "slow"
-    sources = ("echo", "dry")
-    sample_rate_hz = 44_100
-    channels = 2
-    weights_sha256 = "b" * 64
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
 
-    def run(
-        self,
-        source: SampleSource,
-        emit: Emit,
-        *,
-        start_samples: int = 0,
-        on_progress: OnProgress,
-        cancel: CancelToken,
-    ) -> None:
-        position = start_samples
-        while position < source.length_samples:
-            cancel.check()
-            source.seek(max(0, position - 100))
-            block = source.read(2_000 + min(position, 100))
-            delayed = np.zeros_like(block)
-            delayed[:, 100:] = block[:, :-100]
-            fresh = min(position, 100)
-            emit(np.stack([delayed[:, fresh:] * np.float32(0.5), block[:, fresh:] * np.float32(0.25)]))
-            position += block.shape[1] - fresh
-            time.sleep(0.02)
+    def forward(self, mix: Tensor) -> Tensor:
+        time.sleep(0.03)
+        output: Tensor = self.inner(mix)
+        return output
 
 
 def separate(mix: Path, folder: Path) -> None:
-    separate_reference(mix, folder, SeparationOptions(), separator=SlowSeparator(), prefix="song_")
+    """The real engine on two workers. The same in every process: the network's weights come from a seed."""
+    separator: Any = tiny_separator(tiny_bag([tiny_module("htdemucs", 3)]), rungs=(Rung(device="cpu", workers=2),))
+    separator._modules = [Slow(module) for module in separator._modules]
+    separate_reference(mix, folder, SeparationOptions(), separator=separator, prefix="song_")
 
 
 if __name__ == "__main__":
+    torch.set_num_threads(1)
     for _line in sys.stdin:
         child = os.fork()
         if child == 0:

@@ -23,11 +23,11 @@ PROPERTY = settings(max_examples=25, deadline=None, derandomize=True)
 
 
 def encoder_layer(inputs: int, outputs: int, **settings: Any) -> Any:
-    return HEncLayer(inputs, outputs, norm=False, dconv_kw={"compress": 4}, **settings)  # type: ignore[no-untyped-call]
+    return HEncLayer(inputs, outputs, norm=False, dconv_kw={"compress": 4, "depth": 3}, **settings)  # type: ignore[no-untyped-call]
 
 
 def decoder_layer(inputs: int, outputs: int, **settings: Any) -> Any:
-    return HDecLayer(inputs, outputs, norm=False, dconv_kw={"compress": 4}, **settings)  # type: ignore[no-untyped-call]
+    return HDecLayer(inputs, outputs, norm=False, dconv_kw={"compress": 4, "depth": 3}, **settings)  # type: ignore[no-untyped-call]
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +59,7 @@ def close(ours: Tensor, theirs: Tensor) -> None:
 @given(
     batch=st.integers(1, 3),
     rows=st.integers(1, 9),
-    frames=st.integers(3, 40),
+    frames=st.integers(1, 40),
     block=st.sampled_from([1, 200, 1 << 19]),
     is_freq=st.booleans(),
     seed=st.integers(0, 9),
@@ -79,7 +79,7 @@ def test_encoders(batch: int, rows: int, frames: int, block: int, *, is_freq: bo
 @given(
     batch=st.integers(1, 3),
     rows=st.integers(1, 9),
-    frames=st.integers(3, 40),
+    frames=st.integers(1, 40),
     block=st.sampled_from([1, 200, 1 << 19]),
     is_last=st.booleans(),
     seed=st.integers(0, 9),
@@ -99,7 +99,7 @@ def test_spectral_decoders(batch: int, rows: int, frames: int, block: int, *, is
 @PROPERTY
 @given(
     batch=st.integers(1, 3),
-    samples=st.integers(3, 200),
+    samples=st.integers(1, 200),
     block=st.sampled_from([1, 200, 1 << 19]),
     cut=st.integers(0, 3),
 )

@@ -23,7 +23,7 @@ from daw_bridge.separation.loader import weights_sha256
 from daw_bridge.separation.options import SeparationOptions
 from daw_bridge.separation.run import separate_reference
 from daw_bridge.separation.work_folder import WorkFolder
-from tests.separation.kill_target import SlowSeparator
+from tests.separation.kill_target import separate
 from tests.separation.test_run import HalfSeparator, write_mix
 from tests.separation.test_weights import package
 from tests.separation.tiny import noise
@@ -71,8 +71,8 @@ class Killer:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_kill_9_at_random_moments_gives_the_samples_of_an_uncut_run(tmp_path: Path) -> None:
     """Twenty kills, each run going on where the one before was cut off."""
-    mix = write_mix(tmp_path / "mix.wav", noise(44_100 * 8), 44_100)
-    separate_reference(mix, tmp_path / "whole", SeparationOptions(), separator=SlowSeparator(), prefix="song_")
+    mix = write_mix(tmp_path / "mix.wav", noise(16_000 * 8), 16_000)
+    separate(mix, tmp_path / "whole")
     expected = digests(tmp_path / "whole")
     folder, moments = tmp_path / "cut", random.Random(4)
     killer, kills, progress = Killer(mix, folder), 0, [0]
