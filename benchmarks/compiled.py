@@ -2,9 +2,9 @@
 
     python -m benchmarks.compiled [--repeats 3]
 
-Eager is the network as the engine prepares it; compiled is the demucs package's own, which the compiler is left to fuse.
-Both on one thread, in turn; processor time does not depend on what else the machine does. The figure that decides: how
-much audio must be separated before the compilation has paid for itself.
+Eager is the network as the engine prepares it; compiled is the demucs package's own, whose operations the compiler is
+left to fuse. Both on one thread, in turn; processor time does not depend on what else the machine does. The figure that
+decides: how much audio must be separated before the compilation has paid for itself.
 """
 
 from __future__ import annotations
