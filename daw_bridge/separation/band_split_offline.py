@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from daw_bridge.progress import CancelToken, OnProgress
 from daw_bridge.separation.asymmetric_stft import analyse, asymmetric_windows, synthesise
 from daw_bridge.separation.band_split import BandSplitNet
+from daw_bridge.separation.lanes import Lane, Member, stride_of
 from daw_bridge.separation.memory import GIB, Ladder, Need, Rung, ladder, usable_cores
-from daw_bridge.separation.overlap_add import Lane, Member, NormalisedMix, stride_of
+from daw_bridge.separation.overlap_add import NormalisedMix
 from daw_bridge.separation.runners import run_lanes
 from daw_bridge.separation.separator import Emit, SampleSource
 from daw_bridge.separation.speed import strict_fp32

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from daw_bridge.errors import DeviceError
 from daw_bridge.progress import CancelToken, OnProgress
 from daw_bridge.separation import networks as net
+from daw_bridge.separation.lanes import Lane, Member, stride_of
 from daw_bridge.separation.memory import (
     GIB,
     Ladder,
@@ -30,7 +31,7 @@ from daw_bridge.separation.memory import (
     ladder,
     usable_cores,
 )
-from daw_bridge.separation.overlap_add import Lane, Member, NormalisedMix, stride_of
+from daw_bridge.separation.overlap_add import NormalisedMix
 from daw_bridge.separation.runners import run_lanes
 from daw_bridge.separation.separator import Emit, SampleSource
 from daw_bridge.separation.speed import strict_fp32

@@ -5,9 +5,6 @@ It computes what `demucs.apply.apply_model(split=True)` of demucs 4.1 computes: 
 nothing is held longer than the segments that still overlap it, that several segments are computed at once, and that a
 run may begin at any sample: it recomputes the few segments that reach over it, adds them in the same order as an
 uncut run, and so gives the identical samples.
-
-A `Lane` is one grid of segments over the mix. A bag whose members share a segment length is one lane; a member with
-its own length, or a time shift, is a lane of its own.
 """
 
 from __future__ import annotations
@@ -15,14 +12,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from daw_bridge.errors import UsageError
 from daw_bridge.progress import CancelToken
+from daw_bridge.separation.lanes import Lane, LaneState, Member
 from daw_bridge.separation.separator import SampleSource
 
 
@@ -76,47 +73,6 @@ class Runner(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Member:
-    """One network on a lane: the emitted stems that its outputs add to, and the share it has in each.
-
-    `input_samples(n)` is the length that the network wants for a chunk of n samples (>= n); the surplus is filled
-    with the mix around the chunk, as demucs does.
-    """
-
-    network: int
-    stems: tuple[int, ...]
-    shares: tuple[float, ...]
-    input_samples: Callable[[int], int]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lane:
-    """One grid: segments of `segment_samples` every `stride_samples`, over the mix behind `lead_samples` of silence."""
-
-    segment_samples: int
-    stride_samples: int
-    members: tuple[Member, ...]
-    lead_samples: int = 0
-
-
-def stride_of(segment_samples: int, overlap: float) -> int:
-    """Samples between two segments, as demucs rounds it; UsageError when none are left."""
-    stride = int((1 - overlap) * segment_samples)
-    if stride < 1:
-        raise UsageError(f"an overlap of {overlap:g} leaves no step between segments; use 0.25 to 0.9")
-    return stride
-
-
-def triangle(segment_samples: int) -> Tensor:
-    """The weight of a segment, rising to 1 in its middle; shape (segment_samples,)."""
-    half = segment_samples // 2
-    rise = torch.arange(1, half + 1)
-    fall = torch.arange(segment_samples - half, 0, -1)
-    ramp = torch.cat([rise, fall])
-    return ramp / ramp.max()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class NormalisedMix:
     """Windows of `(mix - mean) / deviation`, zero outside the mix, from a source that can seek."""
 
@@ -148,108 +104,6 @@ class _Job:
     closes: int | None = None
 
 
-@dataclass(slots=True)
-class _LaneState:
-    """The accumulators of a lane. `base` is the lane position of their first sample."""
-
-    lane: Lane
-    length: int
-    weight: Tensor
-    next_segment: int
-    base: int
-    drop: int
-    sums: Tensor
-    weights: Tensor
-    ready: list[Tensor] = field(default_factory=list)
-
-    @classmethod
-    def at(
-        cls, lane: Lane, length: int, start: int, batch: int, shape: tuple[int, int], device: torch.device
-    ) -> _LaneState:
-        """Begin so that the mix samples from `start` on come out whole."""
-        first = max(0, (start + lane.lead_samples - lane.segment_samples) // lane.stride_samples + 1)
-        first -= first % batch
-        base = first * lane.stride_samples
-        return cls(
-            lane,
-            length + lane.lead_samples,
-            triangle(lane.segment_samples).to(device),
-            first,
-            base,
-            start + lane.lead_samples - base,
-            torch.zeros(*shape, 0, device=device),
-            torch.zeros(0, device=device),
-        )
-
-    def offset(self, segment: int) -> int:
-        return segment * self.lane.stride_samples
-
-    @property
-    def done(self) -> bool:
-        return self.offset(self.next_segment) >= self.length
-
-    def batches_from(self, segment: int, batch: int) -> int:
-        """How many batches `next_group` makes of the segments from this one on."""
-        whole = max(0, (self.length - self.lane.segment_samples) // self.lane.stride_samples + 1)
-        count = -(-self.length // self.lane.stride_samples)
-        batches = -(-whole // batch) - segment // batch if segment < whole else 0
-        return batches + count - max(segment, whole)
-
-    def next_group(self, batch: int) -> tuple[int, ...]:
-        """The segments of the next batch. Batches begin at multiples of `batch`; a cut segment goes alone."""
-        first = self.next_segment
-        whole = max(0, (self.length - self.lane.segment_samples) // self.lane.stride_samples + 1)
-        end = min((first // batch + 1) * batch, whole) if first < whole else first + 1
-        self.next_segment = end
-        return tuple(range(first, end))
-
-    def add(self, member: Member, segment: int, output: Tensor, *, is_first: bool) -> None:
-        """Add one segment's output, shape (stems of the member, channels, input samples)."""
-        offset = self.offset(segment)
-        count = min(self.lane.segment_samples, self.length - offset)
-        surplus = (output.shape[-1] - count) // 2
-        chunk = output[..., surplus : surplus + count]
-        first = offset - self.base
-        self._grow(first + count)
-        weight = self.weight[:count]
-        for row, share, stem in zip(member.stems, member.shares, chunk, strict=True):
-            weighted = weight * stem
-            self.sums[row, :, first : first + count] += weighted if share == 1.0 else weighted * share
-        if is_first:
-            self.weights[first : first + count] += weight
-
-    def _grow(self, size: int) -> None:
-        missing = size - self.sums.shape[-1]
-        if missing > 0:
-            self.sums = torch.nn.functional.pad(self.sums, (0, missing))
-            self.weights = torch.nn.functional.pad(self.weights, (0, missing))
-
-    def close(self, position: int) -> None:
-        """Everything before the lane position is final: divide by the weights and hand it to `ready`."""
-        count = position - self.base
-        block = self.sums[..., :count] / self.weights[:count]
-        self.sums = self.sums[..., count:].clone()
-        self.weights = self.weights[count:].clone()
-        self.base = position
-        skip = min(self.drop, count)
-        self.drop -= skip
-        if count > skip:
-            self.ready.append(block[..., skip:])
-
-    @property
-    def available(self) -> int:
-        return sum(block.shape[-1] for block in self.ready)
-
-    def take(self, count: int) -> Tensor:
-        whole = self.ready[0] if len(self.ready) == 1 else torch.cat(self.ready, -1)
-        self.ready = [whole[..., count:]] if whole.shape[-1] > count else []
-        return whole[..., :count]
-
-    def move(self, device: torch.device) -> None:
-        self.weight, self.sums, self.weights = self.weight.to(device), self.sums.to(device), self.weights.to(device)
-        self.ready = [block.to(device) for block in self.ready]
-
-
 class OverlapAdd:
     """One run of the engine. `emit` gets CPU tensors of shape (stems, channels, n), contiguous and in order."""
 
@@ -269,7 +123,7 @@ class OverlapAdd:
         shape, batch = (stems, channels), runner.batch_segments
         with runner.collecting():
             self._states = [
-                _LaneState.at(lane, self._length, start_samples, batch, shape, runner.device) for lane in lanes
+                LaneState.at(lane, self._length, start_samples, batch, shape, runner.device) for lane in lanes
             ]
         self._waiting: deque[_Job] = deque()
 
@@ -338,7 +192,7 @@ class OverlapAdd:
         )
         return True
 
-    def _window(self, state: _LaneState, member: Member, segment: int) -> Tensor:
+    def _window(self, state: LaneState, member: Member, segment: int) -> Tensor:
         """The network's input: the chunk with the mix around it where the network wants more, zeros outside."""
         offset = state.offset(segment)
         count = min(state.lane.segment_samples, state.length - offset)

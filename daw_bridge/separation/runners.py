@@ -13,9 +13,10 @@ from torch import Tensor, nn
 
 from daw_bridge.errors import DeviceError
 from daw_bridge.progress import CancelToken, OnProgress, Progress
+from daw_bridge.separation.lanes import Lane
 from daw_bridge.separation.memory import Ladder, Rung
 from daw_bridge.separation.networks import replica
-from daw_bridge.separation.overlap_add import Lane, NormalisedMix, OutOfMemory, OverlapAdd, Pending
+from daw_bridge.separation.overlap_add import NormalisedMix, OutOfMemory, OverlapAdd, Pending
 from daw_bridge.separation.speed import kept_memory, plain_attention, threads_per_worker
 
 _SIGNS_OF_FULL_MEMORY = ("not enough memory", "can't allocate memory", "out of memory", "alloc_failed")

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from daw_bridge.separation import runners
+from daw_bridge.separation.lanes import Lane, LaneState
 from daw_bridge.separation.memory import Rung
-from daw_bridge.separation.overlap_add import Lane, _LaneState
 from tests.separation.tiny import noise, run, tiny_bag, tiny_module, tiny_separator
 
 STRIDE = 3000
@@ -75,7 +75,7 @@ def test_batches_are_counted_as_they_are_made(
     """At every point of a run, whatever the lengths."""
     lane = Lane(segment_samples=segment, stride_samples=max(1, int((1 - overlap) * segment)), members=())
     start = min(begun * lane.stride_samples, length - 1)
-    state = _LaneState.at(lane, length, start, batch, (1, 1), torch.device("cpu"))
+    state = LaneState.at(lane, length, start, batch, (1, 1), torch.device("cpu"))
     left = []
     while not state.done:
         left.append(state.batches_from(state.next_segment, batch))
