@@ -2,7 +2,7 @@
 
     python -m benchmarks.separation_memory [--long 120] [--short 5]
 
-Two separators: `engine` is the whole streaming engine with a small random Demucs network and htdemucs' segment length
+Two separators: `engine` is the whole streaming engine with a small random HDemucs network and htdemucs' segment length
 (a published network would take hours here and adds a constant); `cheap` halves the mix and so shows the audio path
 alone. The files are made in blocks, each run is a process of its own, and the figure is its peak resident size (VmHWM:
 ru_maxrss would count the parent's).
@@ -58,7 +58,7 @@ def separator(kind: str):  # type: ignore[no-untyped-def]
     if kind == "cheap":
         return Halves()
     import torch
-    from demucs.demucs import Demucs
+    from demucs.hdemucs import HDemucs
 
     from benchmarks.peer_models import SOURCES
     from daw_bridge.separation.demucs import DemucsSeparator, Plan
@@ -67,7 +67,7 @@ def separator(kind: str):  # type: ignore[no-untyped-def]
     from daw_bridge.separation.weights import Bag
 
     torch.manual_seed(0)
-    module = Demucs(SOURCES, channels=4, depth=3, dconv_mode=0, resample=False, segment=7.8)
+    module = HDemucs(SOURCES, channels=4, dconv_lstm=9, dconv_attn=9, segment=7.8)
     bag = Bag(
         networks=(Network.of(module),),
         sources=tuple(SOURCES),

@@ -19,8 +19,15 @@ from daw_bridge.separation.networks import replica
 from daw_bridge.separation.overlap_add import NormalisedMix, OutOfMemory, OverlapAdd, Pending
 from daw_bridge.separation.speed import kept_memory, plain_attention, threads_per_worker
 
-_SIGNS_OF_FULL_MEMORY = ("not enough memory", "can't allocate memory", "out of memory", "alloc_failed")
-"""The CPU's allocator in two wordings, the CUDA runtime, and cuDNN, cuBLAS and cuFFT (..._ALLOC_FAILED)."""
+_SIGNS_OF_FULL_MEMORY = (
+    "not enough memory",
+    "can't allocate memory",
+    "out of memory",
+    "alloc_failed",
+    "nnpack spatialconvolution_updateoutput failed",
+)
+"""The CPU's allocator in two wordings, the CUDA runtime, cuDNN, cuBLAS and cuFFT (..._ALLOC_FAILED), and NNPACK, which
+says no more but fails for nothing else where it has run before."""
 
 
 _BATCHES_BETWEEN_TRIMS = 32
