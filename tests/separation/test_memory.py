@@ -243,7 +243,7 @@ def test_switches_are_put_back_after_an_error() -> None:
 def test_memory_does_not_grow_over_a_hundred_songs_of_a_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The whole way of a batch, with one load of a Demucs network; the songs differ in length, as songs do."""
     monkeypatch.setenv("DAW_BRIDGE_CACHE", str(tmp_path / "cache"))
-    torch.save(package("demucs"), tmp_path / "htdemucs.th")
+    torch.save(package("htdemucs"), tmp_path / "htdemucs.th")
     songs = [
         write_mix(tmp_path / f"song{number}.wav", noise(3_000 + 90 * (number * 37 % 100), seed=number), 8_000)
         for number in range(100)
@@ -251,13 +251,16 @@ def test_memory_does_not_grow_over_a_hundred_songs_of_a_batch(tmp_path: Path, mo
     options = BuildOptions(
         model="htdemucs", weights=tmp_path / "htdemucs.th", device="cpu", daws=(), use_cache=False, template="neutral"
     )
+    outcomes: list[SongOutcome] = []
     sizes_mb: list[float] = []
 
     def weigh(outcome: SongOutcome) -> None:
-        assert not outcome.error
-        gc.collect()
-        sizes_mb.append(int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6)
+        outcomes.append(outcome)
+        if len(outcomes) % 5 == 0:  # the collection takes longer than the song
+            gc.collect()
+            sizes_mb.append(int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6)
 
     run_batch(songs, options, Ledger(tmp_path / "ledger.sqlite"), on_song=weigh)
-    assert len(sizes_mb) == 100
-    assert max(sizes_mb[80:]) - max(sizes_mb[:20]) < 8.0
+    assert len(outcomes) == 100
+    assert not any(outcome.error for outcome in outcomes)
+    assert max(sizes_mb[16:]) - max(sizes_mb[:4]) < 8.0
