@@ -38,7 +38,8 @@ class ModelInfo:
     `signatures` are demucs' names of the bag's networks, `checksums` the first 8 hex digits of the sha256 of their
     legacy files, `bag_weights` the share of each network (row) in each stem. `memory_gb_per_segment` is the peak of
     one segment's activations, and a batch takes that many times it (measured on the CPU and rounded up: htdemucs 0.85,
-    htdemucs_6s 0.91, HDemucs 2.27, Demucs 2.02 GB). `gflop_per_s` is work per second of audio at the default overlap.
+    htdemucs_6s 0.91, HDemucs 2.49, Demucs 2.02 GB; with room for what the allocator keeps of HDemucs' large blocks).
+    `gflop_per_s` is work per second of audio at the default overlap.
     """
 
     name: str
@@ -136,7 +137,7 @@ _MODELS = (
         size_mb=669,
         speed="slow",
         segment_s=44.0,
-        memory_gb_per_segment=2.4,
+        memory_gb_per_segment=3.0,
         gflop_per_s=102.0,
         signatures=("e51eebcc", "a1d90b5c", "5d2d6c55", "cfa93e08"),
         checksums=("c1b80bdd", "ae9d2452", "db83574e", "61801ae1"),
@@ -153,7 +154,7 @@ _MODELS = (
         size_mb=167,
         speed="fast",
         segment_s=44.0,
-        memory_gb_per_segment=2.4,
+        memory_gb_per_segment=3.0,
         gflop_per_s=25.5,
         score=_score(8.34, 8.75, 9.31, 9.13, 6.18),
         signatures=("75fc33f5",),
@@ -170,7 +171,7 @@ _MODELS = (
         size_mb=669,
         speed="slow",
         segment_s=44.0,
-        memory_gb_per_segment=2.4,
+        memory_gb_per_segment=3.0,
         gflop_per_s=102.0,
         signatures=("0d19c1c6", "7ecf8ec1", "c511e2ab", "7d865c68"),
         checksums=("0f06f20e", "70f50cc9", "fe698775", "3d5dd56b"),
@@ -187,7 +188,7 @@ _MODELS = (
         size_mb=200,
         speed="slow",
         segment_s=44.0,
-        memory_gb_per_segment=2.4,
+        memory_gb_per_segment=3.0,
         gflop_per_s=102.0,
         signatures=("6b9c2ca1", "b72baf4e", "42e558d4", "305bc58f"),
         checksums=("3fd82607", "8778635e", "196e0e1b", "18378783"),
@@ -205,7 +206,7 @@ _MODELS = (
         size_mb=200,
         speed="slow",
         segment_s=44.0,
-        memory_gb_per_segment=2.4,
+        memory_gb_per_segment=3.0,
         gflop_per_s=102.0,
         signatures=("83fc094f", "464b36d7", "14fc6a69", "7fd6ef75"),
         checksums=("4a16d450", "e5a9386e", "a89dd0ee", "a905dd85"),

@@ -26,6 +26,9 @@ from torch.nn import functional as F
 _BLOCK_VALUES = 1 << 19
 """Values of one block (2 MB of float32): a few arrays of this size fit in a core's share of the cache."""
 
+_SCRATCH_BYTES = 1 << 28
+"""What NNPACK may take for its tiles, 64 values for 36 of each channel: a segment of 44 s would make it a gigabyte."""
+
 
 class WinogradConv2d(nn.Module):
     """A 3x3 convolution of stride 1 through NNPACK, or the original where that library does not run."""
@@ -39,7 +42,21 @@ class WinogradConv2d(nn.Module):
         if x.device.type != "cpu":
             y: Tensor = conv(x)
             return y
-        return torch._nnpack_spatial_convolution(x, conv.weight, conv.bias, padding=conv.padding)  # type: ignore[arg-type]
+        batch, channels, rows, times = x.shape
+        row_bytes = 4 * 64 / 36 * (channels + conv.out_channels) * times
+        most = max(6, int(_SCRATCH_BYTES / row_bytes))
+        if rows <= most or conv.padding != (1, 1):
+            return _nnpack(x, conv)
+        y = x.new_empty(batch, conv.out_channels, rows, times)
+        for start in range(0, rows, most):
+            end, first = min(rows, start + most), max(0, start - 1)
+            block = _nnpack(x[:, :, first : end + 1], conv)  # a row more on each side, as far as there is one
+            y[:, :, start:end] = block[:, :, start - first : end - first]
+        return y
+
+
+def _nnpack(x: Tensor, conv: nn.Conv2d) -> Tensor:
+    return torch._nnpack_spatial_convolution(x, conv.weight, conv.bias, padding=conv.padding)  # type: ignore[arg-type]
 
 
 class _Branch:
