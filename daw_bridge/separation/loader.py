@@ -33,6 +33,7 @@ Note = Callable[[str], None]
 
 _TURN_S = 2e-4
 _importing = threading.Lock()
+"""One import at a time: each changes settings of the interpreter and puts back what it found."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,11 +111,7 @@ def import_ahead(info: ModelInfo) -> None:
 
 
 def _import_networks(info: ModelInfo) -> None:
-    with (
-        _importing,
-        _no_garbage_collection(),
-        _short_turns(),
-    ):  # one at a time: each puts the interpreter's settings back
+    with _importing, _no_garbage_collection(), _short_turns():
         importlib.import_module("daw_bridge.separation.demucs" if info.family == "demucs" else "torch")
 
 

@@ -20,6 +20,12 @@ TOLERANCE = 3e-6
 """Of the loudest value: float32 has 24 bits, and a layer sums some hundred products."""
 
 PROPERTY = settings(max_examples=25, deadline=None, derandomize=True)
+SIZES: dict[str, Any] = {
+    "batch": st.integers(1, 3),
+    "rows": st.integers(1, 9),
+    "frames": st.integers(1, 40),
+    "block": st.sampled_from([1, 200, 1 << 19]),
+}
 
 
 def encoder_layer(inputs: int, outputs: int, **settings: Any) -> Any:
@@ -57,10 +63,7 @@ def close(ours: Tensor, theirs: Tensor) -> None:
 
 @PROPERTY
 @given(
-    batch=st.integers(1, 3),
-    rows=st.integers(1, 9),
-    frames=st.integers(1, 40),
-    block=st.sampled_from([1, 200, 1 << 19]),
+    **SIZES,
     is_freq=st.booleans(),
     seed=st.integers(0, 9),
 )
@@ -77,10 +80,7 @@ def test_encoders(batch: int, rows: int, frames: int, block: int, *, is_freq: bo
 
 @PROPERTY
 @given(
-    batch=st.integers(1, 3),
-    rows=st.integers(1, 9),
-    frames=st.integers(1, 40),
-    block=st.sampled_from([1, 200, 1 << 19]),
+    **SIZES,
     is_last=st.booleans(),
     seed=st.integers(0, 9),
 )
@@ -98,9 +98,9 @@ def test_spectral_decoders(batch: int, rows: int, frames: int, block: int, *, is
 
 @PROPERTY
 @given(
-    batch=st.integers(1, 3),
+    batch=SIZES["batch"],
     samples=st.integers(1, 200),
-    block=st.sampled_from([1, 200, 1 << 19]),
+    block=SIZES["block"],
     cut=st.integers(0, 3),
 )
 def test_time_decoders(batch: int, samples: int, block: int, cut: int) -> None:
