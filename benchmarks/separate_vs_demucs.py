@@ -2,7 +2,7 @@
 
     python -m benchmarks.separate_vs_demucs [--seconds 60] [--repeats 1] [--only htdemucs]
 
-The bars are for songs, so each case has a length of its own unless one is given: below a minute the start, the reading
+The bars are for songs, so each case has a length of its own unless one is given: up to a minute the start, the reading
 back and a last round of segments that leaves cores idle weigh more. Runs alternate, so that a noisy machine hurts both
 alike. The ratio is theirs / ours: of the shortest runs, of the medians, and of the processor time, which is the same
 whatever else the machine does. Exit status 1 when a bar is missed on all three.
