@@ -36,7 +36,7 @@ from daw_bridge.errors import DawError
 from daw_bridge.model import BandKind, Compressor, EqBand, Equalizer, SessionPlan, Stem, StemSet
 from daw_bridge.plan import make_plan
 from daw_bridge.registry import load_adapter
-from daw_bridge.template_store import list_templates, load_template
+from daw_bridge.templates.store import list_templates, load_template
 from daw_bridge_ardour.adapter import ADAPTER
 from daw_bridge_ardour.program import Ardour, export_session, need_ardour
 

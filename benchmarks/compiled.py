@@ -19,8 +19,8 @@ from collections.abc import Callable
 import torch
 
 from benchmarks.peer_models import RATE_HZ, network
-from daw_bridge.separation.networks import Network, prepare
-from daw_bridge.separation.speed import kept_memory, plain_attention, strict_fp32
+from daw_bridge.separation.engine.speed import kept_memory, plain_attention, strict_fp32
+from daw_bridge.separation.families.demucs.networks import Network, prepare
 
 SEGMENT_S = 7.8
 STRIDE_S = SEGMENT_S * 0.75

@@ -16,12 +16,12 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from daw_bridge.control import server
 from daw_bridge.control.bridge import Bridge
-from daw_bridge.control.jobs import JobStore
-from daw_bridge.control.mixer_commands import MixerCommands
-from daw_bridge.control.security import AccessPolicy, MusicFolders, RateLimiter
-from daw_bridge.control.selection import Catalog
+from daw_bridge.control.mixer.commands import MixerCommands
+from daw_bridge.control.net import server
+from daw_bridge.control.net.security import AccessPolicy, MusicFolders, RateLimiter
+from daw_bridge.control.queue.jobs import JobStore
+from daw_bridge.control.queue.selection import Catalog
 from daw_bridge.osc import Message, decode, encode
 from daw_bridge.osc_stream import LengthDeframer, frame
 from daw_bridge.registry import open_mixer

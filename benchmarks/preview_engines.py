@@ -17,9 +17,9 @@ import numpy as np
 import torch
 
 from daw_bridge.progress import CancelToken, ignore_progress
-from daw_bridge.separation.engines import FloatArray, NetworkState, OnnxEngine, TorchEngine
-from daw_bridge.separation.preview import WEIGHTS_FOLDER, load_net, load_preview_separator
-from daw_bridge.separation.streaming import Engine, StreamingModel
+from daw_bridge.separation.families.band_split.backends import FloatArray, NetworkState, OnnxEngine, TorchEngine
+from daw_bridge.separation.families.band_split.causal import WEIGHTS_FOLDER, load_net, load_preview_separator
+from daw_bridge.separation.families.band_split.streaming import Engine, StreamingModel
 
 RATE_HZ = 44_100
 

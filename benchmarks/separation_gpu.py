@@ -51,9 +51,9 @@ def our_batch_command(model: str, repository: Path, folder: Path, out: Path, dev
 def share_of_peak(model: str, repository: Path, device: str, minutes: float) -> dict[str, float | None]:
     """FLOP rate of the networks alone, at the batch that the free memory gives, against the card's FP32 peak."""
     from daw_bridge.progress import CancelToken, ignore_progress
-    from daw_bridge.separation.loader import load
+    from daw_bridge.separation.disk.raw_audio import RawAudio
+    from daw_bridge.separation.families.loader import load
     from daw_bridge.separation.options import SeparationOptions
-    from daw_bridge.separation.raw_audio import RawAudio
 
     loaded = load(SeparationOptions(model=model, weights=repository, device=device), print)
     with tempfile.TemporaryDirectory() as temporary, RawAudio(Path(temporary) / "mix.f32", 2) as source:

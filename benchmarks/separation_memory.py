@@ -61,10 +61,10 @@ def separator(kind: str):  # type: ignore[no-untyped-def]
     from demucs.hdemucs import HDemucs
 
     from benchmarks.peer_models import SOURCES
-    from daw_bridge.separation.demucs import DemucsSeparator, Plan
-    from daw_bridge.separation.memory import Rung
-    from daw_bridge.separation.networks import Network
-    from daw_bridge.separation.weights import Bag
+    from daw_bridge.separation.engine.memory import Rung
+    from daw_bridge.separation.families.demucs.bag import Bag
+    from daw_bridge.separation.families.demucs.networks import Network
+    from daw_bridge.separation.families.demucs.separator import DemucsSeparator, Plan
 
     torch.manual_seed(0)
     module = HDemucs(SOURCES, channels=4, dconv_lstm=9, dconv_attn=9, segment=7.8)

@@ -17,7 +17,7 @@ import numpy as np
 import soundfile
 from numpy.random import Generator
 
-from daw_bridge.separation.separator import FloatArray
+from daw_bridge.separation.engine.separator import FloatArray
 from daw_bridge.separation.stem_likeness import measure
 
 RATE_HZ = 44_100

@@ -75,8 +75,8 @@ def _audio() -> list[Check]:
 
 def _models() -> list[Check]:
     from daw_bridge.separation.catalog import CATALOG
+    from daw_bridge.separation.families.demucs.bag import weights_present
     from daw_bridge.separation.options import DEFAULT_MODEL
-    from daw_bridge.separation.weights import weights_present
 
     checks = []
     for model in CATALOG.values():

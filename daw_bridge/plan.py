@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from daw_bridge.bus_template import RESERVED_NAMES, BusTemplate, TemplateBus, TemplateMarker
 from daw_bridge.model import (
     Bus,
     Clip,
@@ -23,6 +22,7 @@ from daw_bridge.model import (
     StemSet,
     Track,
 )
+from daw_bridge.templates.bus_template import RESERVED_NAMES, BusTemplate, TemplateBus, TemplateMarker
 from daw_bridge.units import beats_to_s, s_to_samples
 
 MIX_LABEL = "MIX BUS"

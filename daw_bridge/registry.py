@@ -30,7 +30,7 @@ MIXERS = {
     "abletonosc": "daw_bridge_osc.mixer:open_mixer",
     "bitwig": "daw_bridge_osc.mixer:open_mixer",
     "custom": "daw_bridge_osc.mixer:open_mixer",
-    "live": "daw_bridge.control.live_mixer:open_mixer",
+    "live": "daw_bridge.control.mixer.live_preview:open_mixer",
 }
 """DAW name -> `module:function`, where the function takes that name and a MixerAddress and returns a MixerControl."""
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-from daw_bridge.bus_template import BusTemplate, TemplateBus, TemplateMarker, TemplateReference
 from daw_bridge.model import (
     BandKind,
     Bus,
@@ -28,6 +27,7 @@ from daw_bridge.model import (
     SessionPlan,
     Track,
 )
+from daw_bridge.templates.bus_template import BusTemplate, TemplateBus, TemplateMarker, TemplateReference
 
 names = st.text(st.characters(blacklist_categories=["C", "Z"], blacklist_characters="\ufeff"), min_size=1, max_size=12)
 file_names = st.from_regex(r"[\w #;'&é-]{1,20}\.wav", fullmatch=True).filter(lambda text: text.strip() == text)

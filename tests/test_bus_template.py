@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from jsonschema import Draft202012Validator
 
-from daw_bridge.bus_template import BusTemplate, TemplateBus, parse_template, template_to_yaml
 from daw_bridge.errors import TemplateError
 from daw_bridge.model import (
     BandKind,
@@ -26,10 +25,11 @@ from daw_bridge.model import (
     Reverb,
     Send,
 )
-from daw_bridge.template_schema import template_schema
-from daw_bridge.template_store import list_templates
-from daw_bridge.template_table import BANDS, RETURN_EFFECTS
-from daw_bridge.yaml_nodes import parse_yaml, read_yaml
+from daw_bridge.templates.bus_template import BusTemplate, TemplateBus, parse_template, template_to_yaml
+from daw_bridge.templates.schema import template_schema
+from daw_bridge.templates.store import list_templates
+from daw_bridge.templates.table import BANDS, RETURN_EFFECTS
+from daw_bridge.templates.yaml_nodes import parse_yaml, read_yaml
 from tests.plan_strategies import templates
 
 VALIDATOR = Draft202012Validator(template_schema())

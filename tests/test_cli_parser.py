@@ -107,7 +107,7 @@ def test_ctrl_c_while_the_program_loads_is_quiet_whatever_swallows_it() -> None:
 
 
 def test_ctrl_c_that_a_library_turns_into_another_error_is_still_a_cancel() -> None:
-    ended = interrupted("import daw_bridge.template_store as t\nt.list_templates = press")
+    ended = interrupted("import daw_bridge.templates.store as t\nt.list_templates = press")
     assert (ended.returncode, ended.stderr) == (130, "daw-bridge: cancelled\n")
 
 
@@ -116,7 +116,7 @@ def test_ctrl_c_inside_exec_ends_with_the_exit_code_and_not_by_the_signal(tmp_pa
         "import sys\n"
         "class Finder:\n"
         "    def find_spec(self, name, *_):\n"
-        "        if name == 'daw_bridge.template_store': exec('import os; os.kill(os.getpid(), 2)')\n"
+        "        if name == 'daw_bridge.templates.store': exec('import os; os.kill(os.getpid(), 2)')\n"
         "sys.meta_path.insert(0, Finder())\n"
     )
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (tmp_path, ROOT, ROOT / "adapters")))}

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from daw_bridge.bus_template import parse_template, read_template
-from daw_bridge.template_schema import template_reference
-from daw_bridge.template_store import list_templates
+from daw_bridge.templates.bus_template import parse_template, read_template
+from daw_bridge.templates.schema import template_reference
+from daw_bridge.templates.store import list_templates
 from tests.generated_docs import DOCS, check_section
 
 

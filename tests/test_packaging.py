@@ -57,5 +57,7 @@ def test_templates_and_adapters_are_found_from_the_wheel(unpacked: Path) -> None
 
 
 def test_the_bundled_model_loads_from_the_wheel(unpacked: Path) -> None:
-    code = "from daw_bridge.separation.preview import load_preview_separator as f; print(*f().sources)"
+    code = (
+        "from daw_bridge.separation.families.band_split.causal import load_preview_separator as f; print(*f().sources)"
+    )
     assert "vocals" in run(unpacked, "-c", code)

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daw_bridge.bus_template import BusTemplate, parse_template
 from daw_bridge.model import (
     MIX_BUS,
     Compressor,
@@ -21,7 +20,8 @@ from daw_bridge.model import (
 )
 from daw_bridge.plan import FAMILIES, empty_plan, family_of, make_plan
 from daw_bridge.plan_json import plan_from_json, plan_to_json
-from daw_bridge.template_store import list_templates, load_template
+from daw_bridge.templates.bus_template import BusTemplate, parse_template
+from daw_bridge.templates.store import list_templates, load_template
 from tests.plan_strategies import templates
 
 FOLDER = Path("/song.session")

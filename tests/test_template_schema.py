@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from daw_bridge.bus_template import parse_template
 from daw_bridge.errors import TemplateError
-from daw_bridge.template_schema import template_schema
-from daw_bridge.yaml_nodes import parse_yaml
+from daw_bridge.templates.bus_template import parse_template
+from daw_bridge.templates.schema import template_schema
+from daw_bridge.templates.yaml_nodes import parse_yaml
 from tests.test_bus_template import EVERYTHING
 
 VALIDATOR = Draft202012Validator(template_schema())

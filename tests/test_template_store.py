@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from daw_bridge import template_store
 from daw_bridge.errors import TemplateError
-from daw_bridge.template_store import find_template, list_templates, load_template, shipped_folder
+from daw_bridge.templates import store as template_store
+from daw_bridge.templates.store import find_template, list_templates, load_template, shipped_folder
 
 SHIPPED = ["band", "dj", "karaoke", "neutral", "six-stem", "vocal-focus"]
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daw_bridge.errors import TemplateError
-from daw_bridge.yaml_nodes import MAX_BYTES, MAX_DEPTH, parse_yaml, read_yaml
+from daw_bridge.templates.yaml_nodes import MAX_BYTES, MAX_DEPTH, parse_yaml, read_yaml
 
 
 def value(text: str) -> object:

@@ -10,8 +10,8 @@ from typing import Any
 
 from daw_bridge.errors import UsageError, did_you_mean
 from daw_bridge.osc import Message, OscValue
-from daw_bridge.yaml_nodes import YamlNode
-from daw_bridge.yaml_table import JsonSchema
+from daw_bridge.templates.yaml_nodes import YamlNode
+from daw_bridge.templates.yaml_table import JsonSchema
 
 Env = Mapping[str, float | int | bool | str]
 

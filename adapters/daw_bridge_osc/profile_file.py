@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from daw_bridge.errors import TemplateError, did_you_mean
-from daw_bridge.yaml_nodes import YamlNode, parse_yaml, read_yaml
-from daw_bridge.yaml_table import Field, Flag, JsonSchema, ListOf, Number, Record, Tagged, Text, Whole
+from daw_bridge.templates.yaml_nodes import YamlNode, parse_yaml, read_yaml
+from daw_bridge.templates.yaml_table import Field, Flag, JsonSchema, ListOf, Number, Record, Tagged, Text, Whole
 from daw_bridge_osc.messages import MessageKind, PatternKind
 from daw_bridge_osc.operations import DERIVED, OPERATIONS
 from daw_bridge_osc.profile import Bank, Confirm, KindOf, Mapping_, Profile, TrackList, Tracks, Transport

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from daw_bridge.yaml_table import Kind, ListOf, Record, Tagged
+from daw_bridge.templates.yaml_table import Kind, ListOf, Record, Tagged
 from daw_bridge_osc.operations import OPERATIONS
 from daw_bridge_osc.profile_file import PROFILE, NamedMap
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from daw_bridge.errors import UsageError
 
 if TYPE_CHECKING:
-    from daw_bridge.control.local_client import DaemonClient
+    from daw_bridge.control.net.local_client import DaemonClient
     from daw_bridge.osc import Message
 
 
@@ -43,7 +43,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def _connect(args: argparse.Namespace) -> DaemonClient:
     from daw_bridge.cli.serve import first_line
-    from daw_bridge.control.local_client import DaemonClient
+    from daw_bridge.control.net.local_client import DaemonClient
 
     if not 0 < args.port < 65536:
         raise UsageError(f"--port {args.port}: a port is a number from 1 to 65535")

@@ -71,7 +71,7 @@ def run_live(args: argparse.Namespace) -> None:
     from daw_bridge.cli.console import answer, say
     from daw_bridge.live.devices import CardStream, list_devices
     from daw_bridge.live.host import LiveHost
-    from daw_bridge.separation.preview import load_streaming_model
+    from daw_bridge.separation.families.band_split.causal import load_streaming_model
 
     if args.list_devices:
         lines = list_devices()

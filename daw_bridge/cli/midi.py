@@ -38,7 +38,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run_ports(args: argparse.Namespace) -> None:
     from daw_bridge.cli.console import answer, say
-    from daw_bridge.control.midi import port_names
+    from daw_bridge.control.midi.ports import port_names
 
     names = port_names()
     for name in names:
@@ -52,8 +52,8 @@ def run_learn(args: argparse.Namespace) -> None:
     from daw_bridge.cli.console import answer, say
     from daw_bridge.cli.osc import parse_value
     from daw_bridge.control.commands import parse
-    from daw_bridge.control.midi import open_port, wait_for_control
-    from daw_bridge.control.midi_map import MidiInput, append_to, learned
+    from daw_bridge.control.midi.map import MidiInput, append_to, learned
+    from daw_bridge.control.midi.ports import open_port, wait_for_control
 
     levels = {"low": args.low, "high": args.high} if args.mode == "fader" else {}
     arguments = [parse_value(text) for text in args.arguments]
@@ -75,7 +75,7 @@ def run_learn(args: argparse.Namespace) -> None:
 
 def run_check(args: argparse.Namespace) -> None:
     from daw_bridge.cli.console import answer, say
-    from daw_bridge.control.midi_map import read_map
+    from daw_bridge.control.midi.map import read_map
 
     mappings = read_map(args.map)
     say(args, f"{args.map}: good; {len(mappings)} mappings")
@@ -84,9 +84,9 @@ def run_check(args: argparse.Namespace) -> None:
 
 def run_export(args: argparse.Namespace) -> None:
     from daw_bridge.cli.console import answer, say
-    from daw_bridge.control.midi_export import plan_to_midi
     from daw_bridge.files import safe_name, write_atomic
     from daw_bridge.manifest import read_manifest
+    from daw_bridge.midi_file import plan_to_midi
     from daw_bridge.plan_json import plan_from_json
 
     manifest = read_manifest(args.folder)

@@ -33,7 +33,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _record(info: ModelInfo) -> dict[str, Any]:
-    from daw_bridge.separation.weights import weights_present
+    from daw_bridge.separation.families.demucs.bag import weights_present
 
     return {**asdict(info), "weights_here": weights_present(info)}
 
@@ -86,8 +86,8 @@ def run_info(args: argparse.Namespace) -> None:
 def run_fetch(args: argparse.Namespace) -> None:
     from daw_bridge.cli.console import answer, say, working
     from daw_bridge.separation.catalog import model_info
-    from daw_bridge.separation.fetch import fetch
-    from daw_bridge.separation.weights import weights_present
+    from daw_bridge.separation.families.demucs.bag import weights_present
+    from daw_bridge.separation.families.download import fetch
 
     wanted = [model_info(name) for name in args.model]
     fetched: dict[str, str] = {}

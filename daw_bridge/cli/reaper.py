@@ -97,7 +97,7 @@ def _doctor(args: argparse.Namespace) -> None:
 
 
 def _job(args: argparse.Namespace) -> int:
-    from daw_bridge.workflow.job import run_job
+    from daw_bridge.cli.reaper_job import run_job
 
     return run_job(args.job)
 

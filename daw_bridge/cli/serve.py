@@ -83,8 +83,8 @@ def run(args: argparse.Namespace) -> None:
 def serve_options(args: argparse.Namespace) -> ServeOptions:
     """The options of a command line. Raises UsageError, InputError."""
     from daw_bridge.control.daemon import ServeOptions, default_queue
-    from daw_bridge.control.security import AccessPolicy, parse_networks
-    from daw_bridge.control.selection import Selection
+    from daw_bridge.control.net.security import AccessPolicy, parse_networks
+    from daw_bridge.control.queue.selection import Selection
 
     if not 0 <= args.port <= 65535:
         raise UsageError(f"--port {args.port}: a port is a number from 1 to 65535 (0: any free one)")

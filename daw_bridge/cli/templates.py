@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from daw_bridge.errors import OutputError, TemplateError, UsageError
 
 if TYPE_CHECKING:
-    from daw_bridge.bus_template import BusTemplate
-    from daw_bridge.template_store import TemplateFile
+    from daw_bridge.templates.bus_template import BusTemplate
+    from daw_bridge.templates.store import TemplateFile
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -77,8 +77,8 @@ def _extract(args: argparse.Namespace) -> int:
 
 
 def _list(args: argparse.Namespace) -> int:
-    from daw_bridge.bus_template import read_template
-    from daw_bridge.template_store import list_templates, user_folder
+    from daw_bridge.templates.bus_template import read_template
+    from daw_bridge.templates.store import list_templates, user_folder
 
     rows: list[dict[str, object]] = []
     for found in list_templates():
@@ -111,9 +111,9 @@ def _row(found: TemplateFile) -> dict[str, object]:
 
 
 def _show(args: argparse.Namespace) -> int:
-    from daw_bridge.bus_template import parse_template
-    from daw_bridge.template_store import find_template
-    from daw_bridge.yaml_nodes import parse_yaml, read_yaml_text
+    from daw_bridge.templates.bus_template import parse_template
+    from daw_bridge.templates.store import find_template
+    from daw_bridge.templates.yaml_nodes import parse_yaml, read_yaml_text
 
     path = find_template(args.template)
     text = read_yaml_text(path)
@@ -127,8 +127,8 @@ def _show(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> int:
-    from daw_bridge.bus_template import doubtful
-    from daw_bridge.template_store import find_template, load_template
+    from daw_bridge.templates.bus_template import doubtful
+    from daw_bridge.templates.store import find_template, load_template
 
     results: list[dict[str, object]] = []
     failed = 0
@@ -162,7 +162,7 @@ def _summary(template: BusTemplate) -> str:
 
 
 def _schema(args: argparse.Namespace) -> int:  # noqa: ARG001
-    from daw_bridge.template_schema import template_schema
+    from daw_bridge.templates.schema import template_schema
 
     print(json.dumps(template_schema(), indent=2))
     return 0

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Literal
 
 from daw_bridge import __version__
-from daw_bridge.control.clients import Client, Subscribers
 from daw_bridge.control.commands import Invocation, parse
-from daw_bridge.control.jobs import Job, JobStore
-from daw_bridge.control.runner import ArgvBuilder, JobProgress, JobRunner, cli_argv
-from daw_bridge.control.security import ERRORS_PER_S, AccessPolicy, Counters, MusicFolders, RateLimiter
-from daw_bridge.control.selection import CHOICES, Catalog, Choice, Selection, Selections
+from daw_bridge.control.net.clients import Client, Subscribers
+from daw_bridge.control.net.security import ERRORS_PER_S, AccessPolicy, Counters, MusicFolders, RateLimiter
+from daw_bridge.control.queue.jobs import Job, JobStore
+from daw_bridge.control.queue.runner import ArgvBuilder, JobProgress, JobRunner, cli_argv
+from daw_bridge.control.queue.selection import CHOICES, Catalog, Choice, Selection, Selections
 from daw_bridge.errors import DawBridgeError, UsageError
 from daw_bridge.osc import Message, OscError, OscValue, encode
 from daw_bridge.units import clock

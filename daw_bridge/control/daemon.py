@@ -11,12 +11,12 @@ from pathlib import Path
 
 from daw_bridge.adapter import MixerAddress
 from daw_bridge.control.bridge import Bridge
-from daw_bridge.control.jobs import JobStore
-from daw_bridge.control.mixer_commands import MixerCommands
-from daw_bridge.control.runner import ArgvBuilder, cli_argv
-from daw_bridge.control.security import AccessPolicy, MusicFolders
-from daw_bridge.control.selection import Catalog, Selection
-from daw_bridge.control.server import OscServer
+from daw_bridge.control.mixer.commands import MixerCommands
+from daw_bridge.control.net.security import AccessPolicy, MusicFolders
+from daw_bridge.control.net.server import OscServer
+from daw_bridge.control.queue.jobs import JobStore
+from daw_bridge.control.queue.runner import ArgvBuilder, cli_argv
+from daw_bridge.control.queue.selection import Catalog, Selection
 from daw_bridge.registry import open_mixer
 
 DEFAULT_PORT = 9129
@@ -51,7 +51,7 @@ def default_catalog() -> Catalog:
     """The names that this installation knows."""
 
     def templates() -> list[str]:
-        from daw_bridge.template_store import list_templates
+        from daw_bridge.templates.store import list_templates
 
         return [template.name for template in list_templates()]
 
@@ -98,7 +98,7 @@ async def serve(
             stack.push_async_callback(mixer.close)
             _start_midi(options, bridge, mixer, stack)
             if options.discovery:
-                from daw_bridge.control.discovery import Discovery
+                from daw_bridge.control.net.discovery import Discovery
 
                 await stack.enter_async_context(Discovery(options.host, server.port, options.policy))
             jobs = asyncio.create_task(bridge.runner.run())
@@ -113,7 +113,7 @@ async def serve(
 def _start_midi(options: ServeOptions, bridge: Bridge, mixer: MixerCommands, stack: contextlib.AsyncExitStack) -> None:
     if not options.midi_ports and not options.mackie_ports:
         return
-    from daw_bridge.control.midi import start_mackie, start_mapped
+    from daw_bridge.control.midi.ports import start_mackie, start_mapped
 
     loop = asyncio.get_running_loop()
     for port in options.midi_ports:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from daw_bridge.live.mixer import Controls, GainRamp, Limiter, LowEnd
 from daw_bridge.live.ring import Ring
-from daw_bridge.separation.streaming import StreamingModel
+from daw_bridge.separation.families.band_split.streaming import StreamingModel
 
 FloatArray = NDArray[np.float32]
 LatencyMode = Literal["low", "normal", "safe"]

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from daw_bridge.audio.provenance import read_provenance
 from daw_bridge.errors import GuardRefused, UsageError, did_you_mean
+from daw_bridge.separation.disk.residual import RESIDUAL_MODES
+from daw_bridge.separation.disk.write_stems import checked_encoding
 from daw_bridge.separation.options import SeparationOptions
-from daw_bridge.separation.residual import RESIDUAL_MODES
-from daw_bridge.separation.write_stems import checked_encoding
 
 LEAST_OVERLAP = 0.25
 MOST_OVERLAP = 0.95

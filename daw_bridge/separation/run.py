@@ -24,14 +24,14 @@ from daw_bridge.files import sha256_of_file
 from daw_bridge.model import StemSet
 from daw_bridge.progress import CancelToken, OnProgress, Progress, ignore_progress
 from daw_bridge.separation import guard
-from daw_bridge.separation.background import BackgroundWriter
-from daw_bridge.separation.loader import Loaded, Note, load, rung_of, wanted_stems
-from daw_bridge.separation.mix_source import Mix, open_mix
+from daw_bridge.separation.disk.background import BackgroundWriter
+from daw_bridge.separation.disk.mix_source import Mix, open_mix
+from daw_bridge.separation.disk.residual import Consistency
+from daw_bridge.separation.disk.work_folder import WorkFolder, check_space, remove_abandoned
+from daw_bridge.separation.disk.write_stems import INTEGER_BITS, checked_encoding, write_stems
+from daw_bridge.separation.engine.separator import FloatArray, Separator
+from daw_bridge.separation.families.loader import Loaded, Note, load, rung_of, wanted_stems
 from daw_bridge.separation.options import SeparationOptions
-from daw_bridge.separation.residual import Consistency
-from daw_bridge.separation.separator import FloatArray, Separator
-from daw_bridge.separation.work_folder import WorkFolder, check_space, remove_abandoned
-from daw_bridge.separation.write_stems import INTEGER_BITS, checked_encoding, write_stems
 from daw_bridge.units import SILENCE_DB
 
 LoadModel = Callable[[SeparationOptions, Note], Loaded]

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from daw_bridge.separation.separator import FloatArray
+from daw_bridge.separation.engine.separator import FloatArray
 
 Powers = NDArray[np.float64]
 

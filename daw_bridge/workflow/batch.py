@@ -18,7 +18,7 @@ from daw_bridge.files import safe_name
 from daw_bridge.manifest import is_song_folder
 from daw_bridge.progress import CancelToken, OnProgress, Progress, ignore_progress
 from daw_bridge.separation.catalog import model_info
-from daw_bridge.separation.keeper import ModelKeeper
+from daw_bridge.separation.families.keeper import ModelKeeper
 from daw_bridge.workflow.chain import SONG_FOLDER_SUFFIX, build
 from daw_bridge.workflow.ledger import Ledger
 from daw_bridge.workflow.options import BuildOptions

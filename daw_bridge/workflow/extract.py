@@ -8,11 +8,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from daw_bridge.adapter import Feature, Limit, OpenSessionReader, ReadReport, SessionReader, Support
-from daw_bridge.bus_template import BusTemplate, TemplateBus, TemplateMarker, TemplateReference, template_to_yaml
-from daw_bridge.bus_template import parse_template as parse_template_text
 from daw_bridge.errors import UsageError
 from daw_bridge.model import Bus, Send, SessionPlan
 from daw_bridge.registry import load_adapter
+from daw_bridge.templates.bus_template import (
+    BusTemplate,
+    TemplateBus,
+    TemplateMarker,
+    TemplateReference,
+    template_to_yaml,
+)
+from daw_bridge.templates.bus_template import parse_template as parse_template_text
 from daw_bridge.units import samples_to_s
 
 MAX_EFFECTS = 16

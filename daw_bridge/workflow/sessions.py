@@ -10,14 +10,14 @@ from pathlib import Path
 
 from daw_bridge.adapter import Reachable, SessionAdapter, WriteReport
 from daw_bridge.archive import free_session_name
-from daw_bridge.bus_template import BusTemplate, read_template
 from daw_bridge.files import confined, output_errors, sha256_of_file
 from daw_bridge.manifest import Manifest, SessionRecord, write_manifest
 from daw_bridge.model import SessionPlan
 from daw_bridge.plan import make_plan
 from daw_bridge.plan_json import plan_to_json
 from daw_bridge.registry import load_adapter
-from daw_bridge.template_store import find_template
+from daw_bridge.templates.bus_template import BusTemplate, read_template
+from daw_bridge.templates.store import find_template
 
 
 @dataclass(frozen=True, slots=True)

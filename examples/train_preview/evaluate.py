@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from scores import read_stems, sdr_db, separate
 
-from daw_bridge.separation.band_split import BandSplitNet
-from daw_bridge.separation.preview import WEIGHTS_FOLDER, load_net
+from daw_bridge.separation.families.band_split.causal import WEIGHTS_FOLDER, load_net
+from daw_bridge.separation.families.band_split.network import BandSplitNet
 
 SONGS = ("sodium", "francium", "caesium", "potassium", "rubidium")
 Row = dict[str, float]

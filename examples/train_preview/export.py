@@ -18,8 +18,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from daw_bridge.files import sha256_of_file
-from daw_bridge.separation.band_split import BandSplitConfig, BandSplitNet
-from daw_bridge.separation.preview import WEIGHTS_FOLDER
+from daw_bridge.separation.families.band_split.causal import WEIGHTS_FOLDER
+from daw_bridge.separation.families.band_split.network import BandSplitConfig, BandSplitNet
 
 
 class Step(nn.Module):

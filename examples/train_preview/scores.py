@@ -10,11 +10,11 @@ import soundfile
 from numpy.typing import NDArray
 
 from daw_bridge.progress import CancelToken, ignore_progress
-from daw_bridge.separation.band_split import BandSplitNet
-from daw_bridge.separation.band_split_offline import BidirectionalSeparator
-from daw_bridge.separation.memory import Rung
-from daw_bridge.separation.preview import PreviewSeparator
-from daw_bridge.separation.separator import ArraySource
+from daw_bridge.separation.engine.memory import Rung
+from daw_bridge.separation.engine.separator import ArraySource
+from daw_bridge.separation.families.band_split.bidirectional import BidirectionalSeparator
+from daw_bridge.separation.families.band_split.causal import PreviewSeparator
+from daw_bridge.separation.families.band_split.network import BandSplitNet
 
 FloatArray = NDArray[np.float32]
 

@@ -4,7 +4,8 @@
 
 RUN receives config.json, curves.csv, last.pt (to resume) and best.safetensors (the running average of the weights that
 scored best on the held-out song). The same command again carries on where it stopped; the learning rate follows the
-share of --minutes that has been used. --start-from daw_bridge/separation/weights_data improves the shipped model.
+share of --minutes that has been used. --start-from daw_bridge/separation/families/band_split/weights_data improves the
+shipped model.
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ from safetensors.torch import save_file
 from scores import score_song
 from torch import Tensor, nn
 
-from daw_bridge.separation.asymmetric_stft import analyse, asymmetric_windows
-from daw_bridge.separation.band_split import BandSplitConfig, BandSplitNet
-from daw_bridge.separation.preview import load_net
+from daw_bridge.separation.families.band_split.causal import load_net
+from daw_bridge.separation.families.band_split.network import BandSplitConfig, BandSplitNet
+from daw_bridge.separation.families.band_split.stft import analyse, asymmetric_windows
 
 
 def main() -> None:
@@ -67,7 +68,7 @@ def parse() -> argparse.Namespace:
         type=Path,
         metavar="FOLDER",
         help="begin a new run at exported weights, not at random ones: a folder that export.py wrote, such as the"
-        " package's own daw_bridge/separation/weights_data",
+        " package's own daw_bridge/separation/families/band_split/weights_data",
     )
     parser.add_argument("--net", type=json.loads, default={}, help="JSON with fields of BandSplitConfig")
     parser.add_argument("--mixing", type=json.loads, default={}, help="JSON with fields of MixingOptions")

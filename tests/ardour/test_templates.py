@@ -9,7 +9,7 @@ import pytest
 from benchmarks.adapter_lab import Case, case_plan, compressor_db, read_audio, square_steps, step_levels_db
 from benchmarks.adapters import measure_template
 from daw_bridge.model import Compressor
-from daw_bridge.template_store import list_templates, load_template
+from daw_bridge.templates.store import list_templates, load_template
 from daw_bridge_ardour.adapter import ADAPTER
 from daw_bridge_ardour.program import Ardour, export_session
 

@@ -18,8 +18,8 @@ import pytest
 
 from daw_bridge.adapter import MixerAddress
 from daw_bridge.control.daemon import ServeOptions, serve
-from daw_bridge.control.security import AccessPolicy
-from daw_bridge.control.selection import Catalog
+from daw_bridge.control.net.security import AccessPolicy
+from daw_bridge.control.queue.selection import Catalog
 from daw_bridge.osc import Message, OscValue, decode, encode
 
 HERE = Path(__file__).resolve().parent

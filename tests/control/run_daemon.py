@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from daw_bridge.control.daemon import ServeOptions, serve
-from daw_bridge.control.selection import Catalog
+from daw_bridge.control.queue.selection import Catalog
 
 CHEAP_JOB = Path(__file__).with_name("cheap_job.py")
 catalog = Catalog(templates=lambda: ["band"], models=lambda: ["preview"], daws=lambda: ["reaper"])

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from daw_bridge.control.clients import LEASE_S, MAX_SUBSCRIBERS, Subscribers
-from daw_bridge.control.security import BURST, RATE_PER_S, RateLimiter
-from daw_bridge.control.server import MAX_CONNECTIONS
+from daw_bridge.control.net.clients import LEASE_S, MAX_SUBSCRIBERS, Subscribers
+from daw_bridge.control.net.security import BURST, RATE_PER_S, RateLimiter
+from daw_bridge.control.net.server import MAX_CONNECTIONS
 from daw_bridge.osc import Message, encode
 from daw_bridge.osc_stream import frame
 from tests.control.conftest import rss_bytes, stats_of

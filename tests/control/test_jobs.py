@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from daw_bridge.cli.main import main
-from daw_bridge.control.jobs import MAX_ATTEMPTS, JobState, JobStore
-from daw_bridge.control.local_client import DaemonClient
+from daw_bridge.control.net.local_client import DaemonClient
+from daw_bridge.control.queue.jobs import MAX_ATTEMPTS, JobState, JobStore
 from daw_bridge.errors import Busy, OutputError
 
 Make = Callable[..., Any]
@@ -275,7 +275,7 @@ def test_without_a_daemon_the_command_line_says_how_to_start_one(capsys: pytest.
 def test_the_worker_ends_its_command_when_its_pipe_closes(tmp_path: Path) -> None:
     marker = tmp_path / "pid"
     script = f"import os,time,pathlib; pathlib.Path({str(marker)!r}).write_text(str(os.getpid())); time.sleep(600)"
-    argv = [sys.executable, "-m", "daw_bridge.control.worker", sys.executable, "-c", script]
+    argv = [sys.executable, "-m", "daw_bridge.control.queue.worker", sys.executable, "-c", script]
     with subprocess.Popen(argv, stdin=subprocess.PIPE) as worker:
         while not marker.exists() or not marker.read_text("utf-8"):
             time.sleep(0.02)

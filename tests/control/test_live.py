@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from daw_bridge.adapter import MixerAddress, MixerChange
-from daw_bridge.control import live_mixer
-from daw_bridge.control.live_mixer import LiveMixer
+from daw_bridge.control.mixer import live_preview as live_mixer
+from daw_bridge.control.mixer.live_preview import LiveMixer
 from daw_bridge.errors import DawError, DawUnreachable
 from daw_bridge.registry import open_mixer
 

@@ -17,12 +17,12 @@ import pytest
 
 from daw_bridge.control.bridge import Bridge
 from daw_bridge.control.commands import COMMANDS, find_command, parse
-from daw_bridge.control.discovery import answer, query_tree
-from daw_bridge.control.jobs import JobStore
-from daw_bridge.control.midi_map import parse_map
-from daw_bridge.control.mixer_commands import MixerCommands
+from daw_bridge.control.midi.map import parse_map
+from daw_bridge.control.mixer.commands import MixerCommands
+from daw_bridge.control.net.discovery import answer, query_tree
+from daw_bridge.control.net.security import AccessPolicy, MusicFolders
+from daw_bridge.control.queue.jobs import JobStore
 from daw_bridge.control.reference import command_reference, open_stage_control_session, touchosc_sheet
-from daw_bridge.control.security import AccessPolicy, MusicFolders
 from daw_bridge.registry import MIXERS, open_mixer
 from daw_bridge_osc.reference import profile_reference
 from tests.control.conftest import CATALOG

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from daw_bridge.cli.main import main
-from daw_bridge.control.security import (
+from daw_bridge.control.net.security import (
     AccessPolicy,
     MusicFolders,
     parse_networks,

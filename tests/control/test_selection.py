@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from daw_bridge.cli.main import main
-from daw_bridge.control.jobs import JobStore
-from daw_bridge.control.selection import Selection, Selections
+from daw_bridge.control.queue.jobs import JobStore
+from daw_bridge.control.queue.selection import Selection, Selections
 from daw_bridge.errors import InputError
 from tests.control.conftest import CATALOG
 

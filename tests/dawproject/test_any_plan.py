@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 
 from daw_bridge.model import SessionPlan, Stem, StemSet
 from daw_bridge.plan import make_plan
-from daw_bridge.template_store import list_templates, load_template
+from daw_bridge.templates.store import list_templates, load_template
 from daw_bridge_dawproject.checks import problems
 from daw_bridge_dawproject.container import media_paths
 from daw_bridge_dawproject.project_xml import ProjectText, project_text

@@ -13,8 +13,8 @@ from daw_bridge.cli.main import main
 from daw_bridge.errors import InputError
 from daw_bridge.live.devices import open_song
 from daw_bridge.live.host import LiveHost
-from daw_bridge.separation.engines import TorchEngine
-from daw_bridge.separation.streaming import StreamingModel
+from daw_bridge.separation.families.band_split.backends import TorchEngine
+from daw_bridge.separation.families.band_split.streaming import StreamingModel
 from tests.audio.signals import encode, noise
 from tests.separation.small_net import make_net
 

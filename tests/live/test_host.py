@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from daw_bridge.live.host import LiveHost
-from daw_bridge.separation.engines import FloatArray, NetworkState, TorchEngine
-from daw_bridge.separation.streaming import StreamingModel
+from daw_bridge.separation.families.band_split.backends import FloatArray, NetworkState, TorchEngine
+from daw_bridge.separation.families.band_split.streaming import StreamingModel
 from tests.separation.small_net import make_net
 
 CEILING = 10 ** (-0.3 / 20)

@@ -16,7 +16,7 @@ import pytest
 import soundfile
 
 from daw_bridge.adapter import SetupOptions
-from daw_bridge.workflow.job import run_job
+from daw_bridge.cli.reaper_job import run_job
 from daw_bridge_reaper.adapter import ADAPTER
 from daw_bridge_reaper.configure import host
 from tests.reaper.plans import full_plan

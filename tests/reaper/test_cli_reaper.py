@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from daw_bridge.bus_template import parse_template, read_template
 from daw_bridge.cli.main import main
 from daw_bridge.model import Compressor, PluginRef
+from daw_bridge.templates.bus_template import parse_template, read_template
 from daw_bridge.workflow import extract_template
 from daw_bridge_reaper import rpp
 from daw_bridge_reaper.adapter import ADAPTER

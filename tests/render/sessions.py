@@ -9,9 +9,9 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from daw_bridge.bus_template import parse_template
 from daw_bridge.model import SessionPlan, Stem, StemRole, StemSet
 from daw_bridge.plan import make_plan
+from daw_bridge.templates.bus_template import parse_template
 from daw_bridge_render.render import render_plan
 
 FloatArray = NDArray[np.float64]

@@ -14,7 +14,7 @@ from daw_bridge.files import sha256_of_file
 from daw_bridge.manifest import Manifest, ReferenceFile, SessionRecord, StemFile, write_manifest
 from daw_bridge.plan import make_plan
 from daw_bridge.plan_json import plan_to_json
-from daw_bridge.template_store import load_template
+from daw_bridge.templates.store import load_template
 from tests.render.sessions import noise, peak_db, stem_set
 
 LENGTH = 44_100

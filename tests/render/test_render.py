@@ -13,13 +13,13 @@ import soundfile
 
 from daw_bridge.adapter import Feature, PlanRenderer, SessionAdapter, Support
 from daw_bridge.audio.null import null_depth_db
-from daw_bridge.bus_template import parse_template
 from daw_bridge.errors import Cancelled, InputError, OutputError, UsageError
 from daw_bridge.model import Compressor, SessionPlan
 from daw_bridge.plan import make_plan
 from daw_bridge.progress import CancelToken, Progress
 from daw_bridge.registry import load_adapter
-from daw_bridge.template_store import load_template
+from daw_bridge.templates.bus_template import parse_template
+from daw_bridge.templates.store import load_template
 from daw_bridge_render.adapter import ADAPTER
 from daw_bridge_render.render import render_plan
 from tests.render.sessions import impulse, noise, peak_db, plan_of, rendered, sine, stem_set, write_wav

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from daw_bridge.separation.memory import Rung
+from daw_bridge.separation.engine.memory import Rung
 from daw_bridge.separation.options import SeparationOptions
 from daw_bridge.separation.run import separate_reference
 from tests.separation.tiny import tiny_bag, tiny_module, tiny_separator

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from daw_bridge.separation.asymmetric_stft import analyse, asymmetric_windows, synthesise
-from daw_bridge.separation.band_split import BandSplitConfig, BandSplitNet, band_widths
+from daw_bridge.separation.families.band_split.network import BandSplitConfig, BandSplitNet, band_widths
+from daw_bridge.separation.families.band_split.stft import analyse, asymmetric_windows, synthesise
 from tests.separation.small_net import make_net
 
 

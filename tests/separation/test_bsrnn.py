@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from daw_bridge.errors import Cancelled, DeviceError, ModelError, UsageError
 from daw_bridge.progress import CancelToken, Progress, ignore_progress
-from daw_bridge.separation.bsrnn import BsrnnSeparator, load_bsrnn_separator
-from daw_bridge.separation.bsrnn_chunks import Chunking, Fader, OverlapAdd
-from daw_bridge.separation.bsrnn_network import Bsrnn
-from daw_bridge.separation.memory import Rung, ladder
+from daw_bridge.separation.engine.memory import Rung, ladder
+from daw_bridge.separation.families.bsrnn.chunks import Chunking, Fader, OverlapAdd
+from daw_bridge.separation.families.bsrnn.network import Bsrnn
+from daw_bridge.separation.families.bsrnn.separator import BsrnnSeparator, load_bsrnn_separator
 from tests.separation.tiny_bsrnn import (
     PLAIN,
     RATE_HZ,

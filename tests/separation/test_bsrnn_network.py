@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from daw_bridge.progress import CancelToken, ignore_progress
-from daw_bridge.separation.bsrnn import BsrnnSeparator
-from daw_bridge.separation.bsrnn_chunks import Chunking, Fader, OverlapAdd
-from daw_bridge.separation.bsrnn_network import Bsrnn, BsrnnConfig
-from daw_bridge.separation.bsrnn_weights import load_network
-from daw_bridge.separation.memory import Rung
+from daw_bridge.separation.engine.memory import Rung
+from daw_bridge.separation.families.bsrnn.checkpoint import load_network
+from daw_bridge.separation.families.bsrnn.chunks import Chunking, Fader, OverlapAdd
+from daw_bridge.separation.families.bsrnn.network import Bsrnn, BsrnnConfig
+from daw_bridge.separation.families.bsrnn.separator import BsrnnSeparator
 from tests.separation.tiny_bsrnn import SIMO, CountingSource, make_mix, make_network, transparent_network
 
 TOLERANCE = 1e-6

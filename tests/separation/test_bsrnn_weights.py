@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from daw_bridge.errors import ModelError, WeightsCorrupt, WeightsMissing
-from daw_bridge.separation.bsrnn_network import Bsrnn
-from daw_bridge.separation.bsrnn_weights import convert_checkpoint, load_network, read_weights, weight_files
+from daw_bridge.separation.families.bsrnn.checkpoint import convert_checkpoint, load_network, read_weights, weight_files
+from daw_bridge.separation.families.bsrnn.network import Bsrnn
 from tests.separation.tiny_bsrnn import PLAIN, SIMO, lightning, make_network, save_network
 
 FOREIGN = ("omegaconf", "omegaconf.listconfig", "omegaconf.nodes")

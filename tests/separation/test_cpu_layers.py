@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from daw_bridge.separation import cpu_layers
+from daw_bridge.separation.families.demucs import cpu_layers
 from tests.separation.tiny import TINY, tiny_module
 
 TOLERANCE = 3e-6

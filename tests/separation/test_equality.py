@@ -14,7 +14,7 @@ from demucs.htdemucs import HTDemucs
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from daw_bridge.separation.memory import Rung
+from daw_bridge.separation.engine.memory import Rung
 from tests.separation.tiny import RATE_HZ, SOURCES, TINY, by_demucs, noise, run, tiny_bag, tiny_module, tiny_separator
 
 TOLERANCE = 1e-5

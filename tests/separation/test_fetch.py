@@ -19,9 +19,9 @@ from demucs.states import save_with_checksum
 from daw_bridge.errors import ModelError, WeightsCorrupt, WeightsMissing
 from daw_bridge.progress import Progress
 from daw_bridge.separation import catalog
-from daw_bridge.separation.bsrnn_weights import load_network
-from daw_bridge.separation.fetch import Origins, fetch, legacy_paths
-from daw_bridge.separation.weights import checked_sha256, find_weights, load_bag, weights_present
+from daw_bridge.separation.families.bsrnn.checkpoint import load_network
+from daw_bridge.separation.families.demucs.bag import checked_sha256, find_weights, load_bag, weights_present
+from daw_bridge.separation.families.download import Origins, fetch, legacy_paths
 from tests.separation.test_weights import package
 from tests.separation.tiny_bsrnn import PLAIN, lightning, make_network
 
@@ -117,7 +117,7 @@ def test_the_legacy_server_is_used_when_the_hub_is_away(
 
 
 def test_the_hub_comes_first(server: Server, tmp_path: Path) -> None:
-    from daw_bridge.separation.checkpoint import read_checkpoint, write_checkpoint
+    from daw_bridge.separation.families.demucs.checkpoint import read_checkpoint, write_checkpoint
 
     name, data = legacy_file(tmp_path)
     write_checkpoint(read_checkpoint(tmp_path / name), tmp_path / "x.safetensors")

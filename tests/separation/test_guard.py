@@ -11,9 +11,9 @@ import soundfile
 
 from daw_bridge.audio.writer import AudioWriter
 from daw_bridge.errors import DeviceError, GuardRefused, UsageError
+from daw_bridge.separation.engine.separator import FloatArray
 from daw_bridge.separation.guard import check_options, refuse_provenance, refuse_stem_sound
 from daw_bridge.separation.options import SeparationOptions
-from daw_bridge.separation.separator import FloatArray
 from daw_bridge.separation.stem_likeness import measure
 
 RATE_HZ = 8_000
@@ -213,7 +213,7 @@ def test_true_songs_pass_and_their_vocals_do_not(shared_dir: Path, song: str) ->
 
 
 def test_a_gpu_without_room_is_refused_before_the_run() -> None:
-    from daw_bridge.separation.memory import Need, check_headroom
+    from daw_bridge.separation.engine.memory import Need, check_headroom
 
     need = Need(weights_gb=0.6, per_segment_gb=0.9)
     check_headroom(need, 6.0, "cuda", batch_segments=4)

@@ -19,10 +19,10 @@ import torch
 
 from daw_bridge.errors import OutputError
 from daw_bridge.progress import CancelToken, Progress
-from daw_bridge.separation.loader import weights_sha256
+from daw_bridge.separation.disk.work_folder import WorkFolder
+from daw_bridge.separation.families.loader import weights_sha256
 from daw_bridge.separation.options import SeparationOptions
 from daw_bridge.separation.run import separate_reference
-from daw_bridge.separation.work_folder import WorkFolder
 from tests.separation.kill_target import separate
 from tests.separation.test_run import HalfSeparator, write_mix
 from tests.separation.test_weights import package

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from daw_bridge.separation import runners
-from daw_bridge.separation.lanes import Lane, LaneState
-from daw_bridge.separation.memory import Rung
+from daw_bridge.separation.engine import runners
+from daw_bridge.separation.engine.lanes import Lane, LaneState
+from daw_bridge.separation.engine.memory import Rung
 from tests.separation.tiny import noise, run, tiny_bag, tiny_module, tiny_separator
 
 STRIDE = 3000

@@ -16,15 +16,15 @@ from safetensors.torch import save_file
 
 from daw_bridge.errors import Cancelled, WeightsCorrupt, WeightsMissing
 from daw_bridge.progress import CancelToken, Progress, ignore_progress
-from daw_bridge.separation import preview
-from daw_bridge.separation.preview import (
+from daw_bridge.separation.engine.separator import ArraySource, Separator
+from daw_bridge.separation.families.band_split import causal as preview
+from daw_bridge.separation.families.band_split.causal import (
     WEIGHTS_FOLDER,
     PreviewSeparator,
     load_net,
     load_preview_separator,
     load_streaming_model,
 )
-from daw_bridge.separation.separator import ArraySource, Separator
 from tests.separation.small_net import make_net
 
 FloatArray = NDArray[np.float32]

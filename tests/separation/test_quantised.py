@@ -14,10 +14,10 @@ import torch
 
 from daw_bridge.errors import ModelError, WeightsCorrupt
 from daw_bridge.separation.catalog import model_info
-from daw_bridge.separation.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from daw_bridge.separation.networks import build_network
-from daw_bridge.separation.quantised import _unpacked
-from daw_bridge.separation.weights import bag_of, find_weights, load_bag
+from daw_bridge.separation.families.demucs.bag import bag_of, find_weights, load_bag
+from daw_bridge.separation.families.demucs.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from daw_bridge.separation.families.demucs.networks import build_network
+from daw_bridge.separation.families.demucs.quantised import _unpacked
 from tests.separation.test_weights import package
 from tests.separation.tiny import noise, run, tiny_separator
 

@@ -13,9 +13,9 @@ from daw_bridge.audio.provenance import read_provenance
 from daw_bridge.audio.writer import AudioWriter
 from daw_bridge.errors import Busy, Cancelled, GuardRefused, InputError, OutputError, UsageError
 from daw_bridge.progress import CancelToken, OnProgress, Progress
+from daw_bridge.separation.engine.separator import Emit, FloatArray, SampleSource
 from daw_bridge.separation.options import SeparationOptions
 from daw_bridge.separation.run import SeparationResult, separate_reference, separation_key
-from daw_bridge.separation.separator import Emit, FloatArray, SampleSource
 from tests.separation.tiny import noise, tiny_bag, tiny_module, tiny_separator
 
 

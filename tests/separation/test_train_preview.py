@@ -14,7 +14,7 @@ import pytest
 import soundfile
 from safetensors.torch import load_file
 
-from daw_bridge.separation.preview import load_net
+from daw_bridge.separation.families.band_split.causal import load_net
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPE = ROOT / "examples" / "train_preview"

@@ -20,11 +20,11 @@ from demucs.states import load_model, save_with_checksum
 
 from daw_bridge.errors import ModelError, UsageError, WeightsCorrupt, WeightsMissing
 from daw_bridge.separation.catalog import CATALOG, check_stems, model_info
-from daw_bridge.separation.checkpoint import read_checkpoint, write_checkpoint
-from daw_bridge.separation.loader import load, weights_sha256
+from daw_bridge.separation.families.demucs.bag import find_weights, hub_name, load_bag, read_bag, weights_present
+from daw_bridge.separation.families.demucs.checkpoint import read_checkpoint, write_checkpoint
+from daw_bridge.separation.families.loader import load, weights_sha256
 from daw_bridge.separation.options import SeparationOptions
 from daw_bridge.separation.recommend import recommend
-from daw_bridge.separation.weights import find_weights, hub_name, load_bag, read_bag, weights_present
 from tests.separation.tiny import SOURCES, TINY, by_demucs, noise, run, tiny_module
 
 DEMUCS_MODELS = [info for info in CATALOG.values() if info.family == "demucs"]

@@ -15,11 +15,11 @@ from demucs.hdemucs import HDemucs
 from demucs.htdemucs import HTDemucs
 
 from daw_bridge.progress import CancelToken, ignore_progress
-from daw_bridge.separation.demucs import DemucsSeparator, Plan
-from daw_bridge.separation.memory import Rung
-from daw_bridge.separation.networks import Network
-from daw_bridge.separation.separator import ArraySource, FloatArray
-from daw_bridge.separation.weights import Bag
+from daw_bridge.separation.engine.memory import Rung
+from daw_bridge.separation.engine.separator import ArraySource, FloatArray
+from daw_bridge.separation.families.demucs.bag import Bag
+from daw_bridge.separation.families.demucs.networks import Network
+from daw_bridge.separation.families.demucs.separator import DemucsSeparator, Plan
 
 SOURCES = ["drums", "bass", "other", "vocals"]
 RATE_HZ = 8000

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from daw_bridge.separation.bsrnn_network import Bsrnn, BsrnnConfig
-from daw_bridge.separation.bsrnn_weights import write_safetensors
-from daw_bridge.separation.separator import ArraySource
+from daw_bridge.separation.engine.separator import ArraySource
+from daw_bridge.separation.families.bsrnn.checkpoint import write_safetensors
+from daw_bridge.separation.families.bsrnn.network import Bsrnn, BsrnnConfig
 
 RATE_HZ = 8_000
 STEMS = ("vocals", "bass", "drums", "other")

@@ -1,0 +1,1 @@
+"""MIDI ports, maps and Mackie Control."""

@@ -1,0 +1,1 @@
+"""One vocabulary for a move of a mixer."""

@@ -1,0 +1,1 @@
+"""Sockets, clients and who may speak."""

@@ -1,0 +1,249 @@
+"""OSC over UDP and TCP on one port: bytes in, messages to the bridge; nothing a peer sends can stop or grow it."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import socket
+import time
+from typing import cast
+
+from daw_bridge.control.bridge import Bridge
+from daw_bridge.control.net.clients import Client
+from daw_bridge.control.net.security import RateLimiter
+from daw_bridge.errors import Busy, DawBridgeError, OutputError
+from daw_bridge.osc import IMMEDIATELY, Message, OscError, decode, time_tag_to_unix_s
+from daw_bridge.osc_stream import Deframer, Framing, deframer_for, frame
+
+_log = logging.getLogger(__name__)
+
+MAX_CONNECTIONS = 64
+MAX_BACKLOG_BYTES = 262_144
+"""What a slow client may leave unread before its connection is closed (TCP) or its packets are dropped (UDP)."""
+TIME_TAG_PAST_S = 10.0
+TIME_TAG_FUTURE_S = 1.0
+"""Bundles are carried out at once. Time tags farther off than this are dropped: they are not meant for now."""
+READ_BYTES = 16_384
+OVER_RATE_REST_S = 0.1
+"""A TCP connection over its rate is not read for so long; what it sends meanwhile waits in its own buffers."""
+RECEIVE_BUFFER_BYTES = 1_048_576
+SEND_BUFFER_BYTES = 131_072
+TOTAL_PER_S = 8000.0
+"""Messages a second from all senders together; beyond that they are dropped before they are read."""
+
+
+class UdpClient:
+    """A peer behind a UDP address."""
+
+    lasting = False
+
+    def __init__(self, transport: asyncio.DatagramTransport, address: tuple[str, int], bridge: Bridge) -> None:
+        self._transport, self._address, self._bridge = transport, address, bridge
+
+    @property
+    def host(self) -> str:
+        return self._address[0]
+
+    @property
+    def key(self) -> str:
+        return f"udp:{self._address[0]}:{self._address[1]}"
+
+    def send(self, packet: bytes) -> None:
+        # asyncio's datagram transports have this method; typeshed does not know it.
+        backlog: int = getattr(self._transport, "get_write_buffer_size", int)()
+        if self._transport.is_closing() or backlog > MAX_BACKLOG_BYTES:
+            self._bridge.counters.add("packets_not_sent")
+            return
+        self._transport.sendto(packet, self._address)
+
+    def at_port(self, port: int) -> UdpClient:
+        """The same host at another port: where its replies and feedback should go."""
+        return UdpClient(self._transport, (self._address[0], port), self._bridge) if port else self
+
+
+class TcpClient:
+    """A peer behind a TCP connection."""
+
+    lasting = True
+
+    def __init__(self, transport: asyncio.Transport, host: str, framing: Framing, bridge: Bridge) -> None:
+        self._transport, self.host, self._framing, self._bridge = transport, host, framing, bridge
+        self.key = f"tcp:{id(transport)}"
+
+    def send(self, packet: bytes) -> None:
+        if self._transport.is_closing():
+            return
+        if self._transport.get_write_buffer_size() > MAX_BACKLOG_BYTES:
+            self._bridge.counters.add("slow_clients_closed")
+            self._transport.abort()
+            return
+        self._transport.write(frame(packet, self._framing))
+
+
+class Gate:
+    """What every packet passes: sender, rate, syntax, time tags."""
+
+    def __init__(self, bridge: Bridge, limiter: RateLimiter | None = None) -> None:
+        self._bridge, self._limiter = bridge, limiter or RateLimiter()
+        self._total = RateLimiter(TOTAL_PER_S, TOTAL_PER_S)
+
+    def packet(self, data: bytes, client: Client) -> bool:
+        """Take one packet; False when the sender is over its rate."""
+        counters = self._bridge.counters
+        if not self._bridge.policy.admits(client.host):
+            counters.add("packets_from_strangers")
+            return True
+        if not self._allows(client):
+            counters.add("packets_over_rate")
+            return False
+        try:
+            messages = decode(data)
+        except OscError as exc:
+            counters.add("packets_malformed")
+            _log.debug("malformed packet from %s: %s", client.host, exc)
+            return True
+        now = time.time()
+        for position, message in enumerate(messages):
+            if position and not self._allows(client):
+                counters.add("packets_over_rate")
+                break
+            if self._timely(message, now):
+                self._bridge.receive(message, client)
+            else:
+                counters.add("messages_untimely")
+                late = DawBridgeError("the bundle's time tag is not now; commands are carried out at once")
+                self._bridge.error(client, message.address, "", late)
+        return True
+
+    def _allows(self, client: Client) -> bool:
+        """Each sender has a bucket of its own, so that one that floods does not silence the others; all share one."""
+        return self._limiter.allows(client.key) and self._total.allows("")
+
+    @staticmethod
+    def _timely(message: Message, now: float) -> bool:
+        if message.time_tag == IMMEDIATELY:
+            return True
+        return -TIME_TAG_PAST_S <= time_tag_to_unix_s(message.time_tag) - now <= TIME_TAG_FUTURE_S
+
+
+class _UdpProtocol(asyncio.DatagramProtocol):
+    def __init__(self, bridge: Bridge, gate: Gate) -> None:
+        self._bridge, self._gate = bridge, gate
+        self._transport: asyncio.DatagramTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # A cast, not a check: asyncio's own datagram transport is no DatagramTransport in Python 3.11.
+        self._transport = cast("asyncio.DatagramTransport", transport)
+        udp_socket = transport.get_extra_info("socket")
+        udp_socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+
+    def datagram_received(self, data: bytes, addr: tuple[str | int, ...]) -> None:
+        if self._transport is not None and int(addr[1]) != 0:
+            client = UdpClient(self._transport, (str(addr[0]), int(addr[1])), self._bridge)
+            self._gate.packet(data, client)
+
+    def error_received(self, exc: Exception) -> None:
+        self._bridge.counters.add("packets_not_delivered")
+        _log.debug("UDP: %s", exc)
+
+
+class _TcpProtocol(asyncio.BufferedProtocol):
+    """Reads a bounded piece at a time and rests when the peer is over its rate: nobody has the loop to himself."""
+
+    def __init__(self, bridge: Bridge, gate: Gate, open_connections: set[_TcpProtocol]) -> None:
+        self._bridge, self._gate, self._open = bridge, gate, open_connections
+        self._transport: asyncio.Transport | None = None
+        self._host = ""
+        self._deframer: Deframer | None = None
+        self._client: TcpClient | None = None
+        self._buffer = bytearray(READ_BYTES)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        peer = transport.get_extra_info("peername") or ("", 0)
+        self._transport, self._host = cast("asyncio.Transport", transport), str(peer[0])
+        if len(self._open) >= MAX_CONNECTIONS or not self._bridge.policy.admits(self._host):
+            self._bridge.counters.add("connections_refused")
+            self._transport.abort()
+            return
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+        self._open.add(self)
+
+    def get_buffer(self, sizehint: int) -> bytearray:  # noqa: ARG002  # asyncio's signature
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        if self._transport is None or self._transport.is_closing():
+            return
+        data = bytes(self._buffer[:nbytes])
+        if self._deframer is None:
+            self._deframer = deframer_for(data[0])
+        if self._client is None:
+            self._client = TcpClient(self._transport, self._host, self._deframer.framing, self._bridge)
+        try:
+            packets = self._deframer.feed(data)
+        except OscError as exc:
+            self._bridge.counters.add("streams_malformed")
+            _log.debug("stream of %s: %s", self._host, exc)
+            self._transport.abort()
+            return
+        for position, packet in enumerate(packets, start=1):
+            if not self._gate.packet(packet, self._client):
+                self._bridge.counters.add("packets_over_rate", len(packets) - position)
+                self._rest(self._transport)
+                return
+
+    @staticmethod
+    def _rest(transport: asyncio.Transport) -> None:
+        transport.pause_reading()
+        asyncio.get_running_loop().call_later(OVER_RATE_REST_S, transport.resume_reading)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # asyncio's signature
+        self._open.discard(self)
+        if self._client is not None:
+            self._bridge.gone(self._client)
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+
+class OscServer:
+    """Both sockets. `port` 0 takes a free one (the same number for both); Busy when it is taken."""
+
+    def __init__(self, bridge: Bridge, host: str, port: int, limiter: RateLimiter | None = None) -> None:
+        self._bridge, self._host, self.port = bridge, host, port
+        self._gate = Gate(bridge, limiter)
+        self._connections: set[_TcpProtocol] = set()
+        self._udp: asyncio.DatagramTransport | None = None
+        self._tcp: asyncio.Server | None = None
+        bridge.reply_client = lambda client, port: client.at_port(port) if isinstance(client, UdpClient) else client
+
+    async def start(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            self._tcp = await loop.create_server(
+                lambda: _TcpProtocol(self._bridge, self._gate, self._connections), self._host, self.port
+            )
+            self.port = int(self._tcp.sockets[0].getsockname()[1])
+            self._udp, _ = await loop.create_datagram_endpoint(
+                lambda: _UdpProtocol(self._bridge, self._gate), local_addr=(self._host, self.port)
+            )
+        except OSError as exc:
+            await self.stop()
+            raise self._named(exc) from exc
+
+    def _named(self, exc: OSError) -> DawBridgeError:
+        where = f"{self._host}:{self.port}"
+        if exc.errno == errno.EADDRINUSE:
+            return Busy(f"{where}: the port is taken, perhaps by another daw-bridge daemon; stop it or choose --port")
+        return OutputError(f"{where}: cannot listen here ({exc.strerror or exc}); check --bind and --port")
+
+    async def stop(self) -> None:
+        if self._udp is not None:
+            self._udp.close()
+        if self._tcp is not None:
+            self._tcp.close()
+            for connection in list(self._connections):
+                connection.close()
+            await self._tcp.wait_closed()

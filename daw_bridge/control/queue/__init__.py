@@ -1,0 +1,1 @@
+"""Songs that wait, run and end."""

@@ -1,0 +1,1 @@
+"""The mix on the disk, read in constant memory, and its stems written, resumable and atomic."""

@@ -1,0 +1,1 @@
+"""One folder a model family; the loader is the only module that knows them all."""

@@ -1,0 +1,1 @@
+"""The bundled band-split network: causal for real time, bidirectional for songs."""

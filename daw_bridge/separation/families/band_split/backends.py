@@ -1,0 +1,78 @@
+"""The libraries that can run the causal network: torch, and ONNX Runtime where it is installed."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from daw_bridge.errors import WeightsCorrupt
+from daw_bridge.separation.families.band_split.network import BandSplitConfig, BandSplitNet
+
+FloatArray = NDArray[np.float32]
+NetworkState = tuple[FloatArray, FloatArray]
+
+
+class TorchEngine:
+    """The network as it was trained; always there, and the faster one for long blocks."""
+
+    name = "torch"
+
+    def __init__(self, net: BandSplitNet) -> None:
+        self._net = net.eval()
+
+    @property
+    def config(self) -> BandSplitConfig:
+        return self._net.config
+
+    def initial_state(self) -> NetworkState:
+        h, c = self._net.initial_state()
+        return h.numpy(), c.numpy()
+
+    def run(self, spectrum: FloatArray, state: NetworkState) -> tuple[FloatArray, NetworkState]:
+        with torch.inference_mode():
+            h, c = torch.from_numpy(state[0]), torch.from_numpy(state[1])
+            estimates, (h, c) = self._net(torch.from_numpy(spectrum).unsqueeze(0), (h, c))
+        return estimates[0].numpy(), (h.numpy(), c.numpy())
+
+
+class OnnxEngine:
+    """The same network as a graph for ONNX Runtime, on one core: much less work around each small operation."""
+
+    name = "onnx"
+
+    def __init__(self, graph: Path) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+            metadata = self._session.get_modelmeta().custom_metadata_map
+            self._config = BandSplitConfig.from_json(json.loads(metadata["config"]))
+        except Exception as exc:  # the runtime raises a class of its own for every kind of failure
+            reason = str(exc).splitlines()[0] if str(exc) else type(exc).__name__
+            raise WeightsCorrupt(f"{graph}: ONNX Runtime cannot load it ({reason})") from exc
+        self._state_shape = tuple(self._session.get_inputs()[1].shape)
+
+    @property
+    def config(self) -> BandSplitConfig:
+        return self._config
+
+    def initial_state(self) -> NetworkState:
+        return np.zeros(self._state_shape, np.float32), np.zeros(self._state_shape, np.float32)
+
+    def run(self, spectrum: FloatArray, state: NetworkState) -> tuple[FloatArray, NetworkState]:
+        feeds = {"spectrum": spectrum[None], "h": state[0], "c": state[1]}
+        estimates, h, c = self._session.run(None, feeds)
+        return estimates[0], (h, c)
+
+
+def onnx_runtime_is_here() -> bool:
+    """Whether ONNX Runtime (extra `live`) is installed."""
+    return importlib.util.find_spec("onnxruntime") is not None

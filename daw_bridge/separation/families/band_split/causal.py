@@ -1,0 +1,154 @@
+"""The bundled model `preview`: its weights, and the causal network run over a whole song with its delay taken out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+
+from daw_bridge.errors import ModelError, WeightsCorrupt, WeightsMissing
+from daw_bridge.files import sha256_of_file
+from daw_bridge.progress import CancelToken, OnProgress, Progress
+from daw_bridge.separation.engine.separator import Emit, SampleSource
+from daw_bridge.separation.families.band_split.backends import OnnxEngine, TorchEngine, onnx_runtime_is_here
+from daw_bridge.separation.families.band_split.network import BandSplitConfig, BandSplitNet
+from daw_bridge.separation.families.band_split.streaming import StreamingModel
+
+FloatArray = NDArray[np.float32]
+
+WEIGHTS_FOLDER = Path(__file__).parent / "weights_data"
+_BLOCK_SAMPLES = 4 * 44_100
+
+
+class PreviewSeparator:
+    """The causal network as a `Separator`: constant memory, exact length, stems that sum to the mix."""
+
+    name = "preview"
+    channels = 2
+
+    def __init__(self, net: BandSplitNet, *, threads: int | None = None) -> None:
+        self._model = StreamingModel(TorchEngine(net))
+        # The operations are small: one core is 14 times real time, and a second one brings little on an idle machine
+        # but makes it ten times slower on a busy one, where torch's threads wait for each other.
+        self._threads = threads or 1
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        return self._model.sources
+
+    @property
+    def sample_rate_hz(self) -> int:
+        return self._model.config.sample_rate_hz
+
+    def run(
+        self,
+        source: SampleSource,
+        emit: Emit,
+        *,
+        start_samples: int = 0,
+        on_progress: OnProgress,
+        cancel: CancelToken,
+    ) -> None:
+        """Emit the stems of [start_samples, length), block by block. Raises Cancelled between blocks.
+
+        The recurrence remembers the whole song, so a run that resumes listens to the part before `start_samples`
+        again, and then gives the very samples of an uncut run.
+        """
+        threads_before = torch.get_num_threads()
+        torch.set_num_threads(self._threads)
+        try:
+            self._run(source, emit, start_samples, on_progress, cancel)
+        finally:
+            torch.set_num_threads(threads_before)
+
+    def _run(
+        self, source: SampleSource, emit: Emit, start_samples: int, on_progress: OnProgress, cancel: CancelToken
+    ) -> None:
+        length = source.length_samples
+        source.seek(0)
+        state, fed, done = self._model.initial_state(), 0, 0
+        while done < length:
+            cancel.check()
+            block = source.read(min(_BLOCK_SAMPLES, length - fed)) if fed < length else _silence(0)
+            if block.shape[1] == 0:
+                block = _silence(self._model.latency_samples)
+            fed += block.shape[1]
+            stems, state = self._model.step(block, state)
+            stems = stems[:, :, : length - done]
+            before = max(0, start_samples - done)
+            done += stems.shape[2]
+            if stems.shape[2] > before:
+                emit(stems[:, :, before:])
+            on_progress(Progress(stage="separate", done=done, total=length))
+
+
+def load_preview_separator(weights_path: Path | None = None, threads: int | None = None) -> PreviewSeparator:
+    """The bundled model, or the same kind of network from the user's own `weights_path` (safetensors).
+
+    `threads` is how many cores may share one run; one is the default and mostly the best. Raises WeightsMissing,
+    WeightsCorrupt, ModelError for a bidirectional network.
+    """
+    return PreviewSeparator(_load_causal(weights_path), threads=threads)
+
+
+def load_streaming_model(weights_path: Path | None = None, *, engine: str = "auto") -> StreamingModel:
+    """The model to be fed block by block.
+
+    `engine` is "onnx" (ONNX Runtime, several times quicker for one frame, an extra), "torch", or "auto": the first of
+    the two that can be had. One's own weights run on torch. Raises WeightsMissing, WeightsCorrupt, ModelError for a
+    bidirectional network.
+    """
+    if engine == "onnx" or (engine == "auto" and weights_path is None and onnx_runtime_is_here()):
+        graph = WEIGHTS_FOLDER / "preview.onnx" if weights_path is None else weights_path.with_suffix(".onnx")
+        if weights_path is None:
+            _check_bundled(graph)
+        return StreamingModel(OnnxEngine(graph))
+    return StreamingModel(TorchEngine(_load_causal(weights_path)))
+
+
+def load_net(weights_path: Path | None = None) -> BandSplitNet:
+    """The network with its weights, ready to listen. Raises WeightsMissing, WeightsCorrupt."""
+    path = weights_path or WEIGHTS_FOLDER / "preview.safetensors"
+    if weights_path is None:
+        _check_bundled(path)
+    elif not path.is_file():
+        raise WeightsMissing(f"{path}: no such weights file; leave --weights out to use the bundled ones")
+    try:
+        with safe_open(path, framework="pt") as file:
+            config = BandSplitConfig.from_json(json.loads((file.metadata() or {})["config"]))
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        net = BandSplitNet(config)
+        net.load_state_dict(tensors)
+    except (SafetensorError, KeyError, ValueError, TypeError, RuntimeError) as exc:
+        reason = str(exc).splitlines()[0] if str(exc) else type(exc).__name__
+        raise WeightsCorrupt(f"{path}: not the weights of a band-split network ({reason})") from exc
+    return net.eval()
+
+
+def _load_causal(weights_path: Path | None) -> BandSplitNet:
+    net = load_net(weights_path)
+    if not net.config.causal:
+        raise ModelError(f"{weights_path}: a bidirectional network cannot run live; it is for separate and build")
+    return net
+
+
+def _check_bundled(path: Path) -> None:
+    """The bundled files must be those that the package was made with."""
+    again = "install daw-bridge again"
+    try:
+        about = json.loads((WEIGHTS_FOLDER / "preview.json").read_text(encoding="utf-8"))
+        expected = about["sha256"][path.name]
+    except (OSError, ValueError, KeyError) as exc:
+        raise WeightsMissing(f"{WEIGHTS_FOLDER}: the bundled weights have no description; {again}") from exc
+    if not path.is_file():
+        raise WeightsMissing(f"{path}: the bundled weights are missing; {again}")
+    if sha256_of_file(path) != expected:
+        raise WeightsCorrupt(f"{path}: does not match its sha256; {again}")
+
+
+def _silence(samples: int) -> FloatArray:
+    return np.zeros((2, samples), np.float32)

@@ -1,0 +1,1 @@
+"""Band-split RNN as published on Zenodo."""

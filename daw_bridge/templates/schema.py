@@ -1,0 +1,82 @@
+"""The bus template format for others: its JSON Schema for editors, its reference for people. Both come from the table
+that the parser uses (`daw_bridge.templates.table`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from daw_bridge.templates.table import BANDS, RETURN_EFFECTS, TEMPLATE
+from daw_bridge.templates.yaml_table import Field, JsonSchema, Kind, ListOf, MapOf, Record, Tagged
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def template_schema() -> JsonSchema:
+    """The JSON Schema (draft 2020-12) of a bus template.
+
+    It knows every key, type and range. What holds between keys (a send's return exists, no stem is on two buses, no
+    side-chain runs in a circle) only `daw-bridge templates check` can tell.
+    """
+    definitions: JsonSchema = {}
+    root = TEMPLATE.schema(definitions)
+    return {"$schema": DIALECT, "title": "daw-bridge bus template", **root, "$defs": definitions}
+
+
+def template_reference() -> str:
+    """All keys with values, defaults and meanings, as Markdown tables: a section for each record."""
+    sections = [_section(record) for record in _records(TEMPLATE)]
+    return "\n".join(sections).rstrip() + "\n"
+
+
+def _records(root: Record[Any]) -> Iterator[Record[Any]]:
+    """The records in the order of first use, the bands (which differ in one key) after the equalizer."""
+    seen: dict[str, Record[Any]] = {}
+    waiting: list[Record[Any]] = [root]
+    while waiting:
+        record = waiting.pop(0)
+        if record.title not in seen:
+            seen[record.title] = record
+            waiting += [below for each in record.fields for below in _records_in(each.kind)]
+    yield from seen.values()
+
+
+def _records_in(kind: Kind) -> list[Record[Any]]:
+    if isinstance(kind, Record):
+        return [kind]
+    if isinstance(kind, MapOf):
+        return [kind.record]
+    if isinstance(kind, ListOf):
+        return _records_in(kind.item)
+    return list(kind.choices.values()) if isinstance(kind, Tagged) else []
+
+
+def _section(record: Record[Any]) -> str:
+    heading = f"### {record.title}\n"
+    tag = next((tag for tag, other in (RETURN_EFFECTS | BANDS).items() if other is record), None)
+    written = f"\nWritten as `- {tag}: {{...}}`.\n" if tag else ""
+    rules = [f"Exactly one of {_keys(group)}." for group in record.one_of]
+    rules += [f"At most one of {_keys(group)}." for group in record.at_most_one]
+    rows = "".join(_row(record, each) for each in record.fields)
+    text = "\n" + " ".join(rules) + "\n" if rules else ""
+    return f"{heading}{written}{text}\n| key | value | default | meaning |\n|---|---|---|---|\n{rows}"
+
+
+def _keys(group: tuple[str, ...]) -> str:
+    return ", ".join(f"`{key}`" for key in group)
+
+
+def _row(record: Record[Any], each: Field) -> str:
+    defaults = record.defaults()
+    value = defaults.get(each.key)
+    if each.key not in defaults:
+        default = "**required**"
+    elif each.key in record.same_as:
+        default = f"as `{record.same_as[each.key]}`"
+    elif isinstance(value, bool):
+        default = f"`{str(value).lower()}`"
+    elif isinstance(value, int | float):
+        default = f"{value:g}"
+    else:
+        default = f"`{each.kind.dump(value)}`" if value and not isinstance(each.kind, Record | ListOf) else ""
+    return f"| `{each.key}` | {each.kind.describe()} | {default} | {each.meaning} |\n"
