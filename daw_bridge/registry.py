@@ -7,8 +7,9 @@ from collections.abc import Callable
 from importlib.metadata import entry_points
 from typing import cast
 
-from daw_bridge.adapter import MixerAddress, MixerControl, SessionAdapter
+from daw_bridge.adapter import SessionAdapter
 from daw_bridge.errors import AdapterMissing, did_you_mean
+from daw_bridge.mixer import MixerAddress, MixerControl
 
 ENTRY_POINT_GROUP = "daw_bridge.adapters"
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from daw_bridge.adapter import MixerAddress, MixerChannel
 from daw_bridge.errors import DawError, DawUnreachable, did_you_mean
+from daw_bridge.mixer import MixerAddress, MixerChannel
 from daw_bridge.osc import Message, OscValue
 from daw_bridge_osc.compose import Clock, Place, Request, bank_messages, compose, environment, mapping_of
 from daw_bridge_osc.link import Link

@@ -8,8 +8,8 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from daw_bridge.adapter import MixerAddress
 from daw_bridge.errors import Busy, DawUnreachable, UsageError
+from daw_bridge.mixer import MixerAddress
 from daw_bridge.osc import Message, OscError, decode, encode, encode_bundle
 from daw_bridge.osc_stream import LengthDeframer, SlipDeframer, frame
 from daw_bridge_osc.profile import Transport

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import cast
 
-from daw_bridge.adapter import MixerAddress, MixerChange, MixerChannel, MixerParameter
+from daw_bridge.mixer import MixerAddress, MixerChange, MixerChannel, MixerParameter
 from daw_bridge.osc import Message
 from daw_bridge_osc.client import OscDaw
 from daw_bridge_osc.messages import FeedbackPattern
@@ -23,7 +23,7 @@ def open_mixer(name: str, address: MixerAddress) -> OscMixer:
 
 
 class OscMixer:
-    """See `daw_bridge.adapter.MixerControl`."""
+    """See `daw_bridge.mixer.MixerControl`."""
 
     def __init__(self, profile: Profile, address: MixerAddress | None = None) -> None:
         self._reports: list[tuple[FeedbackPattern, MixerParameter, Scale | None]] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import cast
 
-from daw_bridge.adapter import MixerChannel
+from daw_bridge.mixer import MixerChannel
 from daw_bridge.osc import Message, OscValue
 from daw_bridge_osc.compose import Place, place_of
 from daw_bridge_osc.profile import ChannelKind, KindOf, Profile

@@ -106,8 +106,8 @@ def run_dry(args: argparse.Namespace) -> None:
 
 
 def run_send(args: argparse.Namespace) -> None:
-    from daw_bridge.adapter import MixerAddress
     from daw_bridge.cli.console import answer, say
+    from daw_bridge.mixer import MixerAddress
 
     clock = _adapter("compose").Clock(sample_rate_hz=args.rate, tempo_bpm=args.tempo)
     address = MixerAddress(host=args.host, port=args.port, reply_port=args.reply_port)

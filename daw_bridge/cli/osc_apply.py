@@ -81,9 +81,9 @@ def _by_reason(limits: Iterable[Limit]) -> dict[str, list[str]]:
 
 def _apply(args: argparse.Namespace, apply: Any, plan: Any, profile: Any) -> tuple[list[Any], list[str]]:
     """Connect and carry out; what was done, and the tracks that were left out."""
-    from daw_bridge.adapter import MixerAddress
     from daw_bridge.cli.console import say
     from daw_bridge.cli.osc import HOW
+    from daw_bridge.mixer import MixerAddress
 
     clock = importlib.import_module("daw_bridge_osc.compose").Clock(
         sample_rate_hz=plan.sample_rate_hz, tempo_bpm=plan.tempo_bpm

@@ -10,8 +10,8 @@ from daw_bridge.cli.main import add_output_options
 from daw_bridge.errors import InputError, UsageError
 
 if TYPE_CHECKING:
-    from daw_bridge.adapter import MixerAddress
     from daw_bridge.control.daemon import ServeOptions
+    from daw_bridge.mixer import MixerAddress
 
 DEFAULT_PORT = 9129
 
@@ -119,8 +119,8 @@ def _mixers(places: list[str], profiles: list[str]) -> dict[str, MixerAddress]:
     """Where the DAWs are, names, ports and profiles checked: a typing error should not wait for the first button."""
     from dataclasses import replace
 
-    from daw_bridge.adapter import MixerAddress
     from daw_bridge.cli.osc import load_profile
+    from daw_bridge.mixer import MixerAddress
     from daw_bridge.registry import require_mixer
 
     found: dict[str, MixerAddress] = {}

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from daw_bridge.adapter import MixerAddress
 from daw_bridge.control.bridge import Bridge
 from daw_bridge.control.mixer.commands import MixerCommands
 from daw_bridge.control.net.security import AccessPolicy, MusicFolders
@@ -17,6 +16,7 @@ from daw_bridge.control.net.server import OscServer
 from daw_bridge.control.queue.jobs import JobStore
 from daw_bridge.control.queue.runner import ArgvBuilder, cli_argv
 from daw_bridge.control.queue.selection import Catalog, Selection
+from daw_bridge.mixer import MixerAddress
 from daw_bridge.registry import open_mixer
 
 DEFAULT_PORT = 9129

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from daw_bridge.adapter import MixerAddress
 from daw_bridge.control.daemon import ServeOptions, serve
 from daw_bridge.control.net.security import AccessPolicy
 from daw_bridge.control.queue.selection import Catalog
+from daw_bridge.mixer import MixerAddress
 from daw_bridge.osc import Message, OscValue, decode, encode
 
 HERE = Path(__file__).resolve().parent

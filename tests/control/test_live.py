@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from daw_bridge.adapter import MixerAddress, MixerChange
 from daw_bridge.control.mixer import live_preview as live_mixer
 from daw_bridge.control.mixer.live_preview import LiveMixer
 from daw_bridge.errors import DawError, DawUnreachable
+from daw_bridge.mixer import MixerAddress, MixerChange
 from daw_bridge.registry import open_mixer
 
 Make = Callable[..., Any]

@@ -15,13 +15,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daw_bridge.adapter import MixerAddress
 from daw_bridge.cli.main import main
 from daw_bridge.control.midi.mackie import FADER_TOP, MackieSurface, Move, db_to_fader, fader_to_db
 from daw_bridge.control.midi.map import MidiInput, MidiMap, parse_map, read_map
 from daw_bridge.control.midi.ports import DEFAULT_MAP, open_port
 from daw_bridge.errors import DawUnreachable, TemplateError, UsageError
 from daw_bridge.midi_file import TICKS_PER_BEAT, plan_to_midi
+from daw_bridge.mixer import MixerAddress
 from daw_bridge.model import Bus, Marker, SessionPlan
 from daw_bridge.osc import Message
 from tests.osc.simulated_daw import SimulatedDaw, slashes

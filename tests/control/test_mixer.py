@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from daw_bridge.adapter import MixerAddress, MixerChange, MixerChannel
 from daw_bridge.control.mixer.binding import MixerBinding, Routes, find_channel
 from daw_bridge.control.mixer.commands import routes_of
 from daw_bridge.errors import DawBridgeError, DawError
+from daw_bridge.mixer import MixerAddress, MixerChange, MixerChannel
 from daw_bridge.osc import Message
 from tests.osc.simulated_daw import SimulatedDaw, slashes
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from daw_bridge.adapter import MixerAddress, MixerChange
 from daw_bridge.errors import DawError, DawUnreachable
+from daw_bridge.mixer import MixerAddress, MixerChange
 from daw_bridge.registry import open_mixer
 from daw_bridge.units import db_to_linear
 from daw_bridge_reaper.live.adapter import ReaperLiveAdapter

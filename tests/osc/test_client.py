@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from daw_bridge.adapter import MixerAddress, MixerChange
 from daw_bridge.cli.main import main
 from daw_bridge.errors import Busy, DawError, DawUnreachable
+from daw_bridge.mixer import MixerAddress, MixerChange
 from daw_bridge.osc import Message
 from daw_bridge_osc.client import OscDaw
 from daw_bridge_osc.mixer import OscMixer

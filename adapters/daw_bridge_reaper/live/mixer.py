@@ -12,8 +12,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from daw_bridge.adapter import MixerAddress, MixerChange, MixerChannel, MixerParameter
 from daw_bridge.errors import DawError, DawUnreachable, did_you_mean
+from daw_bridge.mixer import MixerAddress, MixerChange, MixerChannel, MixerParameter
 from daw_bridge.units import SILENCE_DB, db_to_linear, linear_to_db
 from daw_bridge_reaper.live.api import Pointer, Project
 from daw_bridge_reaper.live.connection import Connection, web_request
@@ -47,7 +47,7 @@ def open_mixer(name: str, address: MixerAddress) -> ReaperMixer:  # noqa: ARG001
 
 
 class ReaperMixer:
-    """See `daw_bridge.adapter.MixerControl`. Channels are the named tracks; of two with one name the bus counts."""
+    """See `daw_bridge.mixer.MixerControl`. Channels are the named tracks; of two with one name the bus counts."""
 
     name = "REAPER, the open project"
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from daw_bridge.adapter import MixerParameter
+from daw_bridge.mixer import MixerParameter
 from daw_bridge.units import interpolate
 
 STRIPS = 8

@@ -15,8 +15,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from daw_bridge.adapter import MixerChange, MixerChannel, MixerControl, MixerParameter
 from daw_bridge.errors import DawBridgeError, DawError, did_you_mean
+from daw_bridge.mixer import MixerChange, MixerChannel, MixerControl, MixerParameter
 
 _log = logging.getLogger(__name__)
 

@@ -7,13 +7,13 @@ import re
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 
-from daw_bridge.adapter import MixerAddress, MixerChange, MixerChannel, MixerControl, MixerParameter
 from daw_bridge.control.bridge import Bridge, Handler
 from daw_bridge.control.commands import Invocation
 from daw_bridge.control.mixer.binding import NO_ROUTES, MixerBinding, Routes, find_channel
 from daw_bridge.control.net.clients import Client
 from daw_bridge.errors import DawBridgeError, DawError
 from daw_bridge.manifest import read_manifest
+from daw_bridge.mixer import MixerAddress, MixerChange, MixerChannel, MixerControl, MixerParameter
 from daw_bridge.osc import Message, OscValue
 from daw_bridge.registry import require_mixer
 

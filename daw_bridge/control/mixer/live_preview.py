@@ -14,8 +14,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import get_args
 
-from daw_bridge.adapter import MixerAddress, MixerChange, MixerChannel, MixerParameter
 from daw_bridge.errors import DawError, DawUnreachable
+from daw_bridge.mixer import MixerAddress, MixerChange, MixerChannel, MixerParameter
 
 START_TIMEOUT_S = 60.0
 """Loading the model and opening the card take seconds on a slow machine."""
@@ -29,7 +29,7 @@ def open_mixer(name: str, address: MixerAddress) -> LiveMixer:
 
 
 class LiveMixer:
-    """See `daw_bridge.adapter.MixerControl`."""
+    """See `daw_bridge.mixer.MixerControl`."""
 
     def __init__(self, name: str, argv: Sequence[str]) -> None:
         self.name = name
