@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 MixerParameter = Literal["gain_db", "mute", "solo"]
+MIXER_PARAMETERS: tuple[MixerParameter, ...] = get_args(MixerParameter)
+"""What can be moved: a fader in dB, and two switches, 0 or 1. From the wire to the DAW a move has these words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +22,7 @@ class MixerChannel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MixerChange:
-    """A value that the DAW reported, whoever moved it: dB for gain_db, 0 or 1 for mute and solo."""
+    """A value of a channel, asked for or reported: dB for gain_db, 0 or 1 for mute and solo."""
 
     channel: str
     parameter: MixerParameter
@@ -28,11 +30,10 @@ class MixerChange:
 
 
 class MixerControl(Protocol):
-    """The mixer of an open DAW. Setters return once the DAW confirmed the value (where it confirms at all).
+    """The mixer of an open DAW.
 
-    They raise DawUnreachable when nothing answers in time, DawError for an unknown channel or an impossible value.
-    The setters, `poll` and `close` are called from one thread; `channels` and the listener may be called from any and
-    must not wait.
+    `set`, `poll` and `close` are called from one thread; `channels` and the listener may be called from any and must
+    not wait.
     """
 
     @property
@@ -44,16 +45,11 @@ class MixerControl(Protocol):
         """The channels as they are known, in the DAW's order. Never asks the DAW: that is for `poll`."""
         ...
 
-    def set_gain_db(self, channel: str, gain_db: float) -> None:
-        """Set a fader."""
-        ...
+    def set(self, channel: str, parameter: MixerParameter, value: float) -> None:
+        """Set a value; returns once the DAW confirmed it (where it confirms at all). Switches are on from 0.5.
 
-    def set_mute(self, channel: str, mute: bool) -> None:
-        """Mute or unmute."""
-        ...
-
-    def set_solo(self, channel: str, solo: bool) -> None:
-        """Solo or not."""
+        Raises DawUnreachable when nothing answers in time, DawError for an unknown channel or an impossible value.
+        """
         ...
 
     def on_change(self, listener: Callable[[MixerChange], None]) -> None:

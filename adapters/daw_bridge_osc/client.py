@@ -6,16 +6,16 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from daw_bridge.errors import DawError, DawUnreachable, did_you_mean
 from daw_bridge.mixer import MixerAddress, MixerChannel
 from daw_bridge.osc import Message, OscValue
-from daw_bridge_osc.compose import Clock, Place, Request, bank_messages, compose, environment, mapping_of
+from daw_bridge_osc.compose import Clock, Place, Request, bank_messages, environment, mapping_of
 from daw_bridge_osc.link import Link
-from daw_bridge_osc.messages import FeedbackPattern
 from daw_bridge_osc.operations import Value
 from daw_bridge_osc.profile import Confirm, Profile
+from daw_bridge_osc.reports import Report, ReportReader
 from daw_bridge_osc.roster import Roster
 
 By = Literal["report", "answer", "known", "none"]
@@ -24,6 +24,13 @@ SETTLE_S = 0.15
 """Names have come in when nothing came for so long."""
 ASK_AFTER_S = 0.06
 """Ask after this silence; DAWs report a change within about 20 ms."""
+
+
+class Heard(NamedTuple):
+    """A message as it came, with what it means."""
+
+    message: Message
+    reports: tuple[Report, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +46,7 @@ class Outcome:
 
 
 class OscDaw:
-    """A connected DAW. `do` is called from one thread; `listener` from the reading thread, with the bank shown."""
+    """A connected DAW. `do` is called from one thread; `listener` from the reading thread."""
 
     def __init__(
         self,
@@ -47,16 +54,16 @@ class OscDaw:
         address: MixerAddress | None = None,
         *,
         clock: Clock | None = None,
-        listener: Callable[[Message, int], None] | None = None,
+        listener: Callable[[Report], None] | None = None,
     ) -> None:
         self.profile, self.clock = profile, clock or Clock()
         self.last_error = ""
         self._listener = listener
         self._heard = threading.Condition()
-        self._inbox: list[Message] = []
+        self._inbox: list[Heard] = []
         self._inbox_open = False
         self._roster_lock = threading.Lock()
-        self._roster = Roster(profile)
+        self._reader, self._roster = ReportReader(profile), Roster(profile)
         self._stale = self._lost = False
         self._told: dict[tuple[str, int, OscValue, OscValue], OscValue] = {}
         self._shown_bank = 1
@@ -117,8 +124,8 @@ class OscDaw:
             fresh = Roster(self.profile)
             with self._collecting():
                 self._link.send([listing.ask.fill({})])
-                for message in self._incoming(2 * self.profile.transport.timeout_ms / 1000.0):
-                    if fresh.take_answer(message):
+                for heard in self._incoming(2 * self.profile.transport.timeout_ms / 1000.0):
+                    if fresh.take_answer(heard.message):
                         with self._roster_lock:
                             self._roster = fresh
                         if fresh.sample_rate_hz:
@@ -200,7 +207,8 @@ class OscDaw:
         if self._lost:
             self._connect()  # the DAW may have been started anew: it forgot us, and may have other tracks
         place = self._place(values["track"]) if "track" in values else None
-        messages = compose(self.profile, request, place, self.clock)
+        env = environment(self.profile, request, place, self.clock)
+        messages = mapping.messages(env)
         if place is not None:
             self._scroll_to(place.bank)
         started_s = time.monotonic()
@@ -208,13 +216,12 @@ class OscDaw:
         if mapping.confirm is None:
             self._link.send(messages, pause_ms=mapping.pause_ms)
             return Outcome(by="none", elapsed_ms=1000.0 * (time.monotonic() - started_s), tries=1)
-        env = environment(self.profile, request, place, self.clock)
         got: OscValue = None
         for attempt in range(1, self.profile.transport.retries + 2):
             is_known = self._has_told(operation, mapping.confirm, env, place)
             with self._collecting():
                 self._link.send(messages, pause_ms=mapping.pause_ms)
-                by, found = self._confirmed(mapping.confirm, env, is_known=is_known)
+                by, found = self._confirmed(operation, mapping.confirm, env, is_known=is_known)
             if by is not None:
                 return Outcome(by=by, elapsed_ms=1000.0 * (time.monotonic() - started_s), tries=attempt)
             got = found if found is not None else got
@@ -226,12 +233,14 @@ class OscDaw:
         self._lost = True
         raise DawUnreachable(f"{request}: no confirmation from {self.profile.title} after {tries} tries")
 
-    def _confirmed(self, confirm: Confirm, env: dict[str, Value], *, is_known: bool) -> tuple[By | None, OscValue]:
+    def _confirmed(
+        self, operation: str, confirm: Confirm, env: dict[str, Value], *, is_known: bool
+    ) -> tuple[By | None, OscValue]:
         """Wait for the report; when none comes ask, and wait for the answer."""
         timeout_s = self.profile.transport.timeout_ms / 1000.0
         # A value that is as it was changes nothing, and nothing is reported: do not wait long for it.
         patience_s = timeout_s if confirm.ask is None and not is_known else min(timeout_s, ASK_AFTER_S)
-        fits, got = self._wait_for(confirm.report, env, confirm.tolerance, patience_s)
+        fits, got = self._wait_for(operation, env, confirm.tolerance, patience_s)
         if fits:
             return "report", got
         if confirm.ask is not None:
@@ -240,7 +249,8 @@ class OscDaw:
             wanted = env.get("value")
             if isinstance(wanted, (int, float)):
                 tolerance += abs(wanted) * confirm.ask_tolerance_percent / 100.0
-            fits, answered = self._wait_for(confirm.answer or confirm.report, env, tolerance, timeout_s)
+            is_answer = confirm.answer is not None
+            fits, answered = self._wait_for(operation, env, tolerance, timeout_s, is_answer=is_answer)
             if fits:
                 return "answer", answered
             got = answered if answered is not None else got
@@ -254,26 +264,26 @@ class OscDaw:
         told = self._told.get((operation, bank, env.get("track"), env.get("send")))
         return told is not None and _same(told, env.get("value"), confirm.tolerance)
 
-    def _remember(self, message: Message, bank: int) -> None:
-        for operation, mapping in self.profile.operations.items():
-            values = None if mapping.confirm is None else mapping.confirm.report.match(message)
-            if values is not None and "value" in values:
-                key = (operation, bank if "track" in values else 0, values.get("track"), values.get("send"))
-                if key in self._told or len(self._told) < MAX_TOLD:
-                    self._told[key] = values["value"]
-                return
+    def _remember(self, report: Report) -> None:
+        if report.is_answer or report.value is None:
+            return
+        key = (report.about, report.bank if report.track is not None else 0, report.track, report.send)
+        if key in self._told or len(self._told) < MAX_TOLD:
+            self._told[key] = report.value
 
     def _wait_for(
-        self, pattern: FeedbackPattern, env: dict[str, Value], tolerance: float, timeout_s: float
+        self, operation: str, env: dict[str, Value], tolerance: float, timeout_s: float, *, is_answer: bool = False
     ) -> tuple[bool, OscValue]:
         got: OscValue = None
-        for message in self._incoming(timeout_s):
-            values = pattern.match(message)
-            if values is None or any(values[name] != env[name] for name in ("track", "send") if name in values):
-                continue
-            got = values.get("value")
-            if _same(got, env.get("value"), tolerance):
-                return True, got
+        for heard in self._incoming(timeout_s):
+            for report in heard.reports:
+                if (report.about, report.is_answer) != (operation, is_answer):
+                    continue
+                if report.track not in (None, env.get("track")) or report.send not in (None, env.get("send")):
+                    continue
+                got = report.value
+                if _same(got, env.get("value"), tolerance):
+                    return True, got
         return False, got
 
     # Listening
@@ -286,15 +296,18 @@ class OscDaw:
             if message.address == self.profile.tracks.changed and not message.arguments:
                 self._stale = True
             with self._roster_lock:
-                self._roster.take_report(message)
-                bank = self._roster.bank if self.profile.tracks.bank else 0
-            self._remember(message, bank)
+                reports = self._reader.read(message, self._roster.shown_bank)
+                for report in reports:
+                    self._roster.take_report(report)
+            for report in reports:
+                self._remember(report)
             with self._heard:
                 if self._inbox_open:
-                    self._inbox.append(message)
+                    self._inbox.append(Heard(message, reports))
                     self._heard.notify()
             if self._listener is not None:
-                self._listener(message, bank)
+                for report in reports:
+                    self._listener(report)
 
     def _collecting(self) -> _Collecting:
         return _Collecting(self)
@@ -331,13 +344,13 @@ class _Collecting:
 class _Incoming:
     """Messages as they come, until `timeout_s` have passed since the beginning."""
 
-    def __init__(self, heard: threading.Condition, inbox: list[Message], timeout_s: float) -> None:
+    def __init__(self, heard: threading.Condition, inbox: list[Heard], timeout_s: float) -> None:
         self._heard, self._inbox, self._deadline = heard, inbox, time.monotonic() + timeout_s
 
     def __iter__(self) -> _Incoming:
         return self
 
-    def __next__(self) -> Message:
+    def __next__(self) -> Heard:
         with self._heard:
             while not self._inbox:
                 left_s = self._deadline - time.monotonic()

@@ -9,7 +9,7 @@ from daw_bridge.errors import DawError, UsageError
 from daw_bridge.osc import Message
 from daw_bridge.units import s_to_samples
 from daw_bridge_osc.operations import OPERATIONS, Value, check_arguments
-from daw_bridge_osc.profile import Mapping_, Profile
+from daw_bridge_osc.profile import OperationRow, Profile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +52,7 @@ def place_of(profile: Profile, position: int) -> Place:
     )
 
 
-def mapping_of(profile: Profile, operation: str) -> Mapping_:
+def mapping_of(profile: Profile, operation: str) -> OperationRow:
     """The operation's row. DawError with the profile's reason when the DAW cannot do it."""
     mapping = profile.operations.get(operation)
     if mapping is None:
@@ -88,8 +88,7 @@ def environment(profile: Profile, request: Request, place: Place | None, clock: 
 
 def compose(profile: Profile, request: Request, place: Place | None, clock: Clock) -> list[Message]:
     """The messages of one operation, without bank changes."""
-    env = environment(profile, request, place, clock)
-    return [template.fill(env) for template in mapping_of(profile, request.operation).send]
+    return mapping_of(profile, request.operation).messages(environment(profile, request, place, clock))
 
 
 def unsupported(profile: Profile, requests: Sequence[Request]) -> list[str]:

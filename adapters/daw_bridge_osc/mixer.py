@@ -6,15 +6,14 @@ import threading
 from collections.abc import Callable
 from typing import cast
 
-from daw_bridge.mixer import MixerAddress, MixerChange, MixerChannel, MixerParameter
-from daw_bridge.osc import Message
+from daw_bridge.mixer import MIXER_PARAMETERS, MixerAddress, MixerChange, MixerChannel, MixerParameter
 from daw_bridge_osc.client import OscDaw
-from daw_bridge_osc.messages import FeedbackPattern
 from daw_bridge_osc.profile import Profile
 from daw_bridge_osc.profile_file import load_profile
-from daw_bridge_osc.scaling import Scale
+from daw_bridge_osc.reports import Report
 
-_OPERATIONS: dict[str, MixerParameter] = {"track.gain_db": "gain_db", "track.mute": "mute", "track.solo": "solo"}
+_PARAMETERS: dict[str, MixerParameter] = {f"track.{parameter}": parameter for parameter in MIXER_PARAMETERS}
+"""Operation -> what it moves."""
 
 
 def open_mixer(name: str, address: MixerAddress) -> OscMixer:
@@ -26,19 +25,14 @@ class OscMixer:
     """See `daw_bridge.mixer.MixerControl`."""
 
     def __init__(self, profile: Profile, address: MixerAddress | None = None) -> None:
-        self._reports: list[tuple[FeedbackPattern, MixerParameter, Scale | None]] = []
-        for operation, parameter in _OPERATIONS.items():
-            mapping = profile.operations.get(operation)
-            if mapping is not None and mapping.confirm is not None:
-                self._reports.append((mapping.confirm.report, parameter, mapping.scale.get("value")))
         self._lock = threading.Lock()
         self._known: dict[tuple[str, MixerParameter], float] = {}
-        self._early: list[tuple[Message, int]] = []
+        self._early: list[Report] = []
         self._listener: Callable[[MixerChange], None] | None = None
         self._daw: OscDaw | None = None
         self._daw = OscDaw(profile, address, listener=self._heard)
-        for message, bank in self._early:
-            self._heard(message, bank)
+        for report in self._early:
+            self._heard(report)
         self._early.clear()
 
     @property
@@ -52,14 +46,9 @@ class OscMixer:
     def channels(self) -> tuple[MixerChannel, ...]:
         return self._open.channels
 
-    def set_gain_db(self, channel: str, gain_db: float) -> None:
-        self._open.do("track.gain_db", track=channel, value=gain_db)
-
-    def set_mute(self, channel: str, mute: bool) -> None:
-        self._open.do("track.mute", track=channel, value=mute)
-
-    def set_solo(self, channel: str, solo: bool) -> None:
-        self._open.do("track.solo", track=channel, value=solo)
+    def set(self, channel: str, parameter: MixerParameter, value: float) -> None:
+        wanted = value if parameter == "gain_db" else value >= 0.5
+        self._open.do(f"track.{parameter}", track=channel, value=wanted)
 
     def on_change(self, listener: Callable[[MixerChange], None]) -> None:
         with self._lock:
@@ -75,27 +64,25 @@ class OscMixer:
     def close(self) -> None:
         self._open.close()
 
-    def _heard(self, message: Message, bank: int) -> None:
+    def _heard(self, report: Report) -> None:
         """A report of the DAW, from the reading thread."""
-        daw = self._daw
-        for pattern, parameter, scale in self._reports:
-            values = pattern.match(message)
-            if values is None:
-                continue
-            if daw is None:
-                # Names are not known yet while the connection is made.
-                if len(self._early) < 10_000:
-                    self._early.append((message, bank))
-                return
-            number, value = values.get("track"), values.get("value")
-            channel = daw.track_at(int(number), bank) if isinstance(number, (int, float)) else None
-            if channel is None or not isinstance(value, (int, float)):
-                return
-            amount = float(value) if scale is None else scale.from_wire(float(value))
-            with self._lock:
-                changed = self._known.get((channel, parameter)) != amount
-                self._known[channel, parameter] = amount
-                listener = self._listener
-            if listener is not None and changed:
-                listener(MixerChange(channel=channel, parameter=parameter, value=amount))
+        parameter, daw = _PARAMETERS.get(report.about), self._daw
+        if parameter is None or report.is_answer:
             return
+        if daw is None:
+            # Names are not known yet while the connection is made.
+            if len(self._early) < 10_000:
+                self._early.append(report)
+            return
+        number, value = report.track, report.value
+        channel = daw.track_at(int(number), report.bank) if isinstance(number, (int, float)) else None
+        if channel is None or not isinstance(value, (int, float)):
+            return
+        scale = daw.profile.operations[report.about].scale.get("value")
+        amount = float(value) if scale is None else scale.from_wire(float(value))
+        with self._lock:
+            changed = self._known.get((channel, parameter)) != amount
+            self._known[channel, parameter] = amount
+            listener = self._listener
+        if listener is not None and changed:
+            listener(MixerChange(channel=channel, parameter=parameter, value=amount))

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from daw_bridge.osc import Message
 from daw_bridge.osc_stream import Framing
-from daw_bridge_osc.messages import FeedbackPattern, MessageTemplate
+from daw_bridge_osc.messages import Env, FeedbackPattern, MessageTemplate
 from daw_bridge_osc.scaling import Scale
 
 ChannelKind = Literal["track", "bus", "master", "other"]
@@ -102,13 +103,17 @@ class Confirm:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mapping_:
+class OperationRow:
     """One operation: the messages to send, one after the other with `pause_ms` between them."""
 
     send: tuple[MessageTemplate, ...]
     scale: Mapping[str, Scale] = field(default_factory=dict)
     confirm: Confirm | None = None
     pause_ms: float = 0.0
+
+    def messages(self, env: Env) -> list[Message]:
+        """What is sent when the placeholders have these values. Raises UsageError where one does not fit its type."""
+        return [template.fill(env) for template in self.send]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +125,7 @@ class Profile:
     documentation: str
     transport: Transport
     tracks: Tracks
-    operations: Mapping[str, Mapping_]
+    operations: Mapping[str, OperationRow]
     unsupported: Mapping[str, str]
     hello: tuple[MessageTemplate, ...] = ()
     goodbye: tuple[MessageTemplate, ...] = ()

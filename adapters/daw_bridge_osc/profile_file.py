@@ -15,7 +15,7 @@ from daw_bridge.templates.yaml_nodes import YamlNode, parse_yaml, read_yaml
 from daw_bridge.templates.yaml_table import Field, Flag, JsonSchema, ListOf, Number, Record, Tagged, Text, Whole
 from daw_bridge_osc.messages import MessageKind, PatternKind
 from daw_bridge_osc.operations import DERIVED, OPERATIONS
-from daw_bridge_osc.profile import Bank, Confirm, KindOf, Mapping_, Profile, TrackList, Tracks, Transport
+from daw_bridge_osc.profile import Bank, Confirm, KindOf, OperationRow, Profile, TrackList, Tracks, Transport
 from daw_bridge_osc.scaling import (
     Amplitude,
     FaderLaw,
@@ -203,7 +203,7 @@ _CONFIRM = Record(
 )
 _OPERATION = Record(
     "operation",
-    Mapping_,
+    OperationRow,
     (
         Field("send", _MESSAGES, "the messages"),
         Field("scale", NamedMap("argument", _ARGUMENTS, _SCALE), "argument: scale"),

@@ -9,6 +9,7 @@ from daw_bridge.mixer import MixerChannel
 from daw_bridge.osc import Message, OscValue
 from daw_bridge_osc.compose import Place, place_of
 from daw_bridge_osc.profile import ChannelKind, KindOf, Profile
+from daw_bridge_osc.reports import TRACK_KINDS, TRACK_NAMES, Report
 
 MAX_TRACKS = 2048
 
@@ -45,21 +46,21 @@ class Roster:
                 self._kinds[key] = _kind(values[listing.kind_index], listing.kinds)
         return False
 
-    def take_report(self, message: Message) -> None:
-        """Take a name or a kind that the DAW pushed."""
-        tracks = self.profile.tracks
-        bank = self.bank if tracks.bank else 0
-        if tracks.names is not None and (values := tracks.names.match(message)) is not None:
-            key = (bank, _whole(values["track"]))
-            name = values.get("value")
-            if isinstance(name, str) and name and len(self._names) < MAX_TRACKS:
-                self._names[key] = name
-            elif name == "":
+    @property
+    def shown_bank(self) -> int:
+        """The bank to which reports belong now; 0 where there are none."""
+        return self.bank if self.profile.tracks.bank else 0
+
+    def take_report(self, report: Report) -> None:
+        """Take a name or a kind that the DAW pushed; other reports say nothing of tracks."""
+        key, value = (report.bank, _whole(report.track)), report.value
+        if report.about == TRACK_NAMES:
+            if isinstance(value, str) and value and len(self._names) < MAX_TRACKS:
+                self._names[key] = value
+            elif value == "":
                 self._names.pop(key, None)
-        elif tracks.kinds is not None and (values := tracks.kinds.match(message)) is not None:
-            if len(self._kinds) >= MAX_TRACKS:
-                return
-            self._kinds[bank, _whole(values["track"])] = _kind(values.get("value"), tracks.kinds_say)
+        elif report.about == TRACK_KINDS and len(self._kinds) < MAX_TRACKS:
+            self._kinds[key] = _kind(value, self.profile.tracks.kinds_say)
 
     def count_in(self, bank: int) -> int:
         """How many tracks a bank has."""

@@ -16,6 +16,7 @@ from daw_bridge.errors import UsageError
 if TYPE_CHECKING:
     from daw_bridge.live.devices import CardStream, DeviceLatency
     from daw_bridge.live.host import LiveHost
+    from daw_bridge.mixer import MixerParameter
 
 Subparsers = argparse._SubParsersAction
 
@@ -141,16 +142,16 @@ def measure(args: argparse.Namespace, host: LiveHost, rate_hz: int) -> None:
 def set_faders(host: LiveHost, args: argparse.Namespace) -> None:
     """--mute, --solo and --gain. Raises UsageError."""
     for stem in args.mute:
-        host.controls.set_mute(stem, True)
+        host.controls.set(stem, "mute", 1.0)
     for stem in args.solo:
-        host.controls.set_solo(stem, True)
+        host.controls.set(stem, "solo", 1.0)
     for setting in args.gain:
         stem, _, value = setting.partition("=")
         try:
             gain_db = float(value)
         except ValueError as exc:
             raise UsageError(f"--gain {setting}: write it as STEM=DB, for example vocals=-6") from exc
-        host.controls.set_gain_db(stem, gain_db)
+        host.controls.set(stem, "gain_db", gain_db)
 
 
 def latency_line(latency: dict[str, float], card: DeviceLatency) -> str:
@@ -188,12 +189,12 @@ def press(host: LiveHost, key: str) -> None:
     for stem, column in zip(host.sources, KEYS, strict=False):
         if key in column:
             action = column.index(key)
-            if action == 0:
-                controls.set_mute(stem, not controls.is_muted(stem))
-            elif action == 1:
-                controls.set_solo(stem, not controls.is_soloed(stem))
+            if action < 2:
+                switch: MixerParameter = "mute" if action == 0 else "solo"
+                controls.set(stem, switch, 1.0 - controls.value(stem, switch))
             else:
-                controls.set_gain_db(stem, controls.gain_db(stem) + (1.0 if action == 2 else -1.0))
+                step_db = 1.0 if action == 2 else -1.0
+                controls.set(stem, "gain_db", controls.value(stem, "gain_db") + step_db)
 
 
 def status_line(host: LiveHost, stream: CardStream) -> str:
@@ -201,8 +202,8 @@ def status_line(host: LiveHost, stream: CardStream) -> str:
     controls, seen = host.controls, host.statistics
     faders = []
     for stem in host.sources:
-        flags = "M" * controls.is_muted(stem) + "S" * controls.is_soloed(stem)
-        faders.append(f"{stem} {controls.gain_db(stem):+.0f}{flags}")
+        flags = "M" * (controls.value(stem, "mute") > 0) + "S" * (controls.value(stem, "solo") > 0)
+        faders.append(f"{stem} {controls.value(stem, 'gain_db'):+.0f}{flags}")
     load = f"load {100 * seen.worker_load:.0f} %"
     return f"{'  '.join(faders)}  |  {load}  underruns {seen.underruns}  xruns {stream.xruns}"
 

@@ -5,7 +5,6 @@ Everything runs on one loop and nothing here waits; jobs run in worker processes
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +14,12 @@ from daw_bridge import __version__
 from daw_bridge.control.commands import Invocation, parse
 from daw_bridge.control.net.clients import Client, Subscribers
 from daw_bridge.control.net.security import ERRORS_PER_S, AccessPolicy, Counters, MusicFolders, RateLimiter
-from daw_bridge.control.queue.jobs import Job, JobStore
+from daw_bridge.control.queue.jobs import Job, JobState, JobStore
 from daw_bridge.control.queue.runner import ArgvBuilder, JobProgress, JobRunner, cli_argv
 from daw_bridge.control.queue.selection import CHOICES, Catalog, Choice, Selection, Selections
 from daw_bridge.errors import DawBridgeError, UsageError
-from daw_bridge.osc import Message, OscError, OscValue, encode
+from daw_bridge.osc import Message, OscValue
 from daw_bridge.units import clock
-
-_log = logging.getLogger(__name__)
 
 Handler = Callable[[Invocation, Client], "tuple[OscValue, ...] | None"]
 """Returns what the reply says, or None when it answers later itself. Raises DawBridgeError."""
@@ -133,17 +130,12 @@ class Bridge:
         self._answer(client, Message("/dawbridge/error", values))
 
     def _answer(self, client: Client, message: Message) -> None:
-        try:
-            packet = encode(message)
-        except OscError as exc:
-            _log.warning("a reply cannot be sent: %s", exc)
-            return
-        client.send(packet)
+        client.send(message)
         if client.lasting:
             return  # a connection has its answer; only UDP clients may listen on another port than they send from
         for other in self.subscribers.of_host(client.host):
             if other.key != client.key and not other.lasting:
-                other.send(packet)
+                other.send(message)
 
     def tell(self, message: Message) -> None:
         """To all subscribers."""
@@ -176,7 +168,7 @@ class Bridge:
         for snapshot in self.snapshots:
             messages += snapshot()
         for message in messages:
-            target.send(encode(message))
+            target.send(message)
         return ("subscribed", len(self.subscribers))
 
     # Jobs
@@ -211,7 +203,7 @@ class Bridge:
 
     def _job_state(self, job: Job) -> None:
         self.counters.add(f"jobs_{job.state.value}")
-        if job.state.final and job.state.value == "done":
+        if job.state is JobState.DONE:
             self.tell(_progress_message(job, 100.0, "done", 0.0, ""))
         self.tell(_state_message(job))
         for message in self._surface_messages(job):
@@ -228,7 +220,7 @@ class Bridge:
         last = self.runner.last_progress
         current = job or self.runner.running
         percent, eta = 0.0, ""
-        if current is not None and current.state.value == "done":
+        if current is not None and current.state is JobState.DONE:
             percent = 100.0
         elif last is not None:
             percent, eta = last.percent, f"{clock(last.eta_s)} left" if last.eta_s >= 0 else ""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from daw_bridge.errors import UsageError, did_you_mean
+from daw_bridge.mixer import MIXER_PARAMETERS, MixerParameter
 from daw_bridge.osc import OscValue
 
 PREFIX = "/dawbridge/"
@@ -19,6 +20,7 @@ MAX_NAME = 100
 PATTERN_MARKS = frozenset("*?[]{}")
 
 Kind = Literal["text", "path", "number", "whole", "switch"]
+StripKind = Literal["stem", "bus"]
 Value = str | float | int | bool
 
 
@@ -35,13 +37,25 @@ class Argument:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Strip:
+    """What a row moves in the bound DAW. Its one argument is called like the parameter."""
+
+    kind: StripKind
+    parameter: MixerParameter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """One row of the table. `address` may hold one placeholder, `{name}`; `handler` is a method of the daemon."""
+    """One row of the table. `address` may hold one placeholder, `{name}`; `handler` is a method of the daemon.
+
+    `strip` is there in the rows that move the mixer: those addresses report the value, too.
+    """
 
     address: str
     doc: str
     handler: str
     arguments: tuple[Argument, ...] = ()
+    strip: Strip | None = None
 
     @property
     def segments(self) -> list[str]:
@@ -67,33 +81,39 @@ _SONG = Argument(name="folder", kind="path", doc="a song folder that daw-bridge 
 _TEMPLATE = _text("template", "bus template; the selected one when left out or empty", required=False)
 _MODEL = _text("model", "separation model; the selected one when left out or empty", required=False)
 _DAW = _text("daw", "DAW to write for, several with commas; the selected one when left out or empty", required=False)
-_GAIN = Argument(
-    name="gain_db", kind="number", doc="level in dB; asks when left out", required=False, minimum=-150.0, maximum=12.0
-)
-_SWITCH = Argument(name="on", kind="switch", doc="1 on, 0 off; asks when left out", required=False)
+_STRIP_ARGUMENTS: dict[MixerParameter, tuple[str, Argument]] = {
+    "gain_db": (
+        "Set or ask the level of {} in the bound DAW.",
+        Argument(
+            name="gain_db",
+            kind="number",
+            doc="level in dB; asks when left out",
+            required=False,
+            minimum=-150.0,
+            maximum=12.0,
+        ),
+    ),
+    "mute": (
+        "Mute or unmute {} in the bound DAW.",
+        Argument(name="mute", kind="switch", doc="1 on, 0 off; asks when left out", required=False),
+    ),
+    "solo": (
+        "Solo {} in the bound DAW.",
+        Argument(name="solo", kind="switch", doc="1 on, 0 off; asks when left out", required=False),
+    ),
+}
 
 
-def _strip(kind: str, title: str) -> tuple[Command, ...]:
-    base = f"{PREFIX}{kind}/{{name}}"
-    return (
+def _strip(kind: StripKind, title: str) -> tuple[Command, ...]:
+    return tuple(
         Command(
-            address=f"{base}/gain_db",
-            doc=f"Set or ask the level of {title} in the bound DAW.",
-            handler="strip_gain_db",
-            arguments=(_GAIN,),
-        ),
-        Command(
-            address=f"{base}/mute",
-            doc=f"Mute or unmute {title} in the bound DAW.",
-            handler="strip_mute",
-            arguments=(_SWITCH,),
-        ),
-        Command(
-            address=f"{base}/solo",
-            doc=f"Solo {title} in the bound DAW.",
-            handler="strip_solo",
-            arguments=(_SWITCH,),
-        ),
+            address=f"{PREFIX}{kind}/{{name}}/{parameter}",
+            doc=_STRIP_ARGUMENTS[parameter][0].format(title),
+            handler="strip",
+            arguments=(_STRIP_ARGUMENTS[parameter][1],),
+            strip=Strip(kind=kind, parameter=parameter),
+        )
+        for parameter in MIXER_PARAMETERS
     )
 
 

@@ -117,7 +117,7 @@ def _start_midi(options: ServeOptions, bridge: Bridge, mixer: MixerCommands, sta
 
     loop = asyncio.get_running_loop()
     for port in options.midi_ports:
-        stack.callback(start_mapped(port, options.midi_map, bridge, loop))
+        stack.callback(start_mapped(port, options.midi_map, bridge, mixer, loop))
     for port in options.mackie_ports:
         stack.callback(start_mackie(port, bridge, mixer, loop))
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import butter, sosfilt
 
 from daw_bridge.errors import UsageError, did_you_mean
+from daw_bridge.mixer import MIXER_PARAMETERS, MixerParameter
 from daw_bridge.units import db_to_linear
 
 FloatArray = NDArray[np.float32]
@@ -25,50 +26,41 @@ class Controls:
     def __init__(self, stems: Sequence[str]) -> None:
         self.stems = tuple(stems)
         self._lock = threading.Lock()
-        self._gain_db = dict.fromkeys(self.stems, 0.0)
-        self._muted: set[str] = set()
-        self._soloed: set[str] = set()
+        self._values = {(stem, parameter): 0.0 for stem in self.stems for parameter in MIXER_PARAMETERS}
         self._gains = np.ones(len(self.stems), np.float32)
 
-    def set_gain_db(self, stem: str, gain_db: float) -> None:
-        """-60 dB and below is silence, +12 dB the top. Raises UsageError for an unknown stem or a gain that is none."""
-        if not np.isfinite(gain_db):
-            raise UsageError(f"live: {gain_db} is no gain; give -60 to +12 dB")
+    def set(self, stem: str, parameter: MixerParameter, value: float) -> None:
+        """A gain in dB, where -60 and below is silence and +12 the top; or a switch, on from 0.5.
+
+        Raises UsageError for a stem or a parameter that is unknown and for a value that is none.
+        """
+        if not np.isfinite(value):
+            raise UsageError(f"live: {value} is no {parameter}; give -60 to +12 dB, or 0 and 1 for a switch")
+        if stem not in self.stems:
+            known = ", ".join(self.stems)
+            raise UsageError(f"live: no stem called {stem!r}{did_you_mean(stem, self.stems)}; there are: {known}")
+        if parameter not in MIXER_PARAMETERS:
+            raise UsageError(f"live: no parameter {parameter!r}; known: {', '.join(MIXER_PARAMETERS)}")
         low, high = GAIN_RANGE_DB
-        self._change(stem, lambda: self._gain_db.__setitem__(stem, min(high, max(low, float(gain_db)))))
+        with self._lock:
+            kept = min(high, max(low, float(value))) if parameter == "gain_db" else float(value >= 0.5)
+            self._values[stem, parameter] = kept
+            self._gains = np.array([self._gain_of(name) for name in self.stems], np.float32)
 
-    def set_mute(self, stem: str, muted: bool) -> None:
-        self._change(stem, lambda: (self._muted.add if muted else self._muted.discard)(stem))
-
-    def set_solo(self, stem: str, soloed: bool) -> None:
-        self._change(stem, lambda: (self._soloed.add if soloed else self._soloed.discard)(stem))
-
-    def gain_db(self, stem: str) -> float:
-        return self._gain_db[stem]
-
-    def is_muted(self, stem: str) -> bool:
-        return stem in self._muted
-
-    def is_soloed(self, stem: str) -> bool:
-        return stem in self._soloed
+    def value(self, stem: str, parameter: MixerParameter) -> float:
+        """As it was set: dB, or 0 or 1."""
+        return self._values[stem, parameter]
 
     @property
     def gains_linear(self) -> FloatArray:
         """The gain of each stem with mutes and solos in it; a finished array, swapped whole."""
         return self._gains
 
-    def _change(self, stem: str, change: Callable[[], object]) -> None:
-        if stem not in self._gain_db:
-            known = ", ".join(self.stems)
-            raise UsageError(f"live: no stem called {stem!r}{did_you_mean(stem, self.stems)}; there are: {known}")
-        with self._lock:
-            change()
-            self._gains = np.array([self._gain_of(name) for name in self.stems], np.float32)
-
     def _gain_of(self, stem: str) -> float:
-        if stem in self._muted or (self._soloed and stem not in self._soloed):
+        solos = any(self._values[other, "solo"] for other in self.stems)
+        if self._values[stem, "mute"] or (solos and not self._values[stem, "solo"]):
             return 0.0
-        gain_db = self._gain_db[stem]
+        gain_db = self._values[stem, "gain_db"]
         return 0.0 if gain_db <= GAIN_RANGE_DB[0] else db_to_linear(gain_db)
 
 

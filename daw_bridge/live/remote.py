@@ -12,10 +12,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import IO
+from typing import IO, cast
 
 from daw_bridge.errors import DawBridgeError, UsageError
 from daw_bridge.live.mixer import Controls
+from daw_bridge.mixer import MIXER_PARAMETERS, MixerParameter
 
 MAX_LINE = 1000
 
@@ -47,9 +48,8 @@ def remote(controls: Controls, orders: IO[str], answers: IO[str]) -> Iterator[Ca
         return ""
 
     for stem in controls.stems:
-        tell(stem=stem, parameter="gain_db", value=controls.gain_db(stem))
-        tell(stem=stem, parameter="mute", value=float(controls.is_muted(stem)))
-        tell(stem=stem, parameter="solo", value=float(controls.is_soloed(stem)))
+        for parameter in MIXER_PARAMETERS:
+            tell(stem=stem, parameter=parameter, value=controls.value(stem, parameter))
     tell(stems=list(controls.stems))
     threading.Thread(target=obey, daemon=True).start()
     yield wait
@@ -59,16 +59,8 @@ def _apply(controls: Controls, line: str) -> tuple[str, str, float]:
     """Carry out one order; what the fader is now."""
     try:
         order = json.loads(line)
-        stem, parameter, value = str(order["stem"]), str(order["parameter"]), float(order["value"])
+        stem, parameter, value = str(order["stem"]), cast("MixerParameter", str(order["parameter"])), order["value"]
+        controls.set(stem, parameter, float(value))
     except (ValueError, KeyError, TypeError, RecursionError) as exc:
         raise UsageError(f"live: {line.strip()[:100]!r} is no order") from exc
-    if parameter == "gain_db":
-        controls.set_gain_db(stem, value)
-        return stem, parameter, controls.gain_db(stem)
-    if parameter == "mute":
-        controls.set_mute(stem, value >= 0.5)
-        return stem, parameter, float(controls.is_muted(stem))
-    if parameter == "solo":
-        controls.set_solo(stem, value >= 0.5)
-        return stem, parameter, float(controls.is_soloed(stem))
-    raise UsageError(f"live: no parameter {parameter!r}; known: gain_db, mute, solo")
+    return stem, parameter, controls.value(stem, parameter)

@@ -163,7 +163,7 @@ class _Sink:
     def __init__(self, number: int) -> None:
         self.host, self.key, self.packets = f"h{number}", f"k{number}", 0
 
-    def send(self, packet: bytes) -> None:
+    def send(self, message: Message) -> None:
         self.packets += 1
 
 

@@ -43,17 +43,17 @@ def test_faders_move_and_report_what_they_are(live: LiveMixer) -> None:
     heard: list[MixerChange] = []
     live.on_change(heard.append)
     assert len(heard) == 12
-    live.set_mute("vocals", True)
-    live.set_gain_db("drums", -6.5)
-    live.set_gain_db("bass", 99.0)  # the top is 12 dB, and that is what is reported
+    live.set("vocals", "mute", 1.0)
+    live.set("drums", "gain_db", -6.5)
+    live.set("bass", "gain_db", 99.0)  # the top is 12 dB, and that is what is reported
     assert [(each.channel, each.value) for each in heard[12:]] == [("vocals", 1.0), ("drums", -6.5), ("bass", 12.0)]
     with pytest.raises(DawError, match="no stem called 'violin'"):
-        live.set_solo("violin", True)
+        live.set("violin", "solo", 1.0)
     # It ends with its daemon: when the pipe closes.
     live.close()
     assert live._process.returncode == 0
     with pytest.raises(DawError, match="the live preview has ended"):
-        live.set_mute("vocals", True)
+        live.set("vocals", "mute", 1.0)
 
 
 def test_a_preview_that_does_not_start_says_why() -> None:

@@ -16,12 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daw_bridge.cli.main import main
-from daw_bridge.control.midi.mackie import FADER_TOP, MackieSurface, Move, db_to_fader, fader_to_db
+from daw_bridge.control.midi.mackie import FADER_TOP, MackieSurface, db_to_fader, fader_to_db
 from daw_bridge.control.midi.map import MidiInput, MidiMap, parse_map, read_map
 from daw_bridge.control.midi.ports import DEFAULT_MAP, open_port
+from daw_bridge.control.net.security import AccessPolicy
 from daw_bridge.errors import DawUnreachable, TemplateError, UsageError
 from daw_bridge.midi_file import TICKS_PER_BEAT, plan_to_midi
-from daw_bridge.mixer import MixerAddress
+from daw_bridge.mixer import MixerAddress, MixerChange, MixerParameter
 from daw_bridge.model import Bus, Marker, SessionPlan
 from daw_bridge.osc import Message
 from tests.osc.simulated_daw import SimulatedDaw, slashes
@@ -29,6 +30,10 @@ from tests.osc.simulated_daw import SimulatedDaw, slashes
 mido = pytest.importorskip("mido")
 sockets = pytest.importorskip("mido.sockets")
 Make = Callable[..., Any]
+
+
+def _move(channel: str, parameter: MixerParameter, value: float) -> MixerChange:
+    return MixerChange(channel=channel, parameter=parameter, value=value)
 
 
 def _free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
@@ -67,7 +72,10 @@ def test_each_mode_means_what_it_says() -> None:
 
 def test_a_toggle_follows_a_change_made_elsewhere() -> None:
     mapping = MidiMap(parse_map(MAP, "map.yaml"))
-    mapping.follow("/dawbridge/stem/vocals/mute", 1)
+    change = MixerChange(channel="Vocals Bus", parameter="mute", value=1.0)
+    mapping.follow(change, lambda kind, name, channel: (kind, name, channel) == ("stem", "vocals", "Drum Bus"))
+    assert not mapping._on
+    mapping.follow(change, lambda kind, name, channel: (kind, name, channel) == ("stem", "vocals", "Vocals Bus"))
     (message,) = mapping.translate(MidiInput("note", 61, 1, 100))
     assert message.arguments == (0,)
 
@@ -116,6 +124,19 @@ def test_a_pad_builds_through_midos_socket_port(
                 break
     assert percents[-1] == 100.0
     assert message.arguments[5].endswith("mix.rpp")
+
+
+def test_a_pad_of_this_machine_needs_no_token(make_daemon: Make, make_peer: Make, tmp_path: Path) -> None:
+    (tmp_path / "map.yaml").write_text(MAP, "utf-8")
+    midi_port = _free_port()
+    policy = AccessPolicy(token="for other machines: " + "x" * 16)
+    daemon = make_daemon(policy=policy, midi_ports=[f"tcp:127.0.0.1:{midi_port}"], midi_map=tmp_path / "map.yaml")
+    peer = make_peer(daemon.port)
+    peer.ask("/dawbridge/template/select", "rock")
+    peer.ask("/dawbridge/subscribe")
+    with sockets.connect("127.0.0.1", midi_port) as pad:
+        pad.send(mido.Message("program_change", program=5))
+        peer.wait(lambda each: each.address == "/dawbridge/surface/selected" and each.arguments[0] == "neutral")
 
 
 def test_learning_writes_a_mapping_that_works(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -185,8 +206,8 @@ def test_a_touched_fader_is_not_fought() -> None:
     surface.set_channels(["Vocals", "Drums"])
     surface.received({"type": "note_on", "note": 104, "velocity": 127})
     moves, _ = surface.received({"type": "pitchwheel", "channel": 0, "pitch": db_to_fader(-6.0) - 8192})
-    assert moves == [Move("Vocals", "gain_db", pytest.approx(-6.0, abs=0.01))]
-    while_touched = surface.changed("Vocals", "gain_db", -6.0)
+    assert moves == [_move("Vocals", "gain_db", pytest.approx(-6.0, abs=0.01))]
+    while_touched = surface.changed(_move("Vocals", "gain_db", -6.0))
     assert [each["type"] for each in while_touched] == ["sysex"]
     _, released = surface.received({"type": "note_on", "note": 104, "velocity": 0})
     assert released[0] == {"type": "pitchwheel", "channel": 0, "pitch": db_to_fader(-6.0) - 8192}
@@ -198,13 +219,15 @@ def test_mackie_buttons_banks_and_scribble_strips() -> None:
     texts = [each for each in surface.set_channels(names) if each["type"] == "sysex"]
     # F0 00 00 66 14 12 OFFSET TEXT F7: strip 2 of the upper row begins at 7.
     assert {"type": "sysex", "data": (0, 0, 0x66, 0x14, 0x12, 7, *b"Bus 2  ")} in texts
-    assert surface.received({"type": "note_on", "note": 17, "velocity": 127})[0] == [Move("Bus 2", "mute", 1.0)]
-    assert surface.changed("Bus 2", "mute", 1.0) == [{"type": "note_on", "channel": 0, "note": 17, "velocity": 127}]
-    assert surface.received({"type": "note_on", "note": 17, "velocity": 127})[0] == [Move("Bus 2", "mute", 0.0)]
-    assert surface.received({"type": "note_on", "note": 8, "velocity": 127})[0] == [Move("Bus 1", "solo", 1.0)]
+    assert surface.received({"type": "note_on", "note": 17, "velocity": 127})[0] == [_move("Bus 2", "mute", 1.0)]
+    assert surface.changed(_move("Bus 2", "mute", 1.0)) == [
+        {"type": "note_on", "channel": 0, "note": 17, "velocity": 127}
+    ]
+    assert surface.received({"type": "note_on", "note": 17, "velocity": 127})[0] == [_move("Bus 2", "mute", 0.0)]
+    assert surface.received({"type": "note_on", "note": 8, "velocity": 127})[0] == [_move("Bus 1", "solo", 1.0)]
     surface.received({"type": "note_on", "note": 47, "velocity": 127})
     assert surface.first == 8
-    assert surface.received({"type": "note_on", "note": 16, "velocity": 127})[0] == [Move("Bus 9", "mute", 1.0)]
+    assert surface.received({"type": "note_on", "note": 16, "velocity": 127})[0] == [_move("Bus 9", "mute", 1.0)]
     assert surface.received({"type": "note_on", "note": 19, "velocity": 127})[0] == []
 
 

@@ -15,8 +15,10 @@ import pytest
 from daw_bridge.control.mixer.binding import MixerBinding, Routes, find_channel
 from daw_bridge.control.mixer.commands import routes_of
 from daw_bridge.errors import DawBridgeError, DawError
-from daw_bridge.mixer import MixerAddress, MixerChange, MixerChannel
+from daw_bridge.mixer import MixerAddress, MixerChange, MixerChannel, MixerParameter
+from daw_bridge.model import MIX_BUS, Bus, SessionPlan, Track
 from daw_bridge.osc import Message
+from daw_bridge.plan_json import plan_to_json
 from tests.osc.simulated_daw import SimulatedDaw, slashes
 
 Make = Callable[..., Any]
@@ -91,19 +93,16 @@ class BrokenMixer:
     name = "Broken"
 
     def __init__(self) -> None:
-        self.muted: list[bool] = []
+        self.muted: list[float] = []
         self.polls = 0
 
     def channels(self) -> tuple[MixerChannel, ...]:
         return (MixerChannel(name="Vocals", kind="bus"),)
 
-    def set_gain_db(self, channel: str, gain_db: float) -> None:
-        raise ZeroDivisionError("no such luck")
-
-    def set_mute(self, channel: str, mute: bool) -> None:
-        self.muted.append(mute)
-
-    set_solo = set_mute
+    def set(self, channel: str, parameter: MixerParameter, value: float) -> None:
+        if parameter == "gain_db":
+            raise ZeroDivisionError("no such luck")
+        self.muted.append(value)
 
     def on_change(self, listener: Callable[[MixerChange], None]) -> None:
         return None
@@ -136,7 +135,7 @@ def test_a_mixer_that_raises_anything_does_not_stop_its_thread() -> None:
 
     said, mixer = asyncio.run(run())
     assert said == ["Broken: unexpected ZeroDivisionError: no such luck", "None"]
-    assert mixer.muted == [True]
+    assert mixer.muted == [1.0]
 
 
 def test_a_daw_can_be_opened_again_and_two_opens_at_once_leave_one_binding(bound: Any, reaper: SimulatedDaw) -> None:
@@ -204,15 +203,22 @@ def test_a_stem_means_the_bus_that_carries_it(kind: str, name: str, channel: str
 
 
 def test_routes_come_from_the_plan_in_the_manifest(tmp_path: Path) -> None:
-    plan = {
-        "tracks": [{"name": "bass", "output": "low"}],
-        "buses": [{"name": "low", "label": "Low End"}],
-    }
-    session = {"adapter": "reaper", "file": "x.rpp", "files": [], "sha256": "", "template": "band"}
+    plan = SessionPlan(
+        name="x",
+        sample_rate_hz=44_100,
+        length_samples=0,
+        template="band",
+        tracks=(Track(name="bass", output="low"),),
+        buses=(Bus(name="low", label="Low End"),),
+        mix_bus=Bus(name=MIX_BUS, label="Mix"),
+    )
+    session: dict[str, object] = {"adapter": "reaper", "file": "x.rpp", "files": [], "sha256": "", "template": "band"}
+    session |= {"template_sha256": "", "limits": [], "plan": plan_to_json(plan, tmp_path)}
     body = {
         "format": "daw-bridge manifest", "version": 1, "name": "x", "daw_bridge": "0.1", "state": "complete",
-        "request": {}, "sessions": [session | {"template_sha256": "", "limits": [], "plan": plan}],
+        "request": {}, "sessions": [session],
     }  # fmt: skip
     (tmp_path / "manifest.json").write_text(json.dumps(body), "utf-8")
     routes = routes_of(tmp_path)
     assert (routes.stems["bass"], routes.buses["low"]) == (("Low End", "low"), ("Low End", "low"))
+    assert list(routes.strips()) == [("stem", "bass"), ("bus", "low")]

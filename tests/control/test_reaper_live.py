@@ -120,10 +120,10 @@ def test_the_mixer_itself_says_what_is_wrong_in_one_line(reaper: Simulator) -> N
     mixer.on_change(heard.append)
     assert MixerChange(channel="Reference", parameter="mute", value=1.0) in heard
     with pytest.raises(DawError, match=r"REAPER has no track 'Vocal' \(did you mean Vocals\?\)"):
-        mixer.set_mute("Vocal", True)
+        mixer.set("Vocal", "mute", 1.0)
     reaper.close()
     with pytest.raises(DawUnreachable):
-        mixer.set_mute("Vocals", True)
+        mixer.set("Vocals", "mute", 1.0)
     mixer.close()
 
 
@@ -136,7 +136,7 @@ def test_a_bus_goes_before_a_track_of_the_same_name(reaper: Simulator) -> None:
     mixer = open_mixer("reaper-live", MixerAddress(port=reaper.address.web_port))
     try:
         assert [channel.kind for channel in mixer.channels() if channel.name == "Vocals"] == ["bus"]
-        mixer.set_mute("Vocals", True)
+        mixer.set("Vocals", "mute", 1.0)
         state = reaper.ask("state")["content"]["tracks"]
         muted = [
             (each["values"]["D_VOL"], each["values"]["B_MUTE"]) for each in state if each["texts"]["P_NAME"] == "Vocals"

@@ -139,7 +139,7 @@ def test_every_control_of_the_open_stage_control_session_sends_a_good_command() 
             sent.setdefault(widget["address"], []).append(parse(widget["address"], (typed,)).values)
     assert sent["/dawbridge/cancel"] == [{"job": 0}]  # the one that runs
     assert sent["/dawbridge/build"] == [{"mix": "song.wav"}]
-    assert sent["/dawbridge/stem/vocals/mute"] == [{"name": "vocals", "on": True}, {"name": "vocals", "on": False}]
+    assert sent["/dawbridge/stem/vocals/mute"] == [{"name": "vocals", "mute": True}, {"name": "vocals", "mute": False}]
     assert [each["daw"] for each in sent["/dawbridge/session/open"]] == ["ardour", "reaper-live"]
     assert {each["daw"] for each in sent["/dawbridge/session/open"]} <= set(MIXERS)
 

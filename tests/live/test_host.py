@@ -74,7 +74,7 @@ def test_a_muted_stem_is_gone_and_a_soloed_one_alone() -> None:
     audio, model = noise(30_000), StreamingModel(TorchEngine(make_net()))
     stems, _ = model.step(audio, model.initial_state())
     with running(make_host(256)) as host:
-        host.controls.set_solo("bass", True)
+        host.controls.set("bass", "solo", 1.0)
         out = play(host, audio, 256)
     delay = host.latency_samples
     np.testing.assert_allclose(out[:, delay + 4000 : 25_000], stems[2][:, 4000 : 25_000 - delay], atol=3e-6)
@@ -85,7 +85,7 @@ def test_vocals_only_has_two_faders() -> None:
     stems, _ = model.step(audio, model.initial_state())
     with running(make_host(256, vocals_only=True)) as host:
         assert host.sources == ("vocals", "rest")
-        host.controls.set_mute("vocals", True)
+        host.controls.set("vocals", "mute", 1.0)
         out = play(host, audio, 256)
     delay = host.latency_samples
     rest = (stems.sum(0) - stems[0])[:, 4000 : 18_000 - delay]
@@ -148,7 +148,7 @@ def test_bad_samples_never_become_a_burst(bad: float) -> None:
 def test_faders_at_the_top_never_pass_the_limiter() -> None:
     with running(make_host(256)) as host:
         for stem in host.sources:
-            host.controls.set_gain_db(stem, 12.0)
+            host.controls.set(stem, "gain_db", 12.0)
         out = play(host, noise(20_000, level=1.0), 256)
     assert np.abs(out).max() <= CEILING + 1e-6
     assert host.statistics.limited_blocks > 0

@@ -21,22 +21,22 @@ def noise(*shape: int, level: float = 0.1) -> np.ndarray:
 
 def test_mute_solo_and_gain_combine() -> None:
     controls = Controls(STEMS)
-    controls.set_gain_db("bass", -6.0)
-    controls.set_mute("drums", True)
+    controls.set("bass", "gain_db", -6.0)
+    controls.set("drums", "mute", 1.0)
     np.testing.assert_allclose(controls.gains_linear, [1, 0, 0.5012, 1], atol=1e-4)
-    controls.set_solo("bass", True)
+    controls.set("bass", "solo", 1.0)
     np.testing.assert_allclose(controls.gains_linear, [0, 0, 0.5012, 0], atol=1e-4)
-    controls.set_solo("bass", False)
-    controls.set_gain_db("other", -200)
+    controls.set("bass", "solo", 0.0)
+    controls.set("other", "gain_db", -200)
     assert controls.gains_linear[3] == 0
-    controls.set_gain_db("other", 99)
-    assert controls.gain_db("other") == 12.0
+    controls.set("other", "gain_db", 99)
+    assert controls.value("other", "gain_db") == 12.0
 
 
 @pytest.mark.parametrize(("stem", "gain_db"), [("vocal", 0.0), ("vocals", float("nan"))])
 def test_a_wrong_stem_or_gain_is_one_clear_error(stem: str, gain_db: float) -> None:
     with pytest.raises(UsageError, match="live: "):
-        Controls(STEMS).set_gain_db(stem, gain_db)
+        Controls(STEMS).set(stem, "gain_db", gain_db)
 
 
 @pytest.mark.parametrize("size", [1, 37, 128, 1024, 8192])

@@ -158,7 +158,7 @@ def test_the_mixer_hears_moves_made_in_the_daw(connect: Make) -> None:
     daw, mixer = connect(_quick("bitwig"), banked, mixer=True)
     heard: list[MixerChange] = []
     mixer.on_change(heard.append)
-    mixer.set_mute("bass", True)
+    mixer.set("bass", "mute", 1.0)
     daw.push(Message("/track/2/volume", (101,)))
     deadline = time.monotonic() + 2
     while len(heard) < 2 and time.monotonic() < deadline:

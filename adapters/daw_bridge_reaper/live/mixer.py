@@ -64,15 +64,19 @@ class ReaperMixer:
         rows = self._rows
         return tuple(MixerChannel(name=name, kind="bus" if row.is_bus else "track") for name, row in rows.items())
 
-    def set_gain_db(self, channel: str, gain_db: float) -> None:
-        self._set(channel, "gain_db", 0.0 if gain_db <= SILENCE_DB else db_to_linear(gain_db))
-
-    def set_mute(self, channel: str, mute: bool) -> None:
-        self._set(channel, "mute", float(mute))
-
-    def set_solo(self, channel: str, solo: bool) -> None:
-        # In place: what feeds a bus must sound with it.
-        self._set(channel, "solo", float(SOLO_IN_PLACE if solo else 0))
+    def set(self, channel: str, parameter: MixerParameter, value: float) -> None:
+        told = _reaper_value(parameter, value)
+        try:
+            if self._connection is None:
+                self._connection = Connection(self._address, timeout_s=self._timeout_s)
+            if channel not in self._rows or not self._try_set(self._connection, channel, parameter, told):
+                self._read()  # tracks came, went or moved since the last look
+                if channel not in self._rows or not self._try_set(self._connection, channel, parameter, told):
+                    raise DawError(f"REAPER has no track {channel!r}{did_you_mean(channel, self._rows)}")
+        except DawUnreachable:
+            self.close()  # REAPER went away: the next move tries to reach it anew
+            raise
+        self._known[channel, parameter] = told if parameter == "gain_db" else float(told > 0)
 
     def on_change(self, listener: Callable[[MixerChange], None]) -> None:
         self._listener = listener
@@ -104,19 +108,6 @@ class ReaperMixer:
         for key in [key for key in self._known if key[0] not in self._rows]:
             del self._known[key]
 
-    def _set(self, channel: str, parameter: MixerParameter, value: float) -> None:
-        try:
-            if self._connection is None:
-                self._connection = Connection(self._address, timeout_s=self._timeout_s)
-            if channel not in self._rows or not self._try_set(self._connection, channel, parameter, value):
-                self._read()  # tracks came, went or moved since the last look
-                if channel not in self._rows or not self._try_set(self._connection, channel, parameter, value):
-                    raise DawError(f"REAPER has no track {channel!r}{did_you_mean(channel, self._rows)}")
-        except DawUnreachable:
-            self.close()  # REAPER went away: the next move tries to reach it anew
-            raise
-        self._known[channel, parameter] = value if parameter == "gain_db" else float(value > 0)
-
     def _try_set(self, connection: Connection, channel: str, parameter: MixerParameter, value: float) -> bool:
         """Set and read back in one go. False, and nothing set, when the track is another one by now."""
         key = _KEYS[parameter]
@@ -130,6 +121,14 @@ class ReaperMixer:
         if abs(now - value) > _STEP_LINEAR + 1e-4 * value:
             raise DawError(f"{channel}: REAPER reports {key} {now:g} instead of {value:g}")
         return True
+
+
+def _reaper_value(parameter: MixerParameter, value: float) -> float:
+    """REAPER's own number."""
+    if parameter == "gain_db":
+        return 0.0 if value <= SILENCE_DB else db_to_linear(value)
+    # In place: what feeds a bus must sound with it.
+    return (float(SOLO_IN_PLACE) if parameter == "solo" else 1.0) if value >= 0.5 else 0.0
 
 
 def _change(channel: str, parameter: MixerParameter, value: float) -> MixerChange:

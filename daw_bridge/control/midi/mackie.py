@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from daw_bridge.mixer import MixerParameter
+from daw_bridge.mixer import MIXER_PARAMETERS, MixerChange, MixerParameter
 from daw_bridge.units import interpolate
 
 STRIPS = 8
@@ -28,15 +28,6 @@ TOP_DB = 6.0
 
 MidiData: TypeAlias = "dict[str, Any]"
 """Keyword arguments of a `mido.Message`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """What a hand on the surface asks of the DAW."""
-
-    channel: str
-    parameter: MixerParameter
-    value: float
 
 
 def fader_to_db(position: int) -> float:
@@ -72,19 +63,19 @@ class MackieSurface:
         for strip in range(STRIPS):
             channel = self._channel(strip)
             messages.append(_text(strip, 0, channel or ""))
-            for parameter in ("gain_db", "mute", "solo"):
+            for parameter in MIXER_PARAMETERS:
                 messages += self._show(strip, channel, parameter)
         return messages
 
-    def changed(self, channel: str, parameter: MixerParameter, value: float) -> list[MidiData]:
+    def changed(self, change: MixerChange) -> list[MidiData]:
         """A value from the DAW; what to send. A fader under a finger is left alone."""
-        self.values[channel, parameter] = value
+        self.values[change.channel, change.parameter] = change.value
         for strip in range(STRIPS):
-            if self._channel(strip) == channel:
-                return self._show(strip, channel, parameter)
+            if self._channel(strip) == change.channel:
+                return self._show(strip, change.channel, change.parameter)
         return []
 
-    def received(self, message: MidiData) -> tuple[list[Move], list[MidiData]]:
+    def received(self, message: MidiData) -> tuple[list[MixerChange], list[MidiData]]:
         """A message from the surface: what it asks of the DAW, and what to send back to the surface."""
         kind = message.get("type")
         if kind == "pitchwheel":
@@ -96,7 +87,7 @@ class MackieSurface:
             return [], self._touch(note - TOUCH, pressed)
         return self._pressed(note) if pressed else ([], [])
 
-    def _pressed(self, note: int) -> tuple[list[Move], list[MidiData]]:
+    def _pressed(self, note: int) -> tuple[list[MixerChange], list[MidiData]]:
         steps = {BANK_LEFT: -STRIPS, BANK_RIGHT: STRIPS, CHANNEL_LEFT: -1, CHANNEL_RIGHT: 1}
         if note in steps:
             last = max(0, len(self.channels) - 1)
@@ -107,19 +98,19 @@ class MackieSurface:
             channel = self._channel(note - base) if base <= note < base + STRIPS else None
             if channel is not None:
                 on = self.values.get((channel, parameter), 0.0) < 0.5
-                return [Move(channel, parameter, float(on))], []
+                return [MixerChange(channel=channel, parameter=parameter, value=float(on))], []
         return [], []
 
     def _channel(self, strip: int) -> str | None:
         at = self.first + strip
         return self.channels[at] if at < len(self.channels) else None
 
-    def _fader(self, strip: int, position: int) -> list[Move]:
+    def _fader(self, strip: int, position: int) -> list[MixerChange]:
         channel = self._channel(strip) if strip < STRIPS else None
         if channel is None:
             return []
         self._positions[strip] = position
-        return [Move(channel, "gain_db", fader_to_db(position))]
+        return [MixerChange(channel=channel, parameter="gain_db", value=fader_to_db(position))]
 
     def _touch(self, strip: int, pressed: bool) -> list[MidiData]:
         if pressed:

@@ -1,24 +1,27 @@
-"""MIDI messages to commands: the mapping file, and what a message means by it. Pure; ports live in `midi.py`.
+"""MIDI messages to commands: the mapping file, and what a message means by it. Pure; ports live in `ports.py`.
 
 A mapping file is YAML: a list of `mappings`, each with the message that it waits for and the command that it sends.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from daw_bridge.control.commands import parse
+from daw_bridge.control.commands import Strip, StripKind, find_command, parse
 from daw_bridge.errors import TemplateError, UsageError, did_you_mean
 from daw_bridge.files import write_atomic
+from daw_bridge.mixer import MixerChange
 from daw_bridge.osc import Message, OscValue
 from daw_bridge.templates.yaml_nodes import YamlNode, parse_yaml, read_yaml, read_yaml_text
 from daw_bridge.templates.yaml_table import Field, JsonSchema, ListOf, Number, Record, Text, Whole
 
 Event = Literal["note", "control", "program"]
 Mode = Literal["press", "toggle", "hold", "fader"]
+Carries = Callable[[StripKind, str, str], bool]
+"""Whether a channel of the DAW (the last argument) is what a surface calls by a name."""
 PRESSED_FROM = 64
 """A controller counts as pressed from this value on."""
 
@@ -151,6 +154,13 @@ class MidiMap:
 
     mappings: tuple[MidiMapping, ...]
     _on: dict[int, bool] = field(default_factory=dict)
+    _strips: dict[int, tuple[Strip, str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for index, mapping in enumerate(self.mappings):
+            command, values = find_command(mapping.send)
+            if command.strip is not None and mapping.mode == "toggle":
+                self._strips[index] = (command.strip, str(values["name"]))
 
     def translate(self, message: MidiInput) -> list[Message]:
         """The commands that a MIDI message means."""
@@ -172,11 +182,11 @@ class MidiMap:
             found.append(Message(mapping.send, (*mapping.arguments, *value)))
         return found
 
-    def follow(self, address: str, value: OscValue) -> None:
+    def follow(self, change: MixerChange, carries: Carries) -> None:
         """Toggles take over a value that came from elsewhere, so that the next press does what the user expects."""
-        for index, mapping in enumerate(self.mappings):
-            if mapping.mode == "toggle" and mapping.send == address and isinstance(value, (int, float)):
-                self._on[index] = value >= 0.5
+        for index, (strip, name) in self._strips.items():
+            if strip.parameter == change.parameter and carries(strip.kind, name, change.channel):
+                self._on[index] = change.value >= 0.5
 
 
 def learned(message: MidiInput, send: str, arguments: Iterable[OscValue], mode: Mode, **levels: float) -> MidiMapping:

@@ -21,8 +21,8 @@ from daw_bridge.control.midi.map import MidiInput, MidiMap, parse_map, read_map
 from daw_bridge.control.midi.socket import SocketPort
 from daw_bridge.control.mixer.commands import MixerCommands
 from daw_bridge.control.net.security import RateLimiter, is_loopback
-from daw_bridge.errors import AdapterMissing, DawUnreachable, UsageError
-from daw_bridge.osc import Message, OscError, decode
+from daw_bridge.errors import AdapterMissing, DawBridgeError, DawUnreachable, UsageError
+from daw_bridge.osc import Message
 
 _log = logging.getLogger(__name__)
 
@@ -117,30 +117,24 @@ class PortReader:
 
 
 class _MidiClient:
-    """The sender of mapped commands. Answers have nowhere to go; values that change set the toggles."""
+    """The sender of mapped commands: this machine's own. Answers have nowhere to go."""
 
-    host, lasting = "midi", True
+    host, lasting = "localhost", True
 
-    def __init__(self, key: str, on_packet: Callable[[bytes], None]) -> None:
-        self.key, self._on_packet = key, on_packet
+    def __init__(self, key: str) -> None:
+        self.key = key
 
-    def send(self, packet: bytes) -> None:
-        self._on_packet(packet)
+    def send(self, message: Message) -> None:
+        """Nothing: a pad has no display."""
 
 
 def start_mapped(
-    name: str, map_path: Path | None, bridge: Bridge, loop: asyncio.AbstractEventLoop
+    name: str, map_path: Path | None, bridge: Bridge, mixer: MixerCommands, loop: asyncio.AbstractEventLoop
 ) -> Callable[[], None]:
     """Take commands from a port by a mapping file (default: the shipped one); the returned call stops it."""
     mapping = MidiMap(parse_map(DEFAULT_MAP, "default map") if map_path is None else read_map(map_path))
-
-    def on_packet(packet: bytes) -> None:
-        for message in _messages(packet):
-            if message.arguments:
-                mapping.follow(message.address, message.arguments[0])
-
-    client = _MidiClient(f"midi:{name}", on_packet)
-    bridge.subscribers.add(client)
+    client = _MidiClient(f"midi:{name}")
+    mixer.on_change.append(lambda change: mapping.follow(change, mixer.carries))
 
     def deliver(event: MidiInput) -> None:
         for command in mapping.translate(event):
@@ -169,25 +163,17 @@ def start_mackie(
                 bridge.counters.add("midi_not_sent")
                 _log.debug("MIDI: %s", exc)
 
-    def on_packet(packet: bytes) -> None:
-        for message in _messages(packet):
-            parts = message.address.split("/")
-            if message.address == "/dawbridge/session":
-                show(surface.set_channels(_bus_names(mixer)))
-            elif len(parts) == 5 and parts[2] == "bus" and isinstance(message.arguments[0], (int, float)):
-                channel = next((each for each in surface.channels if _slug(each) == _slug(parts[3])), None)
-                if channel is not None and parts[4] in ("gain_db", "mute", "solo"):
-                    show(surface.changed(channel, parts[4], float(message.arguments[0])))  # type: ignore[arg-type]
-
-    client = _MidiClient(f"mackie:{name}", on_packet)
-    bridge.subscribers.add(client)
+    mixer.on_bound.append(lambda: show(surface.set_channels(_bus_names(mixer))))
+    mixer.on_change.append(lambda change: show(surface.changed(change)))
 
     def deliver(data: MidiData) -> None:
         moves, messages = surface.received(data)
         show(messages)
         for move in moves:
-            value = move.value if move.parameter == "gain_db" else int(move.value)
-            bridge.receive(Message(f"/dawbridge/bus/{_slug(move.channel)}/{move.parameter}", (value,)), client)
+            try:
+                mixer.move(move)
+            except DawBridgeError as exc:
+                _log.debug("Mackie: %s", exc)
 
     def on_message(message: Any) -> None:
         loop.call_soon_threadsafe(deliver, message.dict())
@@ -197,12 +183,6 @@ def start_mackie(
     return reader.stop
 
 
-def _slug(channel: str) -> str:
-    from daw_bridge.control.mixer.commands import addressable
-
-    return addressable(channel)
-
-
 def _bus_names(mixer: MixerCommands) -> list[str]:
     """The buses of the bound DAW, or all its channels where it does not say which are buses."""
     if mixer.binding is None:
@@ -210,13 +190,6 @@ def _bus_names(mixer: MixerCommands) -> list[str]:
     channels = mixer.binding.mixer.channels()
     buses = [channel.name for channel in channels if channel.kind == "bus"]
     return buses or [channel.name for channel in channels if channel.kind != "master"]
-
-
-def _messages(packet: bytes) -> list[Message]:
-    try:
-        return decode(packet)
-    except OscError:
-        return []
 
 
 def wait_for_control(port: Any, timeout_s: float) -> MidiInput | None:

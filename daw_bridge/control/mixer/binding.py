@@ -11,10 +11,11 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from daw_bridge.control.commands import StripKind
 from daw_bridge.errors import DawBridgeError, DawError, did_you_mean
 from daw_bridge.mixer import MixerChange, MixerChannel, MixerControl, MixerParameter
 
@@ -39,6 +40,13 @@ class Routes:
     stems: Mapping[str, tuple[str, ...]]
     buses: Mapping[str, tuple[str, ...]]
 
+    def strips(self) -> Iterator[tuple[StripKind, str]]:
+        """All that it knows, as surfaces call it."""
+        for stem in self.stems:
+            yield "stem", stem
+        for bus in self.buses:
+            yield "bus", bus
+
 
 NO_ROUTES = Routes(stems={}, buses={})
 
@@ -48,7 +56,7 @@ def _plain(name: str) -> str:
     return re.sub(r"[\W_]+", " ", name.casefold()).strip()
 
 
-def find_channel(kind: str, name: str, channels: Sequence[MixerChannel], routes: Routes = NO_ROUTES) -> str:
+def find_channel(kind: StripKind, name: str, channels: Sequence[MixerChannel], routes: Routes = NO_ROUTES) -> str:
     """The channel of the DAW that carries a stem or is a bus: a bus before a track, exact names before `NAME bus`.
 
     Raises DawError with the nearest name when there is none.
@@ -69,7 +77,7 @@ def find_channel(kind: str, name: str, channels: Sequence[MixerChannel], routes:
 
 
 class MixerBinding:
-    """A connected mixer with its thread. Made by `bind`; all methods are called on the loop."""
+    """A connected mixer with its thread; all methods are called on the loop."""
 
     def __init__(
         self,
@@ -101,12 +109,6 @@ class MixerBinding:
         if replaced is not None:
             replaced[1](None)
 
-    def confirmed(self, change: MixerChange) -> None:
-        """A value that was set; told on unless the DAW's own report of it came first."""
-        known = self.known.get((change.channel, change.parameter))
-        if known is None or abs(known - change.value) > SAME_VALUE:
-            self._note(change)
-
     async def close(self) -> None:
         """Stop the thread and let go of the DAW. Who still waits for a value hears that it will not come."""
         with self._condition:
@@ -128,7 +130,7 @@ class MixerBinding:
                 key = next(iter(self._waiting), None)
                 value = self._waiting.pop(key) if key is not None else 0.0
             if key is not None:
-                self._to_loop(self._ended, key, value, self._guarded(partial(self._apply, *key, value)))
+                self._to_loop(self._ended, key, value, self._guarded(partial(self.mixer.set, *key, value)))
             if time.monotonic() >= next_poll_s:
                 error = self._guarded(self.mixer.poll)
                 if error is not None:
@@ -146,23 +148,20 @@ class MixerBinding:
             return DawError(f"{self.mixer.name}: unexpected {type(exc).__name__}: {exc}")
         return None
 
-    def _apply(self, channel: str, parameter: MixerParameter, value: float) -> None:
-        if parameter == "gain_db":
-            self.mixer.set_gain_db(channel, value)
-        elif parameter == "mute":
-            self.mixer.set_mute(channel, bool(value))
-        else:
-            self.mixer.set_solo(channel, bool(value))
-
     def _from_daw(self, change: MixerChange) -> None:
         self._to_loop(self._note, change)
 
     def _ended(self, key: Key, value: float, error: DawBridgeError | None) -> None:
         """The mixer is done with a value; unless a report was faster, or another value was asked for meanwhile."""
         asked = self._asked.get(key)
-        if asked is not None and asked[0] == value:
-            del self._asked[key]
-            asked[1](error)
+        if asked is None or asked[0] != value:
+            return
+        del self._asked[key]
+        known = self.known.get(key)
+        if error is None and (known is None or abs(known - value) > SAME_VALUE):
+            # Not every DAW reports what was set from outside: the others hear of it here.
+            self._note(MixerChange(channel=key[0], parameter=key[1], value=value))
+        asked[1](error)
 
     def _note(self, change: MixerChange) -> None:
         key = (change.channel, change.parameter)

@@ -8,13 +8,14 @@ from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 
 from daw_bridge.control.bridge import Bridge, Handler
-from daw_bridge.control.commands import Invocation
-from daw_bridge.control.mixer.binding import NO_ROUTES, MixerBinding, Routes, find_channel
+from daw_bridge.control.commands import Invocation, StripKind
+from daw_bridge.control.mixer.binding import NO_ROUTES, MixerBinding, Outcome, Routes, find_channel
 from daw_bridge.control.net.clients import Client
-from daw_bridge.errors import DawBridgeError, DawError
+from daw_bridge.errors import DawBridgeError, DawError, UsageError
 from daw_bridge.manifest import read_manifest
 from daw_bridge.mixer import MixerAddress, MixerChange, MixerChannel, MixerControl, MixerParameter
 from daw_bridge.osc import Message, OscValue
+from daw_bridge.plan_json import plan_from_json
 from daw_bridge.registry import require_mixer
 
 OpenMixer = Callable[[str, MixerAddress], MixerControl]
@@ -27,29 +28,23 @@ def routes_of(folder: Path) -> Routes:
     manifest = read_manifest(folder)
     if manifest is None or not manifest.sessions:
         return NO_ROUTES
-    plan = manifest.sessions[-1].plan
-    labels: dict[str, tuple[str, ...]] = {}
-    for bus in [*_dicts(plan.get("buses")), *_dicts(plan.get("returns"))]:
-        names = (str(bus.get("label") or ""), str(bus.get("name") or ""))
-        labels[names[1]] = tuple(name for name in names if name)
-    stems = {}
-    for track in _dicts(plan.get("tracks")):
-        output = str(track.get("output") or "")
-        stems[str(track.get("name") or "")] = labels.get(output, (output,))
+    plan = plan_from_json(manifest.sessions[-1].plan, folder)
+    labels = {bus.name: (bus.label, bus.name) for bus in (*plan.buses, *plan.returns)}
+    stems = {track.name: labels.get(track.output, (track.output,)) for track in plan.tracks}
     return Routes(stems=stems, buses=labels)
 
 
-def _dicts(value: object) -> list[dict[str, object]]:
-    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
-
-
 class MixerCommands:
-    """The handlers of `/session`, `/stem`, `/bus` and `/live`."""
+    """The handlers of `/session`, `/stem`, `/bus` and `/live`; what runs in this process calls `move` and listens."""
 
     def __init__(self, bridge: Bridge, open_mixer: OpenMixer, addresses: dict[str, MixerAddress] | None = None) -> None:
         self._bridge, self._open, self._addresses = bridge, open_mixer, addresses or {}
         self._binding: MixerBinding | None = None
-        self._names: dict[tuple[str, str], str] = {}
+        self._names: dict[tuple[StripKind, str], str] = {}
+        self.on_bound: list[Callable[[], None]] = []
+        """Called when a DAW was bound or let go of."""
+        self.on_change: list[Callable[[MixerChange], None]] = []
+        """Called with each value that moved, whoever moved it."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._binding_lock = asyncio.Lock()
         bridge.snapshots.append(self.snapshot)
@@ -59,9 +54,7 @@ class MixerCommands:
             "session_open": self._session_open,
             "session_close": self._session_close,
             "session_channels": self._channels,
-            "strip_gain_db": lambda call, client: self._strip(call, client, "gain_db", "gain_db"),
-            "strip_mute": lambda call, client: self._strip(call, client, "mute", "on"),
-            "strip_solo": lambda call, client: self._strip(call, client, "solo", "on"),
+            "strip": self._strip,
             "live_start": self._live_start,
             "live_stop": self._live_stop,
         }
@@ -90,17 +83,13 @@ class MixerCommands:
         loop = asyncio.get_running_loop()
         async with self._binding_lock:
             if await self._release():
-                self._bridge.tell(Message("/dawbridge/session", ("", "")))
+                self._tell_bound("", "")
             mixer = await loop.run_in_executor(None, self._open, daw, address)
             self._binding = MixerBinding(mixer, loop, self._changed, routes)
         channels = mixer.channels()
-        self._names = {
-            (kind, name): find_channel(kind, name, channels, routes)
-            for kind, table in (("stem", routes.stems), ("bus", routes.buses))
-            for name in table
-            if _has_channel(kind, name, channels, routes)
-        }
-        self._bridge.tell(Message("/dawbridge/session", (daw, mixer.name)))
+        found = {strip: channel_of(*strip, channels, routes) for strip in routes.strips()}
+        self._names = {strip: channel for strip, channel in found.items() if channel is not None}
+        self._tell_bound(daw, mixer.name)
         return ("bound", mixer.name, *(channel.name for channel in channels[:100]))
 
     def _session_close(self, call: Invocation, client: Client) -> None:
@@ -113,8 +102,13 @@ class MixerCommands:
 
     async def _close_answer(self) -> tuple[OscValue, ...]:
         await self.close()
-        self._bridge.tell(Message("/dawbridge/session", ("", "")))
+        self._tell_bound("", "")
         return ("closed",)
+
+    def _tell_bound(self, daw: str, title: str) -> None:
+        self._bridge.tell(Message("/dawbridge/session", (daw, title)))
+        for listener in self.on_bound:
+            listener()
 
     async def close(self) -> None:
         """Let go of the bound DAW."""
@@ -149,36 +143,49 @@ class MixerCommands:
 
     # Strips
 
-    def _strip(
-        self, call: Invocation, client: Client, parameter: MixerParameter, argument: str
-    ) -> tuple[OscValue, ...] | None:
-        binding = self._bound()
-        kind, name = call.address.split("/")[2], str(call.values["name"])
-        channel = find_channel(kind, name, binding.mixer.channels(), binding.routes)
+    def _strip(self, call: Invocation, client: Client) -> tuple[OscValue, ...] | None:
+        strip, binding = call.command.strip, self._bound()
+        if strip is None:
+            raise UsageError(f"{call.address}: moves nothing")
+        parameter, name = strip.parameter, str(call.values["name"])
+        channel = find_channel(strip.kind, name, binding.mixer.channels(), binding.routes)
         if len(self._names) < 1000:
-            self._names[kind, name] = channel
-        if argument not in call.values:
-            value = binding.known.get((channel, parameter))
-            if value is None:
+            self._names[strip.kind, name] = channel
+        if parameter not in call.values:
+            known = binding.known.get((channel, parameter))
+            if known is None:
                 raise DawError(f"{channel}: the DAW has not reported its {parameter} yet")
-            return (_as_osc(parameter, value),)
-        value = float(call.values[argument])
+            return (_as_osc(parameter, known),)
+        value = float(call.values[parameter])
 
         def outcome(error: DawBridgeError | None) -> None:
             if error is None:
-                self._bridge.counters.add("mixer_moves")
-                binding.confirmed(MixerChange(channel=channel, parameter=parameter, value=value))
                 self._bridge.reply(client, call, _as_osc(parameter, value))
             else:
-                self._bridge.counters.add("mixer_errors")
                 self._bridge.error(client, call.address, call.request_id, error)
 
-        binding.set(channel, parameter, value, outcome)
+        self.move(MixerChange(channel=channel, parameter=parameter, value=value), outcome)
         return None
+
+    def move(self, wanted: MixerChange, outcome: Outcome = lambda _error: None) -> None:
+        """Ask the bound DAW for a value. `outcome` hears once it is confirmed, or why not. Raises DawError."""
+
+        def counted(error: DawBridgeError | None) -> None:
+            self._bridge.counters.add("mixer_moves" if error is None else "mixer_errors")
+            outcome(error)
+
+        self._bound().set(wanted.channel, wanted.parameter, wanted.value, counted)
+
+    def carries(self, kind: StripKind, name: str, channel: str) -> bool:
+        """Whether a channel of the bound DAW is what a surface calls by this name."""
+        binding = self._binding
+        return binding is not None and channel == channel_of(kind, name, binding.mixer.channels(), binding.routes)
 
     def _changed(self, change: MixerChange) -> None:
         for message in self._messages(change):
             self._bridge.tell(message)
+        for listener in self.on_change:
+            listener(change)
 
     def _messages(self, change: MixerChange) -> list[Message]:
         """The same addresses that set the value, so that surfaces follow; always the bus address of the channel."""
@@ -201,12 +208,12 @@ class MixerCommands:
         return found[:1000]
 
 
-def _has_channel(kind: str, name: str, channels: Sequence[MixerChannel], routes: Routes) -> bool:
+def channel_of(kind: StripKind, name: str, channels: Sequence[MixerChannel], routes: Routes) -> str | None:
+    """As `find_channel`; None when there is none."""
     try:
-        find_channel(kind, name, channels, routes)
+        return find_channel(kind, name, channels, routes)
     except DawError:
-        return False
-    return True
+        return None
 
 
 def addressable(name: str) -> str:

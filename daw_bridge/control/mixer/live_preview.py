@@ -12,10 +12,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import get_args
 
 from daw_bridge.errors import DawError, DawUnreachable
-from daw_bridge.mixer import MixerAddress, MixerChange, MixerChannel, MixerParameter
+from daw_bridge.mixer import MIXER_PARAMETERS, MixerAddress, MixerChange, MixerChannel, MixerParameter
 
 START_TIMEOUT_S = 60.0
 """Loading the model and opening the card take seconds on a slow machine."""
@@ -60,14 +59,26 @@ class LiveMixer:
     def channels(self) -> tuple[MixerChannel, ...]:
         return tuple(MixerChannel(name=stem, kind="bus") for stem in self._stems or ())
 
-    def set_gain_db(self, channel: str, gain_db: float) -> None:
-        self._set(channel, "gain_db", gain_db)
-
-    def set_mute(self, channel: str, mute: bool) -> None:
-        self._set(channel, "mute", float(mute))
-
-    def set_solo(self, channel: str, solo: bool) -> None:
-        self._set(channel, "solo", float(solo))
+    def set(self, channel: str, parameter: MixerParameter, value: float) -> None:
+        order = json.dumps({"stem": channel, "parameter": parameter, "value": value})
+        with self._heard:
+            self._error = ""
+            self._values.pop((channel, parameter), None)
+        try:
+            if self._process.stdin is None:
+                raise OSError
+            self._process.stdin.write(order + "\n")
+            self._process.stdin.flush()
+        except (OSError, ValueError) as exc:
+            raise DawUnreachable(f"the live preview has ended: {self._error}") from exc
+        deadline = time.monotonic() + ANSWER_TIMEOUT_S
+        with self._heard:
+            self._heard.wait_for(
+                lambda: (channel, parameter) in self._values or self._error or self._ended,
+                deadline - time.monotonic(),
+            )
+            if (channel, parameter) not in self._values:
+                raise DawError(f"the live preview did not set {channel} {parameter}: {self._error or 'no answer'}")
 
     def on_change(self, listener: Callable[[MixerChange], None]) -> None:
         with self._heard:
@@ -94,27 +105,6 @@ class LiveMixer:
         if self._process.stdout is not None:
             self._process.stdout.close()
 
-    def _set(self, channel: str, parameter: MixerParameter, value: float) -> None:
-        order = json.dumps({"stem": channel, "parameter": parameter, "value": value})
-        with self._heard:
-            self._error = ""
-            self._values.pop((channel, parameter), None)
-        try:
-            if self._process.stdin is None:
-                raise OSError
-            self._process.stdin.write(order + "\n")
-            self._process.stdin.flush()
-        except (OSError, ValueError) as exc:
-            raise DawUnreachable(f"the live preview has ended: {self._error}") from exc
-        deadline = time.monotonic() + ANSWER_TIMEOUT_S
-        with self._heard:
-            self._heard.wait_for(
-                lambda: (channel, parameter) in self._values or self._error or self._ended,
-                deadline - time.monotonic(),
-            )
-            if (channel, parameter) not in self._values:
-                raise DawError(f"the live preview did not set {channel} {parameter}: {self._error or 'no answer'}")
-
     def _read(self) -> None:
         for line in iter(lambda: self._process.stdout.readline(4096) if self._process.stdout else "", ""):
             self._take(line)
@@ -133,7 +123,7 @@ class LiveMixer:
         with self._heard:
             if isinstance(data.get("stems"), list):
                 self._stems = tuple(str(stem) for stem in data["stems"])
-            elif data.get("parameter") in get_args(MixerParameter):
+            elif data.get("parameter") in MIXER_PARAMETERS:
                 change = MixerChange(channel=str(data["stem"]), parameter=data["parameter"], value=float(data["value"]))
                 self._values[change.channel, change.parameter] = change.value
             elif data.get("error"):

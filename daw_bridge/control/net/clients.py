@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from daw_bridge.osc import Message, OscError, encode
+from daw_bridge.osc import Message
 
 MAX_SUBSCRIBERS = 64
 LEASE_S = 3600.0
@@ -32,8 +32,8 @@ class Client(Protocol):
         """Whether the transport itself tells when the peer is gone (TCP), so that it needs no lease."""
         ...
 
-    def send(self, packet: bytes) -> None:
-        """Hand one OSC packet to the transport."""
+    def send(self, message: Message) -> None:
+        """Hand one message to the transport, which writes it in its own way."""
         ...
 
 
@@ -78,14 +78,10 @@ class Subscribers:
         return (client for client, _ in list(self._clients.values()) if client.host == host)
 
     def broadcast(self, message: Message) -> None:
-        """To all; encoded once. Values that OSC cannot hold are not sent."""
-        try:
-            packet = encode(message)
-        except OscError:
-            return
+        """To all."""
         oldest = self._clock() - LEASE_S
         for key, (client, heard) in list(self._clients.items()):
             if not client.lasting and heard < oldest:
                 del self._clients[key]
             else:
-                client.send(packet)
+                client.send(message)

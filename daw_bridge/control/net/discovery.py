@@ -34,7 +34,7 @@ def query_tree() -> dict[str, Any]:
             path += f"/{segment}"
             node = node.setdefault("CONTENTS", {}).setdefault(segment, {"FULL_PATH": path, "ACCESS": 0})
         node |= {
-            "ACCESS": 3 if command.handler.startswith("strip_") else 2,
+            "ACCESS": 2 if command.strip is None else 3,
             "DESCRIPTION": command.doc,
             "TYPE": "".join(_TYPES[argument.kind] for argument in command.arguments),
         }

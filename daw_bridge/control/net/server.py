@@ -13,7 +13,7 @@ from daw_bridge.control.bridge import Bridge
 from daw_bridge.control.net.clients import Client
 from daw_bridge.control.net.security import RateLimiter
 from daw_bridge.errors import Busy, DawBridgeError, OutputError
-from daw_bridge.osc import IMMEDIATELY, Message, OscError, decode, time_tag_to_unix_s
+from daw_bridge.osc import IMMEDIATELY, Message, OscError, decode, encode, time_tag_to_unix_s
 from daw_bridge.osc_stream import Deframer, Framing, deframer_for, frame
 
 _log = logging.getLogger(__name__)
@@ -33,13 +33,35 @@ TOTAL_PER_S = 8000.0
 """Messages a second from all senders together; beyond that they are dropped before they are read."""
 
 
+class Packets:
+    """Messages as OSC bytes. The last one is kept: what is told to all subscribers is encoded once."""
+
+    def __init__(self, bridge: Bridge) -> None:
+        self._bridge = bridge
+        self._last: tuple[Message, bytes | None] | None = None
+
+    def of(self, message: Message) -> bytes | None:
+        """None, and counted, for values that OSC cannot hold."""
+        if self._last is None or self._last[0] is not message:
+            try:
+                packet = encode(message)
+            except OscError as exc:
+                _log.warning("a message cannot be sent: %s", exc)
+                self._bridge.counters.add("messages_not_sent")
+                packet = None
+            self._last = (message, packet)
+        return self._last[1]
+
+
 class UdpClient:
     """A peer behind a UDP address."""
 
     lasting = False
 
-    def __init__(self, transport: asyncio.DatagramTransport, address: tuple[str, int], bridge: Bridge) -> None:
-        self._transport, self._address, self._bridge = transport, address, bridge
+    def __init__(
+        self, transport: asyncio.DatagramTransport, address: tuple[str, int], bridge: Bridge, packets: Packets
+    ) -> None:
+        self._transport, self._address, self._bridge, self._packets = transport, address, bridge, packets
 
     @property
     def host(self) -> str:
@@ -49,7 +71,10 @@ class UdpClient:
     def key(self) -> str:
         return f"udp:{self._address[0]}:{self._address[1]}"
 
-    def send(self, packet: bytes) -> None:
+    def send(self, message: Message) -> None:
+        packet = self._packets.of(message)
+        if packet is None:
+            return
         # asyncio's datagram transports have this method; typeshed does not know it.
         backlog: int = getattr(self._transport, "get_write_buffer_size", int)()
         if self._transport.is_closing() or backlog > MAX_BACKLOG_BYTES:
@@ -59,7 +84,7 @@ class UdpClient:
 
     def at_port(self, port: int) -> UdpClient:
         """The same host at another port: where its replies and feedback should go."""
-        return UdpClient(self._transport, (self._address[0], port), self._bridge) if port else self
+        return UdpClient(self._transport, (self._address[0], port), self._bridge, self._packets) if port else self
 
 
 class TcpClient:
@@ -67,12 +92,16 @@ class TcpClient:
 
     lasting = True
 
-    def __init__(self, transport: asyncio.Transport, host: str, framing: Framing, bridge: Bridge) -> None:
+    def __init__(
+        self, transport: asyncio.Transport, host: str, framing: Framing, bridge: Bridge, packets: Packets
+    ) -> None:
         self._transport, self.host, self._framing, self._bridge = transport, host, framing, bridge
+        self._packets = packets
         self.key = f"tcp:{id(transport)}"
 
-    def send(self, packet: bytes) -> None:
-        if self._transport.is_closing():
+    def send(self, message: Message) -> None:
+        packet = self._packets.of(message)
+        if packet is None or self._transport.is_closing():
             return
         if self._transport.get_write_buffer_size() > MAX_BACKLOG_BYTES:
             self._bridge.counters.add("slow_clients_closed")
@@ -86,6 +115,7 @@ class Gate:
 
     def __init__(self, bridge: Bridge, limiter: RateLimiter | None = None) -> None:
         self._bridge, self._limiter = bridge, limiter or RateLimiter()
+        self.packets = Packets(bridge)
         self._total = RateLimiter(TOTAL_PER_S, TOTAL_PER_S)
 
     def packet(self, data: bytes, client: Client) -> bool:
@@ -140,7 +170,7 @@ class _UdpProtocol(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: tuple[str | int, ...]) -> None:
         if self._transport is not None and int(addr[1]) != 0:
-            client = UdpClient(self._transport, (str(addr[0]), int(addr[1])), self._bridge)
+            client = UdpClient(self._transport, (str(addr[0]), int(addr[1])), self._bridge, self._gate.packets)
             self._gate.packet(data, client)
 
     def error_received(self, exc: Exception) -> None:
@@ -179,7 +209,9 @@ class _TcpProtocol(asyncio.BufferedProtocol):
         if self._deframer is None:
             self._deframer = deframer_for(data[0])
         if self._client is None:
-            self._client = TcpClient(self._transport, self._host, self._deframer.framing, self._bridge)
+            self._client = TcpClient(
+                self._transport, self._host, self._deframer.framing, self._bridge, self._gate.packets
+            )
         try:
             packets = self._deframer.feed(data)
         except OscError as exc:
