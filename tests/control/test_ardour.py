@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -83,17 +82,11 @@ def test_ardours_own_fader_move_arrives_at_the_surface(bound: Any) -> None:
         other_surface.set_gain("Drums", 0.0)
 
 
-def test_a_command_reaches_ardour_and_is_confirmed_within_20_ms(bound: Any) -> None:
-    """Command to Ardour's own report of the value, on loopback; the median, since this runs on busy machines too.
-
-    The 99th percentile on a quiet machine is in docs/benchmarks-control.md.
-    """
-    times_ms = []
+def test_a_fast_ride_of_a_fader_is_confirmed_by_ardour_move_for_move(bound: Any) -> None:
+    """How long a command takes is in docs/benchmarks-control.md."""
     for step in range(60):
-        started = time.perf_counter()
-        bound.ask("/dawbridge/stem/bass/gain_db", -20.0 + 0.1 * step)
-        times_ms.append(1000.0 * (time.perf_counter() - started))
-    assert sorted(times_ms)[len(times_ms) // 2] < 20.0
+        gain_db = -20.0 + 0.1 * step
+        assert bound.ask("/dawbridge/stem/bass/gain_db", gain_db).arguments[2] == pytest.approx(gain_db, abs=0.02)
 
 
 @pytest.mark.parametrize("gain_db", [5.5, -0.3, -4.0, -6.0, -23.45, -60.0, -101.0, -150.0])

@@ -111,9 +111,8 @@ def test_six_thousand_fuzzed_datagrams_leave_it_alive(make_daemon: Make, make_pe
             packet[rng.randrange(len(packet))] = rng.randrange(256)
         peer.socket.sendto(bytes(packet[: rng.randint(0, len(packet))]), peer.address)
         if count % 500 == 0:
-            time.sleep(0.01)
-    time.sleep(1.2)  # the bucket of allowed messages fills again
-    assert peer.ask("/dawbridge/ping").address == "/dawbridge/reply"
+            time.sleep(0.01)  # the kernel's queue would drop most of them
+    assert peer.ask_until_answered("/dawbridge/ping").address == "/dawbridge/reply"
     assert rss_bytes() - before < 60_000_000
 
 

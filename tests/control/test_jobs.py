@@ -18,6 +18,7 @@ from daw_bridge.cli.main import main
 from daw_bridge.control.net.local_client import DaemonClient
 from daw_bridge.control.queue.jobs import MAX_ATTEMPTS, JobState, JobStore
 from daw_bridge.errors import Busy, OutputError
+from tests.waiting import wait_until_taken
 
 Make = Callable[..., Any]
 
@@ -66,7 +67,7 @@ def test_oscsend_and_oscdump_of_liblo_drive_a_build(
     dump_port = str(_free_udp_port())
     with subprocess.Popen(["stdbuf", "-oL", "oscdump", dump_port], stdout=subprocess.PIPE, text=True) as dump:
         assert dump.stdout is not None
-        time.sleep(0.3)  # liblo prints nothing when it is ready
+        wait_until_taken(int(dump_port))  # liblo prints nothing when it is ready
         subprocess.run(["oscsend", "127.0.0.1", port, "/dawbridge/subscribe", "i", dump_port], check=True)
         subprocess.run(["oscsend", "127.0.0.1", port, "/dawbridge/build", "ss", "mix.wav", "#7"], check=True)
         lines = []
@@ -182,13 +183,13 @@ def test_kill_9_in_the_middle_then_a_restart_ends_the_job_with_the_same_bytes(
 
 
 def _gone(process_id: int) -> bool:
-    for _ in range(50):
+    """Wait for the end of a process that is not ours to wait for; the test's own limit bounds it."""
+    while True:
         try:
             os.kill(process_id, 0)
         except ProcessLookupError:
             return True
-        time.sleep(0.05)
-    return False
+        time.sleep(0.02)
 
 
 def test_sigterm_ends_the_daemon_in_order_and_keeps_the_running_job(
@@ -281,5 +282,5 @@ def test_the_worker_ends_its_command_when_its_pipe_closes(tmp_path: Path) -> Non
             time.sleep(0.02)
         assert worker.stdin is not None
         worker.stdin.close()
-        assert worker.wait(10) == 128 + 9
+        assert worker.wait(200) == 128 + 9
     assert _gone(int(marker.read_text("utf-8")))

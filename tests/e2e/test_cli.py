@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -236,13 +235,11 @@ def test_ctrl_c_while_the_program_loads_is_no_traceback() -> None:
     assert ended.returncode == 130 and ended.stderr == "daw-bridge: cancelled\n"
 
 
-def test_help_is_instant_and_importing_loads_no_torch() -> None:
-    began_s = time.monotonic()
+def test_help_and_importing_load_nothing_heavy() -> None:
     code = "import sys, daw_bridge, daw_bridge.cli.main as m; m.build_parser().format_help(); " + (
         "sys.exit(any(name in sys.modules for name in ('torch', 'numpy', 'reapy', 'demucs', 'av')))"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
-    assert time.monotonic() - began_s < 10  # a backstop against importing torch; the figure is in docs/benchmarks.md
 
 
 def test_every_command_has_help_and_completion(capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,6 +20,8 @@ from pathlib import Path
 import pytest
 import soundfile
 
+from tests.waiting import wait_until_taken
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 DEMO = ROOT / "examples" / "demo_song" / "mix.flac"
 EXCERPT_S = 5
@@ -58,7 +60,7 @@ def _serve(folder: Path, port: int, cache: str, *more: str) -> Iterator[subproce
 def _dump(port: int) -> Iterator[Iterator[str]]:
     """The lines of liblo's oscdump."""
     with subprocess.Popen(["stdbuf", "-oL", "oscdump", str(port)], stdout=subprocess.PIPE, text=True) as dump:
-        time.sleep(0.3)  # it prints nothing when it is ready
+        wait_until_taken(port)  # it prints nothing when it is ready
         try:
             assert dump.stdout is not None
             yield iter(dump.stdout)

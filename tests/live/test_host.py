@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,13 +19,20 @@ from tests.separation.small_net import make_net
 CEILING = 10 ** (-0.3 / 20)
 
 
-class SlowEngine(TorchEngine):
-    """The real network, made as slow as an overloaded machine while `nap_s` is set."""
+class GatedEngine(TorchEngine):
+    """The real network behind a gate: shut, it is a machine that is too slow; broken, one that fails."""
 
-    nap_s = 0.0
+    broken = False
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.gate = threading.Event()
+        self.gate.set()
 
     def run(self, spectrum: FloatArray, state: NetworkState) -> tuple[FloatArray, NetworkState]:
-        time.sleep(self.nap_s)
+        self.gate.wait()
+        if self.broken:
+            raise ValueError("the card is on fire")
         return super().run(spectrum, state)
 
 
@@ -46,11 +55,15 @@ def play(host: LiveHost, audio: FloatArray, size: int, *, patient: bool = True) 
     for start in range(0, audio.shape[1], size):
         out.append(host.process(audio[:, start : start + size]))
         if patient:
-            deadline = time.monotonic() + 10
-            whole_hops = host._input.end // 512 * 512  # waiting for the worker needs a look inside
-            while host._stems.end < whole_hops - 512 and time.monotonic() < deadline:
-                time.sleep(0.0005)
+            catch_up(host)
     return np.concatenate(out, 1)
+
+
+def catch_up(host: LiveHost) -> None:
+    """Return when the worker has done all that was played; waiting for it needs a look inside."""
+    whole_hops = host._input.end // 512 * 512
+    while host._stems.end < whole_hops - 512 and host.failure is None:
+        time.sleep(0.0005)
 
 
 def make_host(block_samples: int, **options: object) -> LiveHost:
@@ -102,15 +115,15 @@ def test_split_output_gives_every_stem_its_pair() -> None:
 
 
 def test_an_overloaded_machine_plays_the_dry_signal_counts_it_and_recovers() -> None:
-    engine = SlowEngine(make_net())
+    engine = GatedEngine(make_net())
     host = LiveHost(StreamingModel(engine), block_samples=512)
     audio = noise(60_000)
     with running(host):
         first = play(host, audio[:, :20_480], 512)
-        engine.nap_s = 0.4
+        engine.gate.clear()
         second = play(host, audio[:, 20_480:40_960], 512, patient=False)
-        engine.nap_s = 0.0
-        time.sleep(0.9)
+        engine.gate.set()
+        catch_up(host)
         third = play(host, audio[:, 40_960:], 512)
     out, delay = np.concatenate((first, second, third), 1), host.latency_samples
     np.testing.assert_allclose(out[:, delay:], audio[:, :-delay], atol=3e-6)  # faders up: stems or dry, the same music
@@ -123,12 +136,13 @@ def test_an_overloaded_machine_plays_the_dry_signal_counts_it_and_recovers() -> 
 
 
 def test_a_worker_that_dies_leaves_the_dry_signal_and_says_why() -> None:
-    engine = SlowEngine(make_net())
+    engine = GatedEngine(make_net())
     host = LiveHost(StreamingModel(engine), block_samples=256)
     host.start()
-    engine.nap_s = -1.0  # time.sleep refuses it
+    engine.broken = True
     out = play(host, noise(8_192), 256, patient=False)
-    time.sleep(0.2)
+    while host.failure is None:
+        time.sleep(0.001)
     out = np.concatenate((out, play(host, noise(8_192, seed=1), 256, patient=False)), 1)
     host.stop()
     assert isinstance(host.failure, ValueError)

@@ -119,8 +119,7 @@ def test_several_messages_go_as_one_bundle_where_the_profile_says_so(connect: Ma
     profile = _quick("reaper", ("messages_per_s: 500", "messages_per_s: 500, bundle: true"))
     daw, client = connect(profile, slashes)
     client.do("marker.add", number=3, value="Chorus", position_s=30.5)
-    deadline = time.monotonic() + 2
-    while len(daw.received) < 4 and time.monotonic() < deadline:
+    while len(daw.received) < 4:
         time.sleep(0.01)
     assert [(each.address, each.arguments) for each in daw.received[-2:]] == [
         ("/marker_id/3/time", (30.5,)),
@@ -160,8 +159,7 @@ def test_the_mixer_hears_moves_made_in_the_daw(connect: Make) -> None:
     mixer.on_change(heard.append)
     mixer.set("bass", "mute", 1.0)
     daw.push(Message("/track/2/volume", (101,)))
-    deadline = time.monotonic() + 2
-    while len(heard) < 2 and time.monotonic() < deadline:
+    while len(heard) < 2:
         time.sleep(0.01)
     assert heard[0] == MixerChange(channel="bass", parameter="mute", value=1.0)
     assert (heard[1].channel, heard[1].parameter) == ("drums", "gain_db")

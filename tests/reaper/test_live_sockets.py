@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -76,14 +75,10 @@ def test_a_build_over_sockets_is_the_build_without_them(start: Callable[..., Sim
     plan = with_audio(full_plan(tmp_path))
     world, simulator = World(), start()
     ReaperLiveAdapter(connect=lambda: SimulatedScript(world)).write(plan, tmp_path, "direct")
-    began = time.monotonic()
     ReaperLiveAdapter(connect=lambda: Connection(simulator.address)).write(plan, tmp_path, "sockets")
-    assert time.monotonic() - began < 10.0
     state = simulator.ask("state")
     assert state["content"] == json.loads(json.dumps(world.content.plain()))
     assert state["undo"] == ["daw-bridge: Full"]
-    # One hold is one call of REAPER's defer: so long its window stands still.
-    assert state["seconds"] < 1.0
 
 
 def test_a_failure_inside_reaper_is_one_line_and_undone(start: Callable[..., Simulator], tmp_path: Path) -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-import random
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +22,12 @@ from daw_bridge.separation.disk.work_folder import WorkFolder
 from daw_bridge.separation.families.loader import weights_sha256
 from daw_bridge.separation.options import SeparationOptions
 from daw_bridge.separation.run import separate_reference
-from tests.separation.kill_target import separate
+from tests.separation.kill_target import EVENTS, separate
 from tests.separation.test_run import HalfSeparator, write_mix
 from tests.separation.test_weights import package
 from tests.separation.tiny import noise
 
 ROOT = Path(__file__).resolve().parents[2]
-KILLS = 20
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -38,7 +36,7 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 class Killer:
-    """A process that has everything imported and forks a child for each run, so that twenty runs take seconds."""
+    """A process that has everything imported and forks a child for each run, so that two dozen runs take seconds."""
 
     def __init__(self, mix: Path, folder: Path) -> None:
         command = [sys.executable, str(Path(__file__).with_name("kill_target.py")), str(mix), str(folder)]
@@ -47,17 +45,13 @@ class Killer:
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, cwd=ROOT
         )
 
-    def run(self, kill_after_s: float | None) -> int:
-        """Start a run and kill it after a while; its exit status as `os.waitpid` gives it."""
+    def run(self, event: str = "none", number: int = 0) -> int:
+        """A run that dies just before the `number`-th `event`; its exit status as `os.waitpid` gives it."""
         process = self._process
         assert process.stdin is not None
         assert process.stdout is not None
-        process.stdin.write("run\n")
+        process.stdin.write(f"{event} {number}\n")
         process.stdin.flush()
-        child = int(process.stdout.readline())
-        if kill_after_s is not None:
-            time.sleep(kill_after_s)
-            os.kill(child, signal.SIGKILL)
         return int(process.stdout.readline())
 
     def close(self) -> None:
@@ -69,25 +63,27 @@ class Killer:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_kill_9_at_random_moments_gives_the_samples_of_an_uncut_run(tmp_path: Path) -> None:
-    """Twenty kills, each run going on where the one before was cut off."""
-    mix = write_mix(tmp_path / "mix.wav", noise(16_000 * 8), 16_000)
+def test_kill_9_at_any_event_gives_the_samples_of_an_uncut_run(tmp_path: Path) -> None:
+    """Kills before segments, frames, journal lines and renames, each run going on where the one before was cut off."""
+    mix = write_mix(tmp_path / "mix.wav", noise(16_000 * 4), 16_000)
     separate(mix, tmp_path / "whole")
     expected = digests(tmp_path / "whole")
-    folder, moments = tmp_path / "cut", random.Random(4)
-    killer, kills, progress = Killer(mix, folder), 0, [0]
-    while kills < KILLS:
-        status = killer.run(moments.uniform(0.0, 0.4))
+    folder = tmp_path / "cut"
+    killer, killed, progress = Killer(mix, folder), set(), [0]
+    for event, number in product(EVENTS, range(1, 7)):
+        status = killer.run(event, number)
         written = digests(folder) if folder.is_dir() else {}
-        if status == 0:
-            assert written == expected
+        if status == 0:  # the rest of this song had fewer such events than that
+            assert {name: digest for name, digest in written.items() if not name.endswith(".part")} == expected
             shutil.rmtree(folder)
             continue
-        kills += 1
+        assert os.WTERMSIG(status) == signal.SIGKILL
+        killed.add(event)
         assert all(digest == expected[name] for name, digest in written.items() if name in expected)
         progress += [raw.stat().st_size for raw in folder.glob(".work-*/stems.f32")]
+    assert killed == set(EVENTS)
     assert max(progress) > 0, "no kill came while samples were being computed"
-    assert killer.run(None) == 0
+    assert killer.run() == 0
     killer.close()
     finished = digests(folder)
     assert {name: finished[name] for name in expected} == expected

@@ -88,7 +88,6 @@ class Web(http.server.BaseHTTPRequestHandler):
                 {
                     "content": world.content.plain(),
                     "undo": [title for title, _ in world.project.undo],
-                    "seconds": held_s[0],
                 }
             )
         elif path == "/_sim/calls":
@@ -99,9 +98,6 @@ class Web(http.server.BaseHTTPRequestHandler):
         elif path.startswith("/_sim/hang/"):
             world.hang_s = float(path.rpartition("/")[2])
         return ""
-
-
-held_s = [0.0]
 
 
 def web_tracks(world: World) -> str:
@@ -142,9 +138,7 @@ def main() -> None:
             exec(compile(code, str(SCRIPT), "exec"), {"__name__": "daw_bridge_server"})  # noqa: S102  # as REAPER does
         codes, deferred[:] = list(deferred), []
         for code in codes:
-            began = time.monotonic()
             exec(code, {})  # noqa: S102  # as REAPER does
-            held_s[0] = max(held_s[0], time.monotonic() - began)
         time.sleep(1.0 / args.hz)
 
 

@@ -1,0 +1,17 @@
+"""Waiting for what another program has done, not for a time: the test's own limit bounds each wait."""
+
+from __future__ import annotations
+
+import socket
+import time
+
+
+def wait_until_taken(udp_port: int) -> None:
+    """Return when somebody listens on a UDP port of this machine."""
+    while True:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.bind(("0.0.0.0", udp_port))  # noqa: S104  # only to see whether it is free
+            except OSError:
+                return
+        time.sleep(0.01)
