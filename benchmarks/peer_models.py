@@ -18,7 +18,7 @@ from demucs.states import save_with_checksum
 
 from daw_bridge.files import sha256_of_file
 from daw_bridge.separation.catalog import model_info
-from daw_bridge.separation.families.demucs.bag import CHECKSUM_FILE
+from daw_bridge.separation.families.store import CHECKSUM_FILE
 
 SOURCES = ["drums", "bass", "other", "vocals"]
 RATE_HZ = 44_100

@@ -32,3 +32,8 @@ class SeparationOptions:
     allow_stems: bool = False
     allow_tf32: bool = False
     precision: str = "fp32"
+
+
+def wanted_stems(options: SeparationOptions) -> tuple[str, ...] | None:
+    """The stems that a model has to compute; None for all of them."""
+    return (options.two_stems,) if options.two_stems else options.stems

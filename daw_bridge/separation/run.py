@@ -29,9 +29,10 @@ from daw_bridge.separation.disk.mix_source import Mix, open_mix
 from daw_bridge.separation.disk.residual import Consistency
 from daw_bridge.separation.disk.work_folder import WorkFolder, check_space, remove_abandoned
 from daw_bridge.separation.disk.write_stems import INTEGER_BITS, checked_encoding, write_stems
+from daw_bridge.separation.engine.memory import rung_of
 from daw_bridge.separation.engine.separator import FloatArray, Separator
-from daw_bridge.separation.families.loader import Loaded, Note, load, rung_of, wanted_stems
-from daw_bridge.separation.options import SeparationOptions
+from daw_bridge.separation.families.loader import Loaded, Note, load
+from daw_bridge.separation.options import SeparationOptions, wanted_stems
 from daw_bridge.units import SILENCE_DB
 
 LoadModel = Callable[[SeparationOptions, Note], Loaded]

@@ -20,8 +20,9 @@ from daw_bridge.errors import ModelError, WeightsCorrupt, WeightsMissing
 from daw_bridge.progress import Progress
 from daw_bridge.separation import catalog
 from daw_bridge.separation.families.bsrnn.checkpoint import load_network
-from daw_bridge.separation.families.demucs.bag import checked_sha256, find_weights, load_bag, weights_present
+from daw_bridge.separation.families.demucs.bag import find_weights, load_bag, weights_present
 from daw_bridge.separation.families.download import Origins, fetch, legacy_paths
+from daw_bridge.separation.families.store import checked_sha256
 from tests.separation.test_weights import package
 from tests.separation.tiny_bsrnn import PLAIN, lightning, make_network
 

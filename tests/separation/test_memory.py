@@ -15,12 +15,13 @@ from torch import Tensor, nn
 
 from daw_bridge.errors import DeviceError
 from daw_bridge.progress import CancelToken, ignore_progress
+from daw_bridge.separation.engine.devices import choose_rungs, usable_devices
 from daw_bridge.separation.engine.memory import LARGEST_BATCH, Need, Rung, batch_for, cpu_rung, ladder
 from daw_bridge.separation.engine.runners import is_out_of_memory
 from daw_bridge.separation.engine.separator import ArraySource
 from daw_bridge.separation.engine.speed import kept_memory, plain_attention, strict_fp32
 from daw_bridge.separation.families.demucs.bag import Bag
-from daw_bridge.separation.families.demucs.separator import DemucsSeparator, Plan, choose_rungs, usable_devices
+from daw_bridge.separation.families.demucs.separator import DemucsSeparator, Plan
 from daw_bridge.workflow.batch import SongOutcome, run_batch
 from daw_bridge.workflow.ledger import Ledger
 from daw_bridge.workflow.options import BuildOptions
@@ -160,7 +161,7 @@ def test_cpu_workers_follow_cores_and_memory() -> None:
 
 
 def test_too_little_host_memory_is_refused_before_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("daw_bridge.separation.families.demucs.separator.free_host_gb", lambda: 1.0)
+    monkeypatch.setattr("daw_bridge.separation.engine.devices.free_host_gb", lambda: 1.0)
     with pytest.raises(DeviceError, match=r"needs 1\.5 GB of memory and 1\.0 GB are free"):
         choose_rungs(Need(weights_gb=0.6, per_segment_gb=0.9), "cpu", None, print)
 

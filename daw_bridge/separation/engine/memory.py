@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from daw_bridge.errors import DeviceError
 
@@ -137,3 +138,16 @@ def free_device_gb(device: str) -> float:
         free, _total = torch.cuda.mem_get_info(torch.device(device))
         return float(free) / GIB
     return free_host_gb()
+
+
+def rung_of(recorded: Any) -> Rung | None:
+    """The way of computing that a journal recorded, if it is one."""
+    try:
+        return Rung(
+            device=str(recorded["device"]),
+            batch_segments=int(recorded["batch_segments"]),
+            workers=int(recorded["workers"]),
+            threads=int(recorded["threads"]),
+        )
+    except (KeyError, TypeError, ValueError):
+        return None

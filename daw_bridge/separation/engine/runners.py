@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -17,7 +18,6 @@ from daw_bridge.separation.engine.lanes import Lane
 from daw_bridge.separation.engine.memory import Ladder, Rung
 from daw_bridge.separation.engine.overlap_add import NormalisedMix, OutOfMemory, OverlapAdd, Pending
 from daw_bridge.separation.engine.speed import kept_memory, plain_attention, threads_per_worker
-from daw_bridge.separation.families.demucs.networks import replica
 
 _SIGNS_OF_FULL_MEMORY = (
     "not enough memory",
@@ -257,3 +257,14 @@ def run_lanes(
             if is_out_of_memory(exc):
                 raise DeviceError(f"out of memory while adding up the segments ({exc})") from exc
             raise
+
+
+def replica(module: nn.Module, made: dict[int, nn.Module] | None = None) -> nn.Module:
+    """A second module over the same weights, for another thread: every module once more, no tensor."""
+    made = {} if made is None else made
+    twin = made.get(id(module))
+    if twin is None:
+        twin = made[id(module)] = copy.copy(module)
+        children = {name: None if child is None else replica(child, made) for name, child in module._modules.items()}
+        twin.__dict__["_modules"] = children
+    return twin

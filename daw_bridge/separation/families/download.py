@@ -29,14 +29,12 @@ from daw_bridge.files import PART_SUFFIX, link_or_copy, output_errors, sha256_of
 from daw_bridge.progress import CancelToken, OnProgress, Progress, ignore_progress
 from daw_bridge.separation.catalog import ModelInfo
 from daw_bridge.separation.families.demucs.bag import (
-    CHECKSUM_FILE,
     HUB_NAMESPACE,
     hub_name,
-    missing,
-    weights_home,
     weights_present,
 )
 from daw_bridge.separation.families.demucs.checkpoint import read_checkpoint, write_checkpoint
+from daw_bridge.separation.families.store import CHECKSUM_FILE, missing, weights_home
 from daw_bridge.units import human_bytes
 
 _TIMEOUT_S = 15.0

@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 
-from daw_bridge.separation.families.loader import Loaded, Note, load, wanted_stems
-from daw_bridge.separation.options import SeparationOptions
+from daw_bridge.separation.families.loader import Loaded, Note, load
+from daw_bridge.separation.options import SeparationOptions, wanted_stems
 
 
 class ModelKeeper:

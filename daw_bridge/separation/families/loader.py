@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from daw_bridge.errors import DeviceError, WeightsMissing
 from daw_bridge.progress import OnProgress, ignore_progress
@@ -19,15 +18,14 @@ from daw_bridge.separation.engine.memory import Rung
 from daw_bridge.separation.engine.separator import Separator
 from daw_bridge.separation.families.demucs.bag import (
     bsrnn_path,
-    checked_sha256,
-    combined_sha256,
     find_weights,
     known_sha256,
     load_bag,
     read_bag,
     weights_present,
 )
-from daw_bridge.separation.options import SeparationOptions
+from daw_bridge.separation.families.store import checked_sha256, combined_sha256
+from daw_bridge.separation.options import SeparationOptions, wanted_stems
 
 Note = Callable[[str], None]
 
@@ -50,11 +48,6 @@ class Loaded:
     repeat: Callable[[Rung], None] | None = None
     segment_s: tuple[float, ...] = ()
     turn: AbstractContextManager[object] = field(default_factory=nullcontext)
-
-
-def wanted_stems(options: SeparationOptions) -> tuple[str, ...] | None:
-    """The stems that a model has to compute; None for all of them."""
-    return (options.two_stems,) if options.two_stems else options.stems
 
 
 def load(options: SeparationOptions, note: Note) -> Loaded:
@@ -144,7 +137,8 @@ def _load_demucs(info: ModelInfo, options: SeparationOptions, note: Note) -> Loa
     found = find_weights(info, options.weights)
     stored = read_bag(found)  # needs no torch, which is still being imported by a thread where this is the first song
     _import_networks(info)
-    from daw_bridge.separation.families.demucs.separator import DemucsSeparator, Plan, choose_rungs, need_of
+    from daw_bridge.separation.engine.devices import choose_rungs
+    from daw_bridge.separation.families.demucs.separator import DemucsSeparator, Plan, need_of
 
     stems = wanted_stems(options)
     bag = load_bag(found, info.name, stems, stored=stored)
@@ -210,8 +204,8 @@ def _load_band_split(info: ModelInfo, options: SeparationOptions, note: Note) ->
     check_stems(wanted_stems(options) or (), info.name, net.config.sources)
     sha256 = _sha256_of_preview(options)
     if not net.config.causal:
+        from daw_bridge.separation.engine.devices import choose_rungs
         from daw_bridge.separation.families.band_split.bidirectional import BidirectionalSeparator, need_of
-        from daw_bridge.separation.families.demucs.separator import choose_rungs
 
         _say_what_does_nothing(info, options, note, ("shifts",))
         rungs = choose_rungs(need_of(net, options.segment_s), options.device, options.batch_segments, note)
@@ -242,16 +236,3 @@ def _sha256_of_preview(options: SeparationOptions) -> str:
     if not path.is_file():
         raise WeightsMissing(f"{path}: no such file; --weights takes the .safetensors file of a band-split network")
     return checked_sha256(path)
-
-
-def rung_of(recorded: Any) -> Rung | None:
-    """The way of computing that a journal recorded, if it is one."""
-    try:
-        return Rung(
-            device=str(recorded["device"]),
-            batch_segments=int(recorded["batch_segments"]),
-            workers=int(recorded["workers"]),
-            threads=int(recorded["threads"]),
-        )
-    except (KeyError, TypeError, ValueError):
-        return None

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from daw_bridge.errors import ModelError
 from daw_bridge.progress import CancelToken, OnProgress, Progress
+from daw_bridge.separation.engine.devices import choose_rungs
 from daw_bridge.separation.engine.memory import GIB, Ladder, Need, Rung, ladder, usable_cores
 from daw_bridge.separation.engine.runners import is_out_of_memory
 from daw_bridge.separation.engine.separator import Emit, SampleSource
@@ -25,7 +26,6 @@ from daw_bridge.separation.engine.speed import kept_memory, strict_fp32
 from daw_bridge.separation.families.bsrnn.checkpoint import load_network, weight_files
 from daw_bridge.separation.families.bsrnn.chunks import Chunking, Fader, Span
 from daw_bridge.separation.families.bsrnn.network import Bsrnn
-from daw_bridge.separation.families.demucs.separator import choose_rungs
 
 Note = Callable[[str], None]
 

@@ -6,7 +6,6 @@ folder holds one folder per model with a `sha256.json` written when the files we
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,7 +17,6 @@ from typing import TYPE_CHECKING
 
 from daw_bridge.errors import ModelError, WeightsCorrupt, WeightsMissing
 from daw_bridge.files import sha256_of_file
-from daw_bridge.paths import user_cache_dir
 from daw_bridge.separation.catalog import ModelInfo
 from daw_bridge.separation.families.demucs.checkpoint import (
     SUFFIXES,
@@ -27,19 +25,14 @@ from daw_bridge.separation.families.demucs.checkpoint import (
     open_checkpoint,
     read_stored,
 )
+from daw_bridge.separation.families.store import CHECKSUM_FILE, combined_sha256, missing, recorded_sha256, weights_home
 
 if TYPE_CHECKING:
     from daw_bridge.separation.families.demucs.networks import Network
 
-CHECKSUM_FILE = "sha256.json"
 _SHA256_DIGITS = 64
 HUB_NAMESPACE = "adefossez"
 """Whose repositories on the Hugging Face hub demucs 4.1 loads from."""
-
-
-def weights_home() -> Path:
-    """The folder of fetched weights, one folder per model in it."""
-    return user_cache_dir() / "models"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,16 +72,6 @@ def find_weights(info: ModelInfo, given: Path | None = None, *, home: Path | Non
         if found is not None:
             return found
     raise missing(info)
-
-
-def missing(info: ModelInfo, why: str = "") -> WeightsMissing:
-    """The error that names the three ways out."""
-    reason = f" ({why})" if why else ""
-    return WeightsMissing(
-        f"the weights of {info.name} are not on this machine{reason}; get them on a connected one with "
-        f"'daw-bridge models fetch {info.name}', or give a file or folder with --weights PATH, "
-        "or use the bundled model with --model preview"
-    )
 
 
 def _given(info: ModelInfo, path: Path) -> Found:
@@ -165,19 +148,11 @@ def _member(path: Path) -> Member:
     blob = path.resolve().name
     if re.fullmatch(rf"[0-9a-f]{{{_SHA256_DIGITS}}}", blob):
         return Member(path=path, sha256_prefix=blob)
-    recorded = _recorded(path.parent).get(path.name)
+    recorded = recorded_sha256(path.parent).get(path.name)
     if recorded:
         return Member(path=path, sha256_prefix=recorded)
     named = re.search(r"-([0-9a-f]{8})\.th$", path.name)
     return Member(path=path, sha256_prefix=named.group(1) if named else "")
-
-
-def _recorded(folder: Path) -> dict[str, str]:
-    try:
-        table = json.loads((folder / CHECKSUM_FILE).read_text(encoding="utf-8"))
-        return {str(name): str(digest) for name, digest in table.items()}
-    except (OSError, ValueError, AttributeError):
-        return {}
 
 
 def _demucs_caches(info: ModelInfo) -> list[Path]:
@@ -260,15 +235,6 @@ def known_sha256(member: Member) -> str:
     return stated.lower() if len(stated) == _SHA256_DIGITS else sha256_of_file(member.path)
 
 
-def combined_sha256(digests: Sequence[str]) -> str:
-    """One file: its own sha256; several: the sha256 of theirs in order."""
-    import hashlib
-
-    if len(digests) == 1:
-        return digests[0]
-    return hashlib.sha256("\n".join(digests).encode("ascii")).hexdigest()
-
-
 def weights_present(info: ModelInfo, *, home: Path | None = None) -> bool:
     """Whether the model could be loaded now, by the names of its files."""
     try:
@@ -291,14 +257,3 @@ def bsrnn_path(info: ModelInfo, given: Path | None = None, *, home: Path | None 
     if (folder / CHECKSUM_FILE).is_file():  # written last: a fetch that was killed half-way is none
         return folder
     raise missing(info)
-
-
-def checked_sha256(path: Path) -> str:
-    """The sha256 of a weights file; WeightsCorrupt if its folder's list, written when it was fetched, says another."""
-    digest, recorded = sha256_of_file(path), _recorded(path.parent).get(path.name, "")
-    if recorded and recorded != digest:
-        raise WeightsCorrupt(
-            f"{path}: sha256 is {digest[:8]}..., it was {recorded[:8]}... when it was fetched; "
-            "delete the folder and fetch it again with: daw-bridge models fetch"
-        )
-    return digest

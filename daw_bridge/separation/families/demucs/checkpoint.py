@@ -28,9 +28,6 @@ _ALIASES = {"demucs.wdemucs.WDemucs": "demucs.hdemucs.HDemucs"}
 
 _FAMILY_NAMES = ("demucs.demucs.Demucs", "demucs.hdemucs.HDemucs", "demucs.htdemucs.HTDemucs", *_ALIASES)
 
-QUANTISERS = ("diffq.diffq.DiffQuantizer", "diffq.uniform.UniformQuantizer")
-"""The classes that a quantised state may name; nothing of them is ever built."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
@@ -109,6 +106,8 @@ _Parts = tuple[str, tuple[Any, ...], dict[str, Any], dict[str, Any]]
 
 def _read_pickle(path: Path, data: bytes) -> _Parts:
     import torch
+
+    from daw_bridge.separation.families.demucs.quantised import QUANTISERS
 
     names = (*_FAMILY_NAMES, *QUANTISERS)
     allowed: list[Any] = [(type(name.rsplit(".", 1)[1], (), {"family": name}), name) for name in names]

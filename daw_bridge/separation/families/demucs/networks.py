@@ -8,7 +8,6 @@ threads can run one network (`MultiWrap.forward` of demucs writes to itself whil
 
 from __future__ import annotations
 
-import copy
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -236,14 +235,3 @@ def prepare(network: Network) -> None:
     if isinstance(network.module, (HTDemucs, HDemucs)):
         quicken(network.module)
     network.module.requires_grad_(requires_grad=False)
-
-
-def replica(module: nn.Module, made: dict[int, nn.Module] | None = None) -> nn.Module:
-    """A second module over the same weights, for another thread: every module once more, no tensor."""
-    made = {} if made is None else made
-    twin = made.get(id(module))
-    if twin is None:
-        twin = made[id(module)] = copy.copy(module)
-        children = {name: None if child is None else replica(child, made) for name, child in module._modules.items()}
-        twin.__dict__["_modules"] = children
-    return twin

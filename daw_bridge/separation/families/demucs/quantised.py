@@ -28,7 +28,9 @@ import torch
 from torch import Tensor
 
 from daw_bridge.errors import ModelError
-from daw_bridge.separation.families.demucs.checkpoint import QUANTISERS
+
+QUANTISERS = ("diffq.diffq.DiffQuantizer", "diffq.uniform.UniformQuantizer")
+"""The classes that a quantised state may name; nothing of them is ever built."""
 
 _MOST_BITS = 16
 _BYTES_PER_MB = 1 << 20

@@ -1,0 +1,61 @@
+"""Which device a run computes on, and the ladder of ways to compute on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from daw_bridge.errors import DeviceError
+from daw_bridge.separation.engine.memory import (
+    Need,
+    Rung,
+    batch_for,
+    check_headroom,
+    cpu_rung,
+    free_device_gb,
+    free_host_gb,
+    ladder,
+    usable_cores,
+)
+
+
+def choose_rungs(need: Need, device: str, batch_segments: int | None, note: Callable[[str], None]) -> list[Rung]:
+    """The ladder for a device ("auto", "cpu", "cuda", "cuda:1", "mps"), after the check of its free memory."""
+    cores = usable_cores()
+    chosen = _pick_device(device)
+    if chosen != "cpu":
+        free_gb = free_device_gb(chosen)
+        batch = batch_segments or batch_for(need, free_gb)
+        if batch == 0 and device == "auto":
+            note(f"{chosen} has {free_gb:.1f} GB free, {need.of(1):.1f} GB are needed; computing on the CPU")
+        else:
+            check_headroom(need, free_gb, chosen, batch_segments=max(1, batch))
+            return ladder(Rung(device=chosen, batch_segments=batch, threads=cores), cores=cores)
+    free_gb = free_host_gb()
+    if need.of(1) > free_gb:
+        raise DeviceError(
+            f"one segment needs {need.of(1):.1f} GB of memory and {free_gb:.1f} GB are free; "
+            "close other programs, ask for a shorter --segment, or take a smaller model"
+        )
+    first = cpu_rung(need, free_gb, cores)
+    if batch_segments:
+        first = Rung(device="cpu", batch_segments=batch_segments, workers=first.workers, threads=first.threads)
+    return ladder(first, cores=cores)
+
+
+def _pick_device(device: str) -> str:
+    if device == "auto":
+        if torch.cuda.is_available():
+            return "cuda"
+        return "mps" if torch.backends.mps.is_available() else "cpu"
+    known = usable_devices(torch.cuda.device_count(), mps=torch.backends.mps.is_available())
+    if device not in known:
+        raise DeviceError(f"there is no device {device!r} on this machine; usable: auto, {', '.join(known)}")
+    return device
+
+
+def usable_devices(cuda_count: int, *, mps: bool) -> list[str]:
+    """The names of the devices of a machine."""
+    cuda = ["cuda", *(f"cuda:{index}" for index in range(cuda_count))] if cuda_count else []
+    return ["cpu", *cuda, *(["mps"] if mps else [])]

@@ -1,0 +1,56 @@
+"""Fetched weights in the user's cache: one folder a model, with a `sha256.json` written when its files were fetched."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from daw_bridge.errors import WeightsCorrupt, WeightsMissing
+from daw_bridge.files import sha256_of_file
+from daw_bridge.paths import user_cache_dir
+from daw_bridge.separation.catalog import ModelInfo
+
+CHECKSUM_FILE = "sha256.json"
+
+
+def weights_home() -> Path:
+    """The folder of fetched weights, one folder per model in it."""
+    return user_cache_dir() / "models"
+
+
+def missing(info: ModelInfo, why: str = "") -> WeightsMissing:
+    """The error that names the three ways out."""
+    reason = f" ({why})" if why else ""
+    return WeightsMissing(
+        f"the weights of {info.name} are not on this machine{reason}; get them on a connected one with "
+        f"'daw-bridge models fetch {info.name}', or give a file or folder with --weights PATH, "
+        "or use the bundled model with --model preview"
+    )
+
+
+def recorded_sha256(folder: Path) -> dict[str, str]:
+    try:
+        table = json.loads((folder / CHECKSUM_FILE).read_text(encoding="utf-8"))
+        return {str(name): str(digest) for name, digest in table.items()}
+    except (OSError, ValueError, AttributeError):
+        return {}
+
+
+def combined_sha256(digests: Sequence[str]) -> str:
+    """One file: its own sha256; several: the sha256 of theirs in order."""
+    if len(digests) == 1:
+        return digests[0]
+    return hashlib.sha256("\n".join(digests).encode("ascii")).hexdigest()
+
+
+def checked_sha256(path: Path) -> str:
+    """The sha256 of a weights file; WeightsCorrupt if its folder's list, written when it was fetched, says another."""
+    digest, recorded = sha256_of_file(path), recorded_sha256(path.parent).get(path.name, "")
+    if recorded and recorded != digest:
+        raise WeightsCorrupt(
+            f"{path}: sha256 is {digest[:8]}..., it was {recorded[:8]}... when it was fetched; "
+            "delete the folder and fetch it again with: daw-bridge models fetch"
+        )
+    return digest
