@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from daw_bridge.cli.main import add_output_options
 
 if TYPE_CHECKING:
-    from daw_bridge.separation.catalog import ModelInfo
+    from daw_bridge.separation.model_info import ModelInfo
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -6,8 +6,9 @@ import math
 from dataclasses import dataclass
 
 from daw_bridge.errors import UsageError, did_you_mean
-from daw_bridge.separation.catalog import CATALOG, SIX, ModelInfo
+from daw_bridge.separation.catalog import CATALOG
 from daw_bridge.separation.engine.memory import SPARE_GB
+from daw_bridge.separation.model_info import SIX, ModelInfo
 
 _UNSCORED_DB = 8.0
 """Where a model without a published score of the usual protocol ranks: below every model that has one."""

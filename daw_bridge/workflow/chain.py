@@ -27,10 +27,11 @@ from daw_bridge.errors import DawBridgeError, GuardRefused, InputError
 from daw_bridge.files import safe_name, sha256_of_file
 from daw_bridge.manifest import Manifest, read_manifest, write_manifest
 from daw_bridge.progress import CancelToken, OnProgress, Progress, ignore_progress
-from daw_bridge.separation.catalog import ModelInfo, check_stems, model_info
+from daw_bridge.separation.catalog import model_info
 from daw_bridge.separation.disk.work_folder import remove_work_folders
 from daw_bridge.separation.families.loader import import_ahead, load, weights_sha256
 from daw_bridge.separation.guard import check_options, refuse_provenance, refuse_stem_sound
+from daw_bridge.separation.model_info import ModelInfo, check_stems
 from daw_bridge.separation.options import SeparationOptions, wanted_stems
 from daw_bridge.separation.run import LoadModel, separation_key
 from daw_bridge.version import __version__

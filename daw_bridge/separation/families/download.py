@@ -27,7 +27,6 @@ from urllib.parse import urlsplit
 from daw_bridge.errors import ModelError, WeightsCorrupt
 from daw_bridge.files import PART_SUFFIX, link_or_copy, output_errors, sha256_of_file, write_atomic
 from daw_bridge.progress import CancelToken, OnProgress, Progress, ignore_progress
-from daw_bridge.separation.catalog import ModelInfo
 from daw_bridge.separation.families.demucs.bag import (
     HUB_NAMESPACE,
     hub_name,
@@ -35,6 +34,7 @@ from daw_bridge.separation.families.demucs.bag import (
 )
 from daw_bridge.separation.families.demucs.checkpoint import read_checkpoint, write_checkpoint
 from daw_bridge.separation.families.store import CHECKSUM_FILE, missing, weights_home
+from daw_bridge.separation.model_info import ModelInfo
 from daw_bridge.units import human_bytes
 
 _TIMEOUT_S = 15.0

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from daw_bridge.errors import DeviceError, WeightsMissing
 from daw_bridge.progress import OnProgress, ignore_progress
-from daw_bridge.separation.catalog import ModelInfo, check_stems, model_info
+from daw_bridge.separation.catalog import model_info
 from daw_bridge.separation.engine.memory import Rung
 from daw_bridge.separation.engine.separator import Separator
 from daw_bridge.separation.families.demucs.bag import (
@@ -25,6 +25,7 @@ from daw_bridge.separation.families.demucs.bag import (
     weights_present,
 )
 from daw_bridge.separation.families.store import checked_sha256, combined_sha256
+from daw_bridge.separation.model_info import ModelInfo, check_stems
 from daw_bridge.separation.options import SeparationOptions, wanted_stems
 
 Note = Callable[[str], None]

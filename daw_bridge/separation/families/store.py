@@ -10,7 +10,7 @@ from pathlib import Path
 from daw_bridge.errors import WeightsCorrupt, WeightsMissing
 from daw_bridge.files import sha256_of_file
 from daw_bridge.paths import user_cache_dir
-from daw_bridge.separation.catalog import ModelInfo
+from daw_bridge.separation.model_info import ModelInfo
 
 CHECKSUM_FILE = "sha256.json"
 

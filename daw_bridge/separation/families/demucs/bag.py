@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 
 from daw_bridge.errors import ModelError, WeightsCorrupt, WeightsMissing
 from daw_bridge.files import sha256_of_file
-from daw_bridge.separation.catalog import ModelInfo
 from daw_bridge.separation.families.demucs.checkpoint import (
     SUFFIXES,
     Checkpoint,
@@ -26,6 +25,7 @@ from daw_bridge.separation.families.demucs.checkpoint import (
     read_stored,
 )
 from daw_bridge.separation.families.store import CHECKSUM_FILE, combined_sha256, missing, recorded_sha256, weights_home
+from daw_bridge.separation.model_info import ModelInfo
 
 if TYPE_CHECKING:
     from daw_bridge.separation.families.demucs.networks import Network

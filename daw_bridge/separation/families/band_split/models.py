@@ -1,0 +1,23 @@
+"""The bundled model: a row of the catalog."""
+
+from __future__ import annotations
+
+from daw_bridge.separation.model_info import FOUR, ModelInfo
+
+MODELS = (
+    ModelInfo(
+        name="preview",
+        family="preview",
+        stems=FOUR,
+        summary="bundled with the program: works offline at once, causal, real time; a sketch, not for production",
+        licence="MIT (code and weights)",
+        weights_from="inside the package",
+        size_mb=10,
+        speed="realtime",
+        segment_s=0.0,
+        memory_gb_per_segment=0.1,
+        gflop_per_s=2.0,
+        latency_ms=23.2,
+        notes=("trained on little free data: hear the arrangement with it, make records with htdemucs_ft",),
+    ),
+)

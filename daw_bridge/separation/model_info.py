@@ -1,0 +1,77 @@
+"""What is known about a model before it is loaded: its stems, licence, quality, cost, and where its weights come from.
+
+Figures: quality from the papers and repositories named in `source`; cost from docs/separation.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from daw_bridge.errors import UsageError, did_you_mean
+
+Family = Literal["demucs", "bsrnn", "preview"]
+Speed = Literal["realtime", "fast", "medium", "slow", "very slow"]
+
+FOUR = ("drums", "bass", "other", "vocals")
+SIX = (*FOUR, "guitar", "piano")
+
+CSDR = "MUSDB18-HQ test, cSDR (median of 1 s chunks, then of songs), dB"
+HT_PAPER = "Rouard, Massa, Défossez: Hybrid Transformers for Music Source Separation (2023)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """A published quality figure. `stems` in the order of the model's own names."""
+
+    average_db: float
+    stems_db: tuple[tuple[str, float], ...]
+    protocol: str = CSDR
+    source: str = HT_PAPER
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelInfo:
+    """What is known about a model before it is loaded.
+
+    `signatures` are demucs' names of the bag's networks, `checksums` the first 8 hex digits of the sha256 of their
+    legacy files, `bag_weights` the share of each network (row) in each stem. `memory_gb_per_segment` is the peak of
+    one segment's activations, and a batch takes that many times it (measured on the CPU and rounded up: htdemucs 0.85,
+    htdemucs_6s 0.91, HDemucs 2.49, Demucs 2.02 GB; with room for what the allocator keeps of HDemucs' large blocks).
+    `gflop_per_s` is work per second of audio at the default overlap.
+    """
+
+    name: str
+    family: Family
+    stems: tuple[str, ...]
+    summary: str
+    licence: str
+    weights_from: str
+    size_mb: int
+    speed: Speed
+    segment_s: float
+    memory_gb_per_segment: float
+    gflop_per_s: float
+    score: Score | None = None
+    signatures: tuple[str, ...] = ()
+    checksums: tuple[str, ...] = ()
+    bag_weights: tuple[tuple[float, ...], ...] | None = None
+    bag_segment_s: float | None = None
+    notes: tuple[str, ...] = ()
+    latency_ms: float | None = None
+
+
+def published_score(
+    average: float, vocals: float, drums: float, bass: float, other: float, source: str = HT_PAPER
+) -> Score:
+    pairs = (("vocals", vocals), ("drums", drums), ("bass", bass), ("other", other))
+    return Score(average_db=average, stems_db=pairs, source=source)
+
+
+def check_stems(stems: tuple[str, ...], model: str, known: tuple[str, ...]) -> None:
+    """UsageError when one of the wanted stems is not among the model's."""
+    for stem in stems:
+        if stem not in known:
+            raise UsageError(
+                f"{model} has no stem called {stem!r}{did_you_mean(stem, known)}; it gives {', '.join(known)}"
+            )
