@@ -75,7 +75,7 @@ def _audio() -> list[Check]:
 
 def _models() -> list[Check]:
     from daw_bridge.separation.catalog import CATALOG
-    from daw_bridge.separation.families.demucs.bag import weights_present
+    from daw_bridge.separation.families.loader import weights_present
     from daw_bridge.separation.options import DEFAULT_MODEL
 
     checks = []

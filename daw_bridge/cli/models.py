@@ -33,7 +33,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _record(info: ModelInfo) -> dict[str, Any]:
-    from daw_bridge.separation.families.demucs.bag import weights_present
+    from daw_bridge.separation.families.loader import weights_present
 
     return {**asdict(info), "weights_here": weights_present(info)}
 
@@ -86,8 +86,7 @@ def run_info(args: argparse.Namespace) -> None:
 def run_fetch(args: argparse.Namespace) -> None:
     from daw_bridge.cli.console import answer, say, working
     from daw_bridge.separation.catalog import model_info
-    from daw_bridge.separation.families.demucs.bag import weights_present
-    from daw_bridge.separation.families.download import fetch
+    from daw_bridge.separation.families.loader import fetch, weights_present
 
     wanted = [model_info(name) for name in args.model]
     fetched: dict[str, str] = {}
@@ -95,7 +94,7 @@ def run_fetch(args: argparse.Namespace) -> None:
         for info in wanted:
             here = weights_present(info)
             folder = fetch(info, on_progress=on_progress, cancel=cancel)
-            fetched[info.name] = "bundled" if info.family == "preview" else str(folder)
+            fetched[info.name] = "bundled" if info.bundled else str(folder)
             say(args, f"{info.name}: {'was here already' if here else f'fetched to {folder}'}")
     answer(args, {"fetched": fetched})
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from daw_bridge.errors import ModelError, did_you_mean
-from daw_bridge.separation.families.band_split import models as band_split
-from daw_bridge.separation.families.bsrnn import models as bsrnn
-from daw_bridge.separation.families.demucs import models as demucs
+from daw_bridge.separation.families.table import FAMILIES
 from daw_bridge.separation.model_info import ModelInfo
 
-CATALOG: dict[str, ModelInfo] = {info.name: info for info in (*demucs.MODELS, *bsrnn.MODELS, *band_split.MODELS)}
+CATALOG: dict[str, ModelInfo] = {info.name: info for family in FAMILIES.values() for info in family.models}
 """Name -> model, in the order of preference for a listing."""
 
 

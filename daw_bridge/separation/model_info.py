@@ -10,7 +10,6 @@ from typing import Literal
 
 from daw_bridge.errors import UsageError, did_you_mean
 
-Family = Literal["demucs", "bsrnn", "preview"]
 Speed = Literal["realtime", "fast", "medium", "slow", "very slow"]
 
 FOUR = ("drums", "bass", "other", "vocals")
@@ -31,18 +30,30 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WeightFile:
+    """A file of weights as it is published: `urls` are tried in order, `name` is what it is called in our folder."""
+
+    name: str
+    urls: tuple[str, ...]
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelInfo:
     """What is known about a model before it is loaded.
 
-    `signatures` are demucs' names of the bag's networks, `checksums` the first 8 hex digits of the sha256 of their
-    legacy files, `bag_weights` the share of each network (row) in each stem. `memory_gb_per_segment` is the peak of
+    `family` is the name in the table of families. `files` are what a fetch downloads, where that needs no more than
+    their addresses; `bundled` weights come with the program. `signatures` are demucs' names of the bag's networks,
+    `checksums` the first 8 hex digits of the sha256 of their legacy files, `bag_weights` the share of each network
+    (row) in each stem. `memory_gb_per_segment` is the peak of
     one segment's activations, and a batch takes that many times it (measured on the CPU and rounded up: htdemucs 0.85,
     htdemucs_6s 0.91, HDemucs 2.49, Demucs 2.02 GB; with room for what the allocator keeps of HDemucs' large blocks).
     `gflop_per_s` is work per second of audio at the default overlap.
     """
 
     name: str
-    family: Family
+    family: str
     stems: tuple[str, ...]
     summary: str
     licence: str
@@ -59,6 +70,8 @@ class ModelInfo:
     bag_segment_s: float | None = None
     notes: tuple[str, ...] = ()
     latency_ms: float | None = None
+    files: tuple[WeightFile, ...] = ()
+    bundled: bool = False
 
 
 def published_score(

@@ -57,7 +57,7 @@ def _usable(info: ModelInfo, gpu_memory_gb: float) -> bool:
         return False
     if gpu_memory_gb <= 0:
         return info.speed != "very slow"
-    return device_need_gb(info) <= gpu_memory_gb or info.family == "preview"
+    return device_need_gb(info) <= gpu_memory_gb or info.bundled
 
 
 def _score_db(info: ModelInfo, stems: tuple[str, ...]) -> float | None:
@@ -70,7 +70,7 @@ def _score_db(info: ModelInfo, stems: tuple[str, ...]) -> float | None:
 
 
 def _rank_db(info: ModelInfo, stems: tuple[str, ...]) -> float:
-    if info.family == "preview":
+    if info.bundled:
         return 0.0
     score = _score_db(info, stems)
     return score if score is not None else _UNSCORED_DB - 0.1 * list(CATALOG).index(info.name)
@@ -82,14 +82,14 @@ def _reason(info: ModelInfo, stems: tuple[str, ...], fitting: list[ModelInfo], g
     if score is not None and info.score is not None:
         what = ", ".join(stems) if stems else "all stems"
         parts.append(f"{score:.2f} dB SDR published for {what}")
-    elif info.family == "preview":
+    elif info.bundled:
         parts.append("bundled, so always at hand; computes in real time on the CPU")
     else:
         parts.append("no comparable score is published")
-    if [other for other in fitting if other.family != "preview"] == [info]:
+    if [other for other in fitting if not other.bundled] == [info]:
         parts.append(f"the only model with {', '.join(stem for stem in stems if stem in SIX[4:]) or 'these stems'}")
-    if gpu_memory_gb > 0 and info.family != "preview":
+    if gpu_memory_gb > 0 and not info.bundled:
         parts.append(f"needs {device_need_gb(info):.1f} GB on the GPU")
-    elif gpu_memory_gb <= 0 and info.family != "preview":
+    elif gpu_memory_gb <= 0 and not info.bundled:
         parts.append(f"{info.speed} on a CPU")
     return "; ".join(parts)

@@ -31,7 +31,8 @@ from daw_bridge.separation.disk.work_folder import WorkFolder, check_space, remo
 from daw_bridge.separation.disk.write_stems import INTEGER_BITS, checked_encoding, write_stems
 from daw_bridge.separation.engine.memory import rung_of
 from daw_bridge.separation.engine.separator import FloatArray, Separator
-from daw_bridge.separation.families.loader import Loaded, Note, load
+from daw_bridge.separation.families.family import Loaded, Note
+from daw_bridge.separation.families.loader import load
 from daw_bridge.separation.options import SeparationOptions, wanted_stems
 from daw_bridge.units import SILENCE_DB
 

@@ -14,7 +14,7 @@ from daw_bridge.errors import WeightsCorrupt
 from daw_bridge.files import sha256_of_file
 from daw_bridge.manifest import ReferenceFile, SeparationRecord, StemFile
 from daw_bridge.progress import CancelToken, OnProgress
-from daw_bridge.separation.families.loader import Loaded, Note
+from daw_bridge.separation.families.family import Loaded, Note
 from daw_bridge.separation.options import SeparationOptions
 from daw_bridge.separation.run import LoadModel, SeparationResult, separate_reference, separation_key
 from daw_bridge.version import __version__

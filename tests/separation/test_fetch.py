@@ -20,8 +20,10 @@ from daw_bridge.errors import ModelError, WeightsCorrupt, WeightsMissing
 from daw_bridge.progress import Progress
 from daw_bridge.separation import catalog
 from daw_bridge.separation.families.bsrnn.checkpoint import load_network
-from daw_bridge.separation.families.demucs.bag import find_weights, load_bag, weights_present
-from daw_bridge.separation.families.download import Origins, fetch, legacy_paths
+from daw_bridge.separation.families.bsrnn.fetch import ZENODO
+from daw_bridge.separation.families.demucs.bag import find_weights, load_bag
+from daw_bridge.separation.families.demucs.fetch import HUB, LEGACY, legacy_paths
+from daw_bridge.separation.families.loader import fetch, weights_present
 from daw_bridge.separation.families.store import checked_sha256
 from tests.separation.test_weights import package
 from tests.separation.tiny_bsrnn import PLAIN, lightning, make_network
@@ -78,9 +80,9 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Server]:
     opened.server_close()
 
 
-def origins(server: Server, *, hub: bool = True) -> Origins:
+def mirrors(server: Server, *, hub: bool = True) -> dict[str, str]:
     base = f"http://127.0.0.1:{server.server_address[1]}"
-    return Origins(hub=base if hub else "http://127.0.0.1:9", legacy=f"{base}/legacy", zenodo=f"{base}/record")
+    return {HUB: base if hub else "http://127.0.0.1:9", LEGACY: f"{base}/legacy", ZENODO: f"{base}/record"}
 
 
 def legacy_file(folder: Path) -> tuple[str, bytes]:
@@ -107,13 +109,13 @@ def test_the_legacy_server_is_used_when_the_hub_is_away(
     info = catalog.model_info("htdemucs")
     home = tmp_path / "home"
     events: list[Progress] = []
-    folder = fetch(info, home=home, origins=origins(server, hub=False), on_progress=events.append)
+    folder = fetch(info, home=home, mirrors=mirrors(server, hub=False), on_progress=events.append)
     assert sorted(path.name for path in folder.iterdir()) == ["955717e8.safetensors", "sha256.json"]
     assert weights_present(info, home=home)
     load_bag(find_weights(info, home=home), "htdemucs")
     assert "84 MB" in events[0].note
     asked = len(server.asked)
-    fetch(info, home=home, origins=origins(server, hub=False))
+    fetch(info, home=home, mirrors=mirrors(server, hub=False))
     assert len(server.asked) == asked, "what is here is not fetched again"
 
 
@@ -125,7 +127,7 @@ def test_the_hub_comes_first(server: Server, tmp_path: Path) -> None:
     data = (tmp_path / "x.safetensors").read_bytes()
     server.files["/adefossez/HTDemucs/resolve/main/955717e8.safetensors"] = data
     info = catalog.model_info("htdemucs")
-    folder = fetch(info, home=tmp_path / "home", origins=origins(server))
+    folder = fetch(info, home=tmp_path / "home", mirrors=mirrors(server))
     assert (folder / "955717e8.safetensors").read_bytes() == data
     load_bag(find_weights(info, home=tmp_path / "home"), "htdemucs")
 
@@ -135,15 +137,15 @@ def test_a_wrong_checksum_leaves_nothing(server: Server, tmp_path: Path, monkeyp
     (path,) = server.files
     server.files[path] += b"x"
     with pytest.raises(WeightsCorrupt, match="sha256 begins with"):
-        fetch(catalog.model_info("htdemucs"), home=tmp_path / "home", origins=origins(server, hub=False))
+        fetch(catalog.model_info("htdemucs"), home=tmp_path / "home", mirrors=mirrors(server, hub=False))
     assert not any((tmp_path / "home" / "htdemucs").iterdir())
 
 
 def test_no_network_names_the_three_ways_out_and_leaves_nothing(server: Server, tmp_path: Path) -> None:
-    nowhere = Origins(hub="http://127.0.0.1:9", legacy="http://127.0.0.1:9", zenodo="http://127.0.0.1:9")
+    nowhere = dict.fromkeys((HUB, LEGACY, ZENODO), "http://127.0.0.1:9")
     for name in ("htdemucs_ft", "bsrnn-simo"):
         with pytest.raises(WeightsMissing, match=r"not reachable: 127\.0\.0\.1.*--weights PATH.*preview"):
-            fetch(catalog.model_info(name), home=tmp_path / "home", origins=nowhere)
+            fetch(catalog.model_info(name), home=tmp_path / "home", mirrors=nowhere)
         assert not (tmp_path / "home" / name).exists()
 
 
@@ -172,7 +174,7 @@ def publish_zenodo(server: Server, name: str, data: bytes, md5: str | None = Non
 def test_a_zenodo_archive_is_unpacked_without_leaving_its_folder(server: Server, tmp_path: Path) -> None:
     publish_zenodo(server, "bsrnn-opt.zip", archive(["bsrnn-opt/vocals.ckpt", "../../evil.ckpt", "bsrnn-opt/log.txt"]))
     home = tmp_path / "deep" / "home"
-    folder = fetch(catalog.model_info("bsrnn-opt"), home=home, origins=origins(server))
+    folder = fetch(catalog.model_info("bsrnn-opt"), home=home, mirrors=mirrors(server))
     assert sorted(path.name for path in folder.iterdir()) == ["evil.safetensors", "sha256.json", "vocals.safetensors"]
     assert not list(tmp_path.rglob("*.ckpt")) and not list(tmp_path.glob("*.safetensors"))
     assert load_network(folder / "vocals.safetensors").config == PLAIN
@@ -180,7 +182,7 @@ def test_a_zenodo_archive_is_unpacked_without_leaving_its_folder(server: Server,
 
 def test_fetched_band_split_weights_are_held_against_their_sha256(server: Server, tmp_path: Path) -> None:
     publish_zenodo(server, "bsrnn-opt.zip", archive(["bsrnn-opt/vocals.ckpt"]))
-    folder = fetch(catalog.model_info("bsrnn-opt"), home=tmp_path, origins=origins(server))
+    folder = fetch(catalog.model_info("bsrnn-opt"), home=tmp_path, mirrors=mirrors(server))
     weights = folder / "vocals.safetensors"
     assert checked_sha256(weights) == hashlib.sha256(weights.read_bytes()).hexdigest()
     weights.write_bytes(weights.read_bytes()[:-1] + b"!")
@@ -208,5 +210,5 @@ def test_a_wrong_archive_is_refused(
 ) -> None:
     publish_zenodo(server, name, data, md5)
     with pytest.raises(error, match=match):
-        fetch(catalog.model_info("bsrnn-opt"), home=tmp_path, origins=origins(server))
+        fetch(catalog.model_info("bsrnn-opt"), home=tmp_path, mirrors=mirrors(server))
     assert not list((tmp_path / "bsrnn-opt").iterdir())

@@ -20,9 +20,9 @@ from demucs.states import load_model, save_with_checksum
 
 from daw_bridge.errors import ModelError, UsageError, WeightsCorrupt, WeightsMissing
 from daw_bridge.separation.catalog import CATALOG, model_info
-from daw_bridge.separation.families.demucs.bag import find_weights, hub_name, load_bag, read_bag, weights_present
+from daw_bridge.separation.families.demucs.bag import find_weights, hub_name, load_bag, read_bag
 from daw_bridge.separation.families.demucs.checkpoint import read_checkpoint, write_checkpoint
-from daw_bridge.separation.families.loader import load, weights_sha256
+from daw_bridge.separation.families.loader import load, weights_present, weights_sha256
 from daw_bridge.separation.model_info import check_stems
 from daw_bridge.separation.options import SeparationOptions
 from daw_bridge.separation.recommend import recommend

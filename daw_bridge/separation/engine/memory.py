@@ -84,6 +84,23 @@ class Ladder:
         return self.rung
 
 
+class OnRungs:
+    """A separator that computes on the rungs of a ladder, and can compute as an earlier run did."""
+
+    def __init__(self, rungs: Sequence[Rung]) -> None:
+        self.rungs = list(rungs)
+
+    @property
+    def rung(self) -> Rung:
+        """How the next run begins to compute."""
+        return self.rungs[0]
+
+    def repeat(self, rung: Rung) -> None:
+        """Compute as an earlier run did, if it used the same device: then a resumed run gives the identical samples."""
+        if rung.device == self.rung.device:
+            self.rungs = ladder(rung, cores=usable_cores())
+
+
 def batch_for(need: Need, free_gb: float) -> int:
     """The largest power of two of segments that fits beside the weights, at most `LARGEST_BATCH`; 0 when none does."""
     batch = LARGEST_BATCH

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 
-from daw_bridge.separation.families.loader import Loaded, Note, load
+from daw_bridge.separation.families.family import Loaded, Note
+from daw_bridge.separation.families.loader import load
 from daw_bridge.separation.options import SeparationOptions, wanted_stems
 
 

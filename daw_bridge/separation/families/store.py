@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from daw_bridge.errors import WeightsCorrupt, WeightsMissing
-from daw_bridge.files import sha256_of_file
+from daw_bridge.files import sha256_of_file, write_atomic
 from daw_bridge.paths import user_cache_dir
 from daw_bridge.separation.model_info import ModelInfo
 
@@ -31,6 +31,7 @@ def missing(info: ModelInfo, why: str = "") -> WeightsMissing:
 
 
 def recorded_sha256(folder: Path) -> dict[str, str]:
+    """File name -> sha256 as it was when the folder was fetched; empty where nothing is known."""
     try:
         table = json.loads((folder / CHECKSUM_FILE).read_text(encoding="utf-8"))
         return {str(name): str(digest) for name, digest in table.items()}
@@ -54,3 +55,20 @@ def checked_sha256(path: Path) -> str:
             "delete the folder and fetch it again with: daw-bridge models fetch"
         )
     return digest
+
+
+def weights_path(info: ModelInfo, given: Path | None = None, *, home: Path | None = None) -> Path:
+    """The file or folder of a model's weights: the user's own, else our folder; WeightsMissing when there is none."""
+    if given is not None:
+        if not given.exists():
+            raise WeightsMissing(f"{given}: no such file or folder; --weights takes a checkpoint or the folder of one")
+        return given
+    folder = (home or weights_home()) / info.name
+    if (folder / CHECKSUM_FILE).is_file():  # written last: a fetch that was killed half-way is none
+        return folder
+    raise missing(info)
+
+
+def record_sha256(folder: Path, digests: Mapping[str, str]) -> None:
+    """Remember the sha256 of each file, so that later damage is seen; the last act of a fetch."""
+    write_atomic(folder / CHECKSUM_FILE, json.dumps(dict(digests), indent=2) + "\n")

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from daw_bridge.progress import CancelToken, OnProgress
 from daw_bridge.separation.engine.lanes import Lane, Member, stride_of
-from daw_bridge.separation.engine.memory import GIB, Ladder, Need, Rung, ladder, usable_cores
+from daw_bridge.separation.engine.memory import GIB, Ladder, Need, OnRungs, Rung
 from daw_bridge.separation.engine.overlap_add import NormalisedMix
 from daw_bridge.separation.engine.runners import run_lanes
 from daw_bridge.separation.engine.separator import Emit, SampleSource
@@ -44,7 +44,7 @@ class SegmentNet(nn.Module):
         return synthesise(spectra, self.get_buffer("synthesis"), window)[..., : mix.shape[-1]]
 
 
-class BidirectionalSeparator:
+class BidirectionalSeparator(OnRungs):
     """A band-split network that looks ahead, as a `Separator`: exact length, stems that sum to the mix."""
 
     name = "preview-bidirectional"
@@ -60,6 +60,7 @@ class BidirectionalSeparator:
         allow_tf32: bool = False,
         note: Callable[[str], None] = lambda _text: None,
     ) -> None:
+        super().__init__(rungs)
         self.sources = net.config.sources
         self.sample_rate_hz = net.config.sample_rate_hz
         self.segment_s = segment_s or SEGMENT_S
@@ -68,17 +69,7 @@ class BidirectionalSeparator:
         member = Member(network=0, stems=every, shares=(1.0,) * len(every), input_samples=lambda chunk: chunk)
         self._lane = Lane(segment_samples=segment, stride_samples=stride_of(segment, overlap), members=(member,))
         self._module = SegmentNet(net.eval())
-        self._rungs, self._allow_tf32, self._note = list(rungs), allow_tf32, note
-
-    @property
-    def rung(self) -> Rung:
-        """How the next run begins to compute."""
-        return self._rungs[0]
-
-    def repeat(self, rung: Rung) -> None:
-        """Compute as an earlier run did, if it used the same device: then a resumed run gives the identical samples."""
-        if rung.device == self.rung.device:
-            self._rungs = ladder(rung, cores=usable_cores())
+        self._allow_tf32, self._note = allow_tf32, note
 
     def run(
         self,
@@ -95,7 +86,7 @@ class BidirectionalSeparator:
                 [self._lane],
                 NormalisedMix(source=source, channels=self.channels),
                 [self._module],
-                Ladder(self._rungs, self._note),
+                Ladder(self.rungs, self._note),
                 stems=len(self.sources),
                 start_samples=start_samples,
                 emit=lambda block: emit(block.numpy()),

@@ -7,12 +7,13 @@ from daw_bridge.separation.model_info import FOUR, ModelInfo
 MODELS = (
     ModelInfo(
         name="preview",
-        family="preview",
+        family="band_split",
         stems=FOUR,
         summary="bundled with the program: works offline at once, causal, real time; a sketch, not for production",
         licence="MIT (code and weights)",
         weights_from="inside the package",
         size_mb=10,
+        bundled=True,
         speed="realtime",
         segment_s=0.0,
         memory_gb_per_segment=0.1,

@@ -19,7 +19,7 @@ from torch import Tensor
 from daw_bridge.errors import ModelError
 from daw_bridge.progress import CancelToken, OnProgress, Progress
 from daw_bridge.separation.engine.devices import choose_rungs
-from daw_bridge.separation.engine.memory import GIB, Ladder, Need, Rung, ladder, usable_cores
+from daw_bridge.separation.engine.memory import GIB, Ladder, Need, OnRungs, Rung
 from daw_bridge.separation.engine.runners import is_out_of_memory
 from daw_bridge.separation.engine.separator import Emit, SampleSource
 from daw_bridge.separation.engine.speed import kept_memory, strict_fp32
@@ -77,7 +77,7 @@ def _need(networks: Sequence[Bsrnn]) -> Need:
     return Need(weights_gb=weights / GIB, per_segment_gb=widest / GIB)
 
 
-class BsrnnSeparator:
+class BsrnnSeparator(OnRungs):
     """One or several networks as one model. `sources` are the stems that are asked for, in the published order."""
 
     def __init__(
@@ -92,11 +92,11 @@ class BsrnnSeparator:
         allow_tf32: bool = False,
         note: Note = lambda _text: None,
     ) -> None:
+        super().__init__(rungs)
         self.name = name
         self._networks = list(networks)
         self._chunking = chunking or Fader()
         self._normalise, self._allow_tf32, self._note = normalise, allow_tf32, note
-        self._rungs = list(rungs)
         facts = {(network.config.sample_rate_hz, network.config.channels) for network in networks}
         targets = [target for network in networks for target in network.config.targets]
         if len(facts) != 1 or len(set(targets)) != len(targets):
@@ -107,16 +107,6 @@ class BsrnnSeparator:
             unknown = ", ".join(sorted(set(stems) - set(targets)))
             raise ModelError(f"{name}: no weights for {unknown}; these give {', '.join(targets)}")
         self.sources = tuple(wanted)
-
-    @property
-    def rung(self) -> Rung:
-        """How the next run begins to compute."""
-        return self._rungs[0]
-
-    def repeat(self, rung: Rung) -> None:
-        """Compute as an earlier run did, if it used the same device: then a resumed run gives the identical samples."""
-        if rung.device == self.rung.device:
-            self._rungs = ladder(rung, cores=usable_cores())
 
     def run(
         self,
@@ -139,7 +129,7 @@ class BsrnnSeparator:
             if peak == 0.0:
                 self._emit_silence(emit, length - start_samples)
                 return
-            computer = _Computer(self._networks, self.sources, Ladder(self._rungs, self._note))
+            computer = _Computer(self._networks, self.sources, Ladder(self.rungs, self._note))
             scope.callback(computer.close)
             run = _Run(source, peak, self._chunking.spans(length, self.sample_rate_hz), on_progress, cancel)
             for block in run.blocks(computer, start_samples):

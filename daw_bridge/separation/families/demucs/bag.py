@@ -24,7 +24,7 @@ from daw_bridge.separation.families.demucs.checkpoint import (
     open_checkpoint,
     read_stored,
 )
-from daw_bridge.separation.families.store import CHECKSUM_FILE, combined_sha256, missing, recorded_sha256, weights_home
+from daw_bridge.separation.families.store import combined_sha256, missing, recorded_sha256, weights_home
 from daw_bridge.separation.model_info import ModelInfo
 
 if TYPE_CHECKING:
@@ -233,27 +233,3 @@ def known_sha256(member: Member) -> str:
     """The sha256 that loading will insist on, where it is stated in full; else that of the file as it is now."""
     stated = member.sha256_prefix
     return stated.lower() if len(stated) == _SHA256_DIGITS else sha256_of_file(member.path)
-
-
-def weights_present(info: ModelInfo, *, home: Path | None = None) -> bool:
-    """Whether the model could be loaded now, by the names of its files."""
-    try:
-        if info.family == "demucs":
-            find_weights(info, home=home)
-        elif info.family == "bsrnn":
-            bsrnn_path(info, home=home)
-    except ModelError:
-        return False
-    return True
-
-
-def bsrnn_path(info: ModelInfo, given: Path | None = None, *, home: Path | None = None) -> Path:
-    """The file or folder of a BSRNN model's weights; WeightsMissing when there is none."""
-    if given is not None:
-        if not given.exists():
-            raise WeightsMissing(f"{given}: no such file or folder; --weights takes a checkpoint or the folder of one")
-        return given
-    folder = (home or weights_home()) / info.name
-    if (folder / CHECKSUM_FILE).is_file():  # written last: a fetch that was killed half-way is none
-        return folder
-    raise missing(info)

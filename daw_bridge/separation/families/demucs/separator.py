@@ -15,14 +15,7 @@ from torch import Tensor, nn
 
 from daw_bridge.progress import CancelToken, OnProgress
 from daw_bridge.separation.engine.lanes import Lane, Member, stride_of
-from daw_bridge.separation.engine.memory import (
-    GIB,
-    Ladder,
-    Need,
-    Rung,
-    ladder,
-    usable_cores,
-)
+from daw_bridge.separation.engine.memory import GIB, Ladder, Need, OnRungs, Rung
 from daw_bridge.separation.engine.overlap_add import NormalisedMix
 from daw_bridge.separation.engine.runners import run_lanes
 from daw_bridge.separation.engine.separator import Emit, SampleSource
@@ -50,7 +43,7 @@ class Plan:
     allow_tf32: bool = False
 
 
-class DemucsSeparator:
+class DemucsSeparator(OnRungs):
     """A bag of Demucs networks as a `Separator`."""
 
     def __init__(self, name: str, bag: Bag, plan: Plan, rungs: Sequence[Rung], note: Callable[[str], None]) -> None:
@@ -60,14 +53,10 @@ class DemucsSeparator:
         self.channels = bag.networks[0].channels
         kept = [index for index, source in enumerate(bag.sources) if plan.stems is None or source in plan.stems]
         self.sources = tuple(bag.sources[index] for index in kept)
-        self._plan, self._rungs, self._note = plan, list(rungs), note
+        super().__init__(rungs)
+        self._plan, self._note = plan, note
         self._modules: list[nn.Module] = []
         self._lanes = self._build_lanes(bag, kept)
-
-    def repeat(self, rung: Rung) -> None:
-        """Compute as an earlier run did, if it used the same device: then a resumed run gives the identical samples."""
-        if rung.device == self._rungs[0].device:
-            self._rungs = ladder(rung, cores=usable_cores())
 
     @property
     def segment_samples(self) -> tuple[int, ...]:
@@ -138,7 +127,7 @@ class DemucsSeparator:
                 self._lanes,
                 mix,
                 self._modules,
-                Ladder(self._rungs, self._note),
+                Ladder(self.rungs, self._note),
                 stems=len(self.sources),
                 start_samples=start_samples,
                 emit=denormalise,
