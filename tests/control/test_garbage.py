@@ -47,7 +47,7 @@ def test_any_message_is_a_command_or_a_usage_error(address: str, arguments: list
         ("/dawbridge/stem/vocals/gain_db", (True,), "gain_db is a number"),
         ("/dawbridge/stem/vocals/gain_db", (float("nan"),), "gain_db is a number"),
         ("/dawbridge/stem/vocals/gain_db", (99.0,), "out of range"),
-        ("/dawbridge/stem/vocals/mute", (7,), "on is a switch"),
+        ("/dawbridge/stem/vocals/mute", (7,), "mute is a switch"),
         (f"/dawbridge/stem/{'v' * 200}/mute", (1,), "a name has 1 to 100 characters"),
         ("/dawbridge/stem//mute", (1,), "a name has 1 to 100 characters"),
         ("/dawbridge/cancel", (1.5,), "job is a whole"),
