@@ -235,7 +235,8 @@ class ScriptTrack:
     """A track for an action that runs inside the DAW: its state as the DAW takes it, without audio and routing.
 
     `key` says which part of the plan it is, `values` are properties by the names of the DAW's own scripts, `receives`
-    pairs the index of the source track with such values, `files` is the audio that belongs on it.
+    pairs the index of the source track with such values, `files` is the audio that belongs on it. Tracks with the same
+    `group` (from 1; 0 is none) belong into one edit group, which the action chooses among the free ones.
     """
 
     key: str
@@ -246,6 +247,7 @@ class ScriptTrack:
     colour: tuple[int, int, int] | None
     receives: tuple[tuple[int, Mapping[str, float]], ...]
     files: tuple[Path, ...]
+    group: int = 0
 
 
 @runtime_checkable

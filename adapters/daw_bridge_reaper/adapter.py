@@ -25,7 +25,7 @@ from daw_bridge_reaper import rpp
 from daw_bridge_reaper.extract import plan_of
 from daw_bridge_reaper.layout import Routing, lay_out
 from daw_bridge_reaper.merge import mergeable, merged_document
-from daw_bridge_reaper.session import ReaperProject, ReaperReceive, ReaperTrack
+from daw_bridge_reaper.session import STEREO_BALANCE, ReaperProject, ReaperReceive, ReaperTrack
 from daw_bridge_reaper.write import Guids, project_document, track_chunk
 
 FEATURES: Mapping[Feature, Support] = {
@@ -133,17 +133,24 @@ class ReaperAdapter:
 
 
 def _script_track(track: ReaperTrack, index: int, guids: Guids) -> ScriptTrack:
-    bare = replace(track, items=(), receives=())
+    # Which edit group is free only the open project knows: the action chooses one for each number.
+    bare = replace(track, items=(), receives=(), group_mask=0)
     colour = track.colour
     return ScriptTrack(
         key=track.key,
         name=track.key.partition(":")[2],
         label=track.name,
         state=rpp.plain_text(track_chunk(bare, index, guids)),
-        values={"D_VOL": track.gain_linear, "D_PAN": track.pan, "B_MUTE": float(track.mute)},
+        values={
+            "D_VOL": track.gain_linear,
+            "I_PANMODE": float(STEREO_BALANCE),
+            "D_PAN": track.pan,
+            "B_MUTE": float(track.mute),
+        },
         colour=(colour.red, colour.green, colour.blue) if colour else None,
         receives=tuple((receive.source, _send_values(receive)) for receive in track.receives),
         files=tuple(Path(item.path) for item in track.items),
+        group=track.group_mask.bit_length(),
     )
 
 
@@ -154,6 +161,7 @@ def _send_values(receive: ReaperReceive) -> dict[str, float]:
         "I_SENDMODE": float(receive.mode),
         "I_SRCCHAN": float(receive.source_channel),
         "I_DSTCHAN": float(receive.target_channel),
+        "D_PANLAW": receive.pan_law,
     }
 
 

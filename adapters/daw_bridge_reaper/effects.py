@@ -47,7 +47,6 @@ MAX_WET_DB = 6.0
 """ReaComp's make-up: +7.6 dB was seen in a real project; what goes past 6 dB is made by a gain behind it."""
 MAX_GAIN_DB = 12.0
 DAW = "reaper"
-FX_CHUNKS = frozenset({"VST", "JS", "AU", "DX", "CLAP", "LV2"})
 MAX_SLIDERS = 64
 
 
@@ -213,8 +212,8 @@ def _checked_chunk(effect: PluginRef) -> str:
     """The state as one plug-in chunk: text that closes its chunk early could write anything into the project."""
     text = effect.state.replace("\r\n", "\n").strip() + "\n"
     document = rpp.parse(text, f"the state of {effect.name}")
-    if document.problems or document.before or document.after or document.root.name not in FX_CHUNKS:
-        kinds = ", ".join(sorted(FX_CHUNKS))
+    if document.problems or document.before or document.after or document.root.name not in rpp.FX_CHUNKS:
+        kinds = ", ".join(sorted(rpp.FX_CHUNKS))
         raise InputError(f"the state of {effect.name} is not one plug-in block of a REAPER project (<{kinds} ...>)")
     return rpp.plain_text(document.root)
 

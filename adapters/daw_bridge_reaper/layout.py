@@ -7,7 +7,7 @@ send is off, and receives carry the signal instead.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
@@ -33,7 +33,7 @@ from daw_bridge_reaper.session import (
 MASTER = "master"
 MAX_NAME = 500
 MAX_CHANNELS = 64
-MAX_GROUPS = 32
+MAX_GROUPS = 64
 
 
 class Routing(StrEnum):
@@ -199,12 +199,24 @@ def _item(clip: Clip, media_path: MediaPath) -> ReaperItem:
 
 
 def _group_masks(desk: _Desk) -> dict[str, int]:
-    """One bit per edit group, in order of appearance; REAPER's first 32 groups are reachable from every version."""
+    """One bit per edit group, in order of appearance; a project file holds 64 (REAPER 5.70 and later)."""
     buses = (*desk.plan.buses, *desk.plan.returns, desk.plan.mix_bus)
     names = list(dict.fromkeys(bus.group for bus in buses if bus.group))
     for name in names[MAX_GROUPS:]:
         Notes(name, desk.limits).lost(Feature.GROUPS, f"a project holds {MAX_GROUPS} groups")
     return {name: 1 << bit for bit, name in enumerate(names[:MAX_GROUPS])}
+
+
+def free_groups(wanted: Iterable[int], used: int, notes: Notes) -> dict[int, int]:
+    """For each mask of ours a group that nobody uses for anything, so that no fader of theirs moves with ours."""
+    bits: dict[int, int] = {0: 0}
+    for mask in sorted(set(wanted) - {0}):
+        free = next((bit for bit in range(MAX_GROUPS) if not used >> bit & 1), None)
+        if free is None:
+            notes.lost(Feature.GROUPS, f"the project uses all of its {MAX_GROUPS} groups")
+        bits[mask] = 0 if free is None else 1 << free
+        used |= bits[mask]
+    return bits
 
 
 def _add_sends(desk: _Desk, index: int, bus: Bus) -> None:

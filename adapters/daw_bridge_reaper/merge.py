@@ -16,10 +16,10 @@ from daw_bridge.errors import InputError, OutputError
 from daw_bridge.model import SessionPlan
 from daw_bridge_reaper import rpp
 from daw_bridge_reaper.effects import Notes
-from daw_bridge_reaper.layout import MediaPath, Routing, lay_out
-from daw_bridge_reaper.read import read_project
+from daw_bridge_reaper.layout import MediaPath, Routing, free_groups, lay_out
+from daw_bridge_reaper.read import groups_in_use, read_project
 from daw_bridge_reaper.rpp import Chunk, Document, Line
-from daw_bridge_reaper.session import ReaperProject, ReaperTrack
+from daw_bridge_reaper.session import ReaperProject, ReaperTrack, open_folders
 from daw_bridge_reaper.write import Guids, marker_lines, track_chunk
 
 
@@ -31,9 +31,16 @@ def merged_document(
     theirs = read_project(document)
     ours, limits = lay_out(plan, media_path, routing)
     guids = Guids(hashlib.sha256(f"{rpp.serialise(document)}\0{ours!r}".encode("utf-8", "replace")).hexdigest())
+    notes = Notes(session.name, list(limits))
+    for note in document.notes:
+        notes.bent(Feature.CLIPS, note)
+    groups = free_groups({track.group_mask for track in ours.tracks}, groups_in_use(document.root), notes)
+    before = _closing_track(theirs, notes)
+    offset = len(theirs.tracks) + len(before)
     _add_markers(document.root, ours, guids)
-    _add_tracks(document.root, _renumbered(ours.tracks, theirs), len(theirs.tracks), guids)
-    return document, (*limits, *_kept_by_the_project(ours, theirs, session))
+    _add_tracks(document.root, [*before, *_renumbered(ours.tracks, offset, groups)], len(theirs.tracks), guids)
+    _say_what_the_project_keeps(ours, theirs, notes)
+    return document, tuple(notes.limits)
 
 
 def mergeable(session: Path, target: Path) -> Document:
@@ -43,9 +50,17 @@ def mergeable(session: Path, target: Path) -> Document:
         raise InputError(f"{session}: damaged ({document.problems[0]}); open it in REAPER and save it under a new name")
     if session.resolve().parent != target.resolve().parent:
         _require_absolute_media(document.root, session, target)
-    if sum(track.folder_depth for track in read_project(document).tracks) > 0:
-        raise InputError(f"{session}: its last folder is never closed; open it in REAPER and save it again")
     return document
+
+
+def _closing_track(theirs: ReaperProject, notes: Notes) -> list[ReaperTrack]:
+    """An empty track that closes the folder which the project leaves open (REAPER saves such projects): without it our
+    tracks would lie in that folder, and to close it on their last track would change a line of theirs."""
+    level = open_folders(track.folder_depth for track in theirs.tracks)
+    if not level:
+        return []
+    notes.bent(Feature.BUSES, "its last folder is never closed; an empty track closes it, before the stems begin")
+    return [ReaperTrack(name="(end of folder)", folder_depth=-level, key="end")]
 
 
 def _require_absolute_media(root: Chunk, session: Path, target: Path) -> None:
@@ -67,22 +82,13 @@ def _media(root: Chunk) -> Iterable[str]:
             yield from (line.tokens[1] for line in chunk.lines("FILE") if len(line.tokens) > 1 and line.tokens[1])
 
 
-def _renumbered(tracks: tuple[ReaperTrack, ...], theirs: ReaperProject) -> list[ReaperTrack]:
-    """Receives counted from the end of the project, edit groups on bits that it does not use."""
-    offset = len(theirs.tracks)
-    used = 0
-    for track in theirs.tracks:
-        used |= track.group_mask
-    bits: dict[int, int] = {0: 0}
-    for mask in sorted({track.group_mask for track in tracks} - {0}):
-        free = next((bit for bit in range(32) if not used >> bit & 1), None)
-        bits[mask] = 0 if free is None else 1 << free
-        used |= bits[mask]
+def _renumbered(tracks: tuple[ReaperTrack, ...], offset: int, groups: dict[int, int]) -> list[ReaperTrack]:
+    """Receives counted from the end of the project, edit groups that are free in it."""
     return [
         replace(
             track,
             receives=tuple(replace(receive, source=receive.source + offset) for receive in track.receives),
-            group_mask=bits[track.group_mask],
+            group_mask=groups[track.group_mask],
         )
         for track in tracks
     ]
@@ -109,8 +115,7 @@ def _end_of_settings(root: Chunk) -> int:
     return len(root.body)
 
 
-def _kept_by_the_project(ours: ReaperProject, theirs: ReaperProject, session: Path) -> tuple[Limit, ...]:
-    notes = Notes(session.name)
+def _say_what_the_project_keeps(ours: ReaperProject, theirs: ReaperProject, notes: Notes) -> None:
     if (ours.tempo_bpm, ours.time_signature) != (theirs.tempo_bpm, theirs.time_signature):
         beats, unit = theirs.time_signature
         notes.bent(Feature.TEMPO, f"the project keeps its own: {theirs.tempo_bpm:g} bpm, {beats}/{unit}")
@@ -120,4 +125,3 @@ def _kept_by_the_project(ours: ReaperProject, theirs: ReaperProject, session: Pa
             f"the project runs at {theirs.sample_rate_hz} Hz, the stems have {ours.sample_rate_hz} Hz: "
             "REAPER converts while it plays, so they null at their own rate only",
         )
-    return tuple(notes.limits)

@@ -10,6 +10,7 @@ from daw_bridge_reaper import rpp
 from daw_bridge_reaper.plugin_state import auxiliary_channel, decode_block, stock_of, stock_state
 from daw_bridge_reaper.rpp import Chunk, Line
 from daw_bridge_reaper.session import (
+    PROJECT_LAW,
     Fx,
     RawFx,
     ReaperItem,
@@ -23,6 +24,9 @@ from daw_bridge_reaper.stock_state import ReaComp
 
 _COLOUR_SET = 0x1000000
 _REGION = 1
+GROUP_LINES = (("GROUP_FLAGS", 0), ("GROUP_FLAGS_HIGH", 32))
+"""Lines with a bit mask for each way to be in a group, and the number of their bit 0: groups 1-32 and 33-64 (REAPER
+5.70; groups above 64 have no line in a project)."""
 
 
 def read_project(document: rpp.Document) -> ReaperProject:
@@ -54,11 +58,36 @@ def read_track(chunk: Chunk) -> ReaperTrack:
         channels=chunk.int("NCHAN", 0, 2),
         main_send=chunk.int("MAINSEND", 0, 1) != 0,
         colour=_native_colour(chunk.int("PEAKCOL")),
-        group_mask=chunk.int("GROUP_FLAGS"),
+        group_mask=volume_groups(chunk),
+        pan_law=chunk.float("VOLPAN", 2, PROJECT_LAW),
+        pan_mode=chunk.int("PANMODE") if chunk.values("PANMODE") else None,
         items=tuple(_item(item) for item in chunk.chunks("ITEM")),
         receives=tuple(_receive(line) for line in chunk.lines("AUXRECV")),
         fx=tuple(read_chain(chain)) if chain else (),
     )
+
+
+def volume_groups(track: Chunk) -> int:
+    """The groups (bit 0 is group 1) in which the volume of a track leads or follows; 33 to 64 are in the high half."""
+    return sum(_group_bits(track, keyword, slice(1, 3)) << shift for keyword, shift in GROUP_LINES)
+
+
+def groups_in_use(root: Chunk) -> int:
+    """The groups that any track of a project uses for anything: volume, pan, mute, solo, VCA, media edits, ..."""
+    used = 0
+    for track in root.chunks("TRACK"):
+        for keyword, shift in GROUP_LINES:
+            used |= _group_bits(track, keyword, slice(1, None)) << shift
+    return used
+
+
+def _group_bits(track: Chunk, keyword: str, fields: slice) -> int:
+    """The bits of these fields; a mask may be written as a signed 32-bit number."""
+    bits = 0
+    for line in track.lines(keyword):
+        for token in line.tokens[fields]:
+            bits |= round(rpp.to_float(token)) & 0xFFFFFFFF
+    return bits
 
 
 def read_chain(chain: Chunk) -> Iterator[Fx]:
@@ -68,7 +97,7 @@ def read_chain(chain: Chunk) -> Iterator[Fx]:
         if isinstance(part, Line):
             if part.keyword == "BYPASS":
                 enabled = part.tokens[1:2] != ["1"]
-        elif part.name in ("VST", "JS", "AU", "DX", "CLAP", "LV2"):
+        elif part.name in rpp.FX_CHUNKS:
             yield read_fx(part, enabled)
             enabled = True
 
@@ -124,7 +153,8 @@ def _item(chunk: Chunk) -> ReaperItem:
 
 
 def _receive(line: Line) -> ReaperReceive:
-    fields = [rpp.to_float(token) for token in line.tokens[1:10]]
+    tokens = line.tokens[1:]
+    fields = [rpp.to_float(token) for token in tokens[:9]]
     fields += [0.0] * (9 - len(fields))
     return ReaperReceive(
         source=round(fields[0]),
@@ -134,6 +164,7 @@ def _receive(line: Line) -> ReaperReceive:
         mute=fields[4] != 0.0,
         source_channel=round(fields[7]),
         target_channel=round(fields[8]),
+        pan_law=rpp.to_float(tokens[9].partition(":")[0], PROJECT_LAW) if len(tokens) > 9 else PROJECT_LAW,
     )
 
 

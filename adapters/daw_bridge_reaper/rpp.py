@@ -14,13 +14,15 @@ are made with `Line.of` and `Chunk.of` and are indented when they are written.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from daw_bridge.errors import InputError, OutputError
 
 QUOTES = "\"'`"
 MAX_LINE_BYTES = 4000
+FX_CHUNKS = frozenset({"VST", "JS", "AU", "DX", "CLAP", "LV2", "VIDEO_EFFECT", "CONTAINER"})
+"""The chunks of a chain that are a plug-in, or hold plug-ins."""
 _BLANKS = " \t"
 _INDENT = "  "
 _OTHER_KINDS = {
@@ -210,13 +212,14 @@ def to_float(text: str, default: float = 0.0) -> float:
 
 @dataclass(slots=True)
 class Document:
-    """A project: its root chunk, what stands around it, and what is wrong with it."""
+    """A project: its root chunk, what stands around it, what is wrong with it, and how it was read (`notes`)."""
 
     root: Chunk
     before: list[Line] = field(default_factory=list)
     after: list[Line | Chunk] = field(default_factory=list)
     newline: str = "\n"
     problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def parse(text: str, where: str = "project") -> Document:
@@ -236,7 +239,7 @@ def parse(text: str, where: str = "project") -> Document:
             if root is None:
                 root = chunk
             else:
-                if not open_chunks:
+                if not open_chunks and chunk.name != root.name:
                     problems.append(f"line {row}: a chunk outside the project")
                 inside.append(chunk)  # type: ignore[arg-type]  # `before` only grows while there is no root
             open_chunks.append((chunk, row))
@@ -302,7 +305,60 @@ def _write(part: Line | Chunk, depth: int, newline: str, out: list[str]) -> None
 
 
 def load(path: Path) -> Document:
-    """Read a project file; bytes that are not UTF-8 survive a round trip. Raises InputError."""
+    """Read a project file; bytes that are not UTF-8 survive a round trip. Raises InputError.
+
+    Of the versions that an .rpp-bak may hold the newest is taken, and `notes` says so.
+    """
+    document = parse(_text_of(path), str(path))
+    kind = _part_of_a_project(document.root.name)
+    if kind:
+        raise InputError(f"{path}: is {kind}, not a REAPER project; choose a .rpp file that REAPER saved")
+    if document.root.name != "REAPER_PROJECT":
+        name = ascii(document.root.name[:40])[1:-1]
+        raise InputError(f"{path}: not a REAPER project (it starts with <{name}); choose a .rpp file that REAPER saved")
+    return _newest(document)
+
+
+def load_mixer(path: Path) -> Document:
+    """As `load`, and a track template (.RTrackTemplate) or an FX chain (.RfxChain) as a project of its tracks.
+
+    A chain becomes the chain of one track with the name of the file.
+    """
+    text = _text_of(path)
+    document = parse(text, str(path))
+    kind = _part_of_a_project(document.root.name)
+    if not kind:
+        return load(path)
+    if document.root.name == "TRACK":
+        return replace(document, root=Chunk.of("REAPER_PROJECT", 0.1, body=[document.root, *document.after]), after=[])
+    name = Line.of("NAME", path.stem).text
+    wrapped = parse(f"<REAPER_PROJECT 0.1\n<TRACK\n{name}\n<FXCHAIN\n{text.rstrip()}\n>\n>\n>\n", str(path))
+    return replace(wrapped, notes=[f"the chain became that of a bus called {path.stem!r}"])
+
+
+def _part_of_a_project(name: str) -> str:
+    """What a file is that begins with such a chunk, where REAPER saves such files; else the empty string."""
+    if name == "TRACK":
+        return "a track template"
+    return "an FX chain" if name in FX_CHUNKS else ""
+
+
+def _newest(document: Document) -> Document:
+    """The document with one version of the project: of several in an .rpp-bak the one that was saved last."""
+    versions = [document.root, *(part for part in document.after if isinstance(part, Chunk))]
+    if len(versions) == 1:
+        return document
+
+    def saved_at(place: int) -> tuple[float, int]:
+        fields = [*versions[place].tokens, "", "", "", ""]
+        return to_float(fields[3]), place
+
+    newest = versions[max(range(len(versions)), key=saved_at)]
+    notes = [f"the file holds {len(versions)} versions of the project; the newest was taken"]
+    return replace(document, root=newest, before=[], after=[], notes=notes)
+
+
+def _text_of(path: Path) -> str:
     try:
         with path.open("rb") as handle:
             head = handle.read(64)
@@ -312,11 +368,7 @@ def load(path: Path) -> Document:
         raise InputError(f"{path}: cannot read the project ({exc.strerror or exc})") from exc
     if kind:
         raise InputError(f"{path}: is {kind}, not a REAPER project; choose a .rpp file that REAPER saved")
-    document = parse(data.decode("utf-8", "surrogateescape"), str(path))
-    if document.root.name != "REAPER_PROJECT":
-        name = ascii(document.root.name[:40])[1:-1]
-        raise InputError(f"{path}: not a REAPER project (it starts with <{name}); choose a .rpp file that REAPER saved")
-    return document
+    return data.decode("utf-8", "surrogateescape")
 
 
 def _other_kind(head: bytes) -> str:

@@ -6,6 +6,7 @@ file; gains are linear, as REAPER stores them.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from daw_bridge.model import Colour
@@ -13,6 +14,12 @@ from daw_bridge.model import Colour
 POST_FADER = 0
 PRE_FADER = 3
 """AUXRECV modes: behind the fader; behind the inserts and before the fader (1 would be before the inserts)."""
+PRE_FX = 1
+STEREO_BALANCE = 3
+"""REAPER's `I_PANMODE` (ReaScript API): 0 classic, 3 stereo balance, 5 stereo pan, 6 dual pan."""
+UNITY_LAW = 1.0
+PROJECT_LAW = -1.0
+"""Pan laws (`D_PANLAW` in the ReaScript API): the gain of the centre, 1 is 0 dB; below 0 the project's own counts."""
 
 
 def stored(value: float) -> float:
@@ -70,11 +77,16 @@ class ReaperReceive:
     mute: bool = False
     source_channel: int = 0
     target_channel: int = 0
+    pan_law: float = UNITY_LAW
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReaperTrack:
-    """One track. `folder_depth` 1 opens a folder, -n closes n of them. `key` says which part of the plan it is."""
+    """One track. `folder_depth` 1 opens a folder, -n closes n of them. `key` says which part of the plan it is.
+
+    `group_mask` has bit n set when its volume leads and follows in edit group n + 1. `pan_law` and `pan_mode` stand on
+    the track itself, so that no setting of the project that it comes into changes its sound (None: the project's mode).
+    """
 
     name: str
     folder_depth: int = 0
@@ -86,6 +98,8 @@ class ReaperTrack:
     main_send: bool = True
     colour: Colour | None = None
     group_mask: int = 0
+    pan_law: float = UNITY_LAW
+    pan_mode: int | None = STEREO_BALANCE
     items: tuple[ReaperItem, ...] = ()
     receives: tuple[ReaperReceive, ...] = ()
     fx: tuple[Fx, ...] = ()
@@ -122,3 +136,11 @@ class ReaperProject:
             elif track.folder_depth < 0:
                 del stack[track.folder_depth :]
         return found
+
+
+def open_folders(depths: Iterable[int]) -> int:
+    """How many folders are open behind tracks of these depths; closings without a folder close nothing."""
+    level = 0
+    for depth in depths:
+        level = level + 1 if depth > 0 else max(level + depth, 0)
+    return level

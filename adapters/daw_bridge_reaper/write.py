@@ -13,6 +13,7 @@ from pathlib import PurePosixPath
 from daw_bridge.model import Colour
 from daw_bridge_reaper import rpp
 from daw_bridge_reaper.plugin_state import STOCK, encode_block, stock_state
+from daw_bridge_reaper.read import GROUP_LINES
 from daw_bridge_reaper.rpp import Chunk, Line, Symbol
 from daw_bridge_reaper.session import (
     Fx,
@@ -46,7 +47,8 @@ _SOURCE_KINDS = {
 """Everything else that REAPER decodes itself (WAV, RF64, W64, AIFF) is WAVE."""
 
 # What REAPER writes for a new project, in its order. PANLAW 1 is 0 dB in the centre, so that a centred track is
-# untouched; TIMELOCKMODE 0 keeps items at their time when the tempo changes.
+# untouched (the last field of MASTERHWOUT says so of the way out, too); TIMELOCKMODE 0 keeps items at their time when
+# the tempo changes.
 _HEADER_TOP = """\
 RIPPLE 0 0
 GROUPOVERRIDE 0 0 0 0
@@ -97,7 +99,7 @@ MASTERTRACKHEIGHT 0 0
 MASTERPEAKCOL 16576
 MASTERMUTESOLO 0
 MASTERTRACKVIEW 0 0.6667 0.5 0.5 0 0 0 0 0 0 0 0 0 0 0
-MASTERHWOUT 0 0 1 0 0 0 0 -1
+MASTERHWOUT 0 0 1 0 0 0 0 1
 MASTER_NCH 2 2
 MASTER_VOLUME 1 0 -1 -1 1
 MASTER_PANMODE 3
@@ -176,8 +178,10 @@ def track_chunk(track: ReaperTrack, index: int, guids: Guids) -> Chunk:
     add(Line.of("NAME", track.name))
     add(Line.of("PEAKCOL", peak_colour(track.colour)))
     chunk.body.extend(Line(text) for text in ("BEAT 0", "AUTOMODE 0", "PANLAWFLAGS 3"))
-    # The pan law of 0 dB on the track itself: a project that this is merged into may have another one.
-    add(Line.of("VOLPAN", track.gain_linear, track.pan, 1, -1, 1))
+    # Pan mode and the law of 0 dB on the track itself: a project that this is merged into may have others.
+    if track.pan_mode is not None:
+        add(Line.of("PANMODE", track.pan_mode))
+    add(Line.of("VOLPAN", track.gain_linear, track.pan, track.pan_law, -1, 1))
     # Solo 2 is "in place": what feeds the track and what it feeds stays audible.
     add(Line.of("MUTESOLO", int(track.mute), 2 if track.solo else 0, 0))
     chunk.body.extend(Line(text) for text in ("IPHASE 0", "PLAYOFFS 0 1"))
@@ -194,9 +198,11 @@ def track_chunk(track: ReaperTrack, index: int, guids: Guids) -> Chunk:
             "VU 64",
         )
     )
-    if track.group_mask:
-        # Volume, pan, mute and solo, each as lead and as follow.
-        add(Line.of("GROUP_FLAGS", *[track.group_mask] * 8))
+    for keyword, shift in GROUP_LINES:
+        bits = track.group_mask >> shift & 0xFFFFFFFF
+        if bits:
+            # Volume as lead and as follow, and nothing else: mute and solo are for one bus at a time.
+            add(Line.of(keyword, bits, bits))
     chunk.body.extend(Line(text) for text in ("TRACKHEIGHT 0 0 0 0 0 0 0", "INQ 0 0 0 0.5 100 0 0 100"))
     add(Line.of("NCHAN", track.channels))
     chunk.body.extend([Line("FX 1"), Line.of("TRACKID", guid), Line("PERF 0")])
@@ -225,7 +231,8 @@ def receive_line(receive: ReaperReceive) -> Line:
         0,
         receive.source_channel,
         receive.target_channel,
-        Symbol("-1:U"),
+        # The pan law of the send (field 10; `D_PANLAW` of SetTrackSendInfo_Value), with the suffix that REAPER writes.
+        Symbol(f"{rpp.number(receive.pan_law)}:U"),
         0,
         -1,
         Symbol("''"),

@@ -196,6 +196,7 @@ def _track(track: ScriptTrack) -> dict[str, object]:
         "colour": list(track.colour) if track.colour else None,
         "receives": [{"source": source, "values": dict(values)} for source, values in track.receives],
         "files": [str(path) for path in track.files],
+        "group": track.group,
     }
 
 

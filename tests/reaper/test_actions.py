@@ -88,8 +88,7 @@ def scripts(tmp_path: Path, place: Place, monkeypatch: pytest.MonkeyPatch) -> Pa
 @pytest.fixture
 def answered(scripts: Path, place: Place) -> Path:
     """The actions with a worker that gives the prepared answer."""
-    runner = "import pathlib, sys\npathlib.Path(sys.argv[-1]).with_name('result.json').write_text(%r)\n"
-    (scripts / "daw_bridge_run.py").write_text(runner % place.result, encoding="utf-8")
+    answer_with(scripts, json.loads(place.result))
     return scripts
 
 
@@ -181,6 +180,35 @@ def test_again_asks_nothing_and_takes_a_new_folder(world: World, answered: Path,
     assert (job["model"], job["template"], job["stems"]) == ("preview", "dj", "vocals")
     assert job["sources"] == [{"file": str(song), "folder": str(song.parent / "my  1 song  it s é stems 2")}]
     assert len(world.content.tracks) > 3
+
+
+def answer_with(scripts: Path, result: object) -> None:
+    """Let the worker give this answer."""
+    runner = "import pathlib, sys\npathlib.Path(sys.argv[-1]).with_name('result.json').write_text(%r)\n"
+    (scripts / "daw_bridge_run.py").write_text(runner % json.dumps(result), encoding="utf-8")
+
+
+def test_separated_items_join_no_group_of_the_project_and_keep_its_time_base(
+    world: World, answered: Path, place: Place, song: Path
+) -> None:
+    result = json.loads(place.result)
+    for track in result["sources"][0]["tracks"][1:4]:
+        track["group"] = 1
+    answer_with(answered, result)
+    source = world.content.tracks[1]
+    source.groups["MUTE_FOLLOW"] = 1
+    source.values["C_BEATATTACHMODE"] = 1.0
+    add_item(source, Source(str(song)))
+    for _ in range(2):
+        Reaper(world, answered / "daw_bridge_separate.lua", inputs=["preview|neutral|"]).run()
+    ours = [track for track in world.content.tracks if "P_EXT:daw_bridge" in track.texts]
+    assert {track.values["C_BEATATTACHMODE"] for track in ours} == {1.0}
+    assert {(track.values["D_PANLAW"], track.values["I_PANMODE"]) for track in ours} == {(1.0, 3.0)}
+    assert {send.values["D_PANLAW"] for send in world.content.sends} <= {1.0}
+    assert source.groups == {"MUTE_FOLLOW": 1}
+    groups = [track.groups for track in ours if track.groups]
+    assert sorted(each["VOLUME_LEAD"] for each in groups) == [2, 2, 2, 4, 4, 4]
+    assert all(set(each) == {"VOLUME_LEAD", "VOLUME_FOLLOW"} for each in groups)
 
 
 def test_every_failure_inside_reaper_is_taken_back(world: World, answered: Path, song: Path) -> None:

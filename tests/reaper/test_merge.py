@@ -106,9 +106,17 @@ def test_existing_targets_and_bad_projects_are_refused(theirs: Path, tmp_path: P
         ADAPTER.merge(plan, theirs, theirs)
     damaged = tmp_path / "damaged.rpp"
     damaged.write_text("<REAPER_PROJECT 0.1\n  <TRACK\n")
-    open_folder = tmp_path / "open.rpp"
-    open_folder.write_text("<REAPER_PROJECT 0.1\n  <TRACK\n    ISBUS 1 1\n  >\n>\n")
-    for path, message in ((damaged, "damaged"), (open_folder, "never closed"), (tmp_path / "no.rpp", "cannot read")):
+    template = tmp_path / "drums.RTrackTemplate"
+    template.write_text("<TRACK\n>\n<TRACK\n>\n")
+    chain = tmp_path / "drums.RfxChain"
+    chain.write_text('BYPASS 0 0 0\n<JS loser/3BandEQ ""\n  0\n>\n')
+    cases = (
+        (damaged, "damaged"),
+        (template, "is a track template, not a REAPER project"),
+        (chain, "is an FX chain, not a REAPER project"),
+        (tmp_path / "no.rpp", "cannot read"),
+    )
+    for path, message in cases:
         with pytest.raises(InputError, match=message):
             ADAPTER.merge(plan, path, tmp_path / "new.rpp")
     assert not (tmp_path / "new.rpp").exists()

@@ -20,6 +20,7 @@ from daw_bridge_reaper.layout import Routing, lay_out
 from daw_bridge_reaper.read import read_project
 from daw_bridge_reaper.session import PRE_FADER, ReaperProject, VstFx
 from daw_bridge_reaper.stock_state import ReaComp, ReaEq
+from tests.reaper.heard import heard
 from tests.reaper.plans import RATE_HZ, full_plan, make_clip, neutral_plan
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "reaper_full.rpp"
@@ -27,35 +28,6 @@ GOLDEN = Path(__file__).parent.parent / "golden" / "reaper_full.rpp"
 
 def written(path: Path) -> ReaperProject:
     return read_project(rpp.load(path))
-
-
-def heard(project: ReaperProject, folder: Path, length_samples: int) -> np.ndarray:
-    """What a project of faders, folders and sends plays, in float64. Shape (2, length)."""
-    parents = project.parents()
-    rate_hz = project.sample_rate_hz
-
-    def strip(index: int) -> np.ndarray:
-        track = project.tracks[index]
-        total = np.zeros((2, length_samples))
-        for item in track.items:
-            audio, file_rate_hz = soundfile.read(folder / item.path, dtype="float64", always_2d=True)
-            assert (file_rate_hz, item.offset_s, item.play_rate, item.loop) == (rate_hz, 0.0, 1.0, False)
-            assert (item.fade_in_s, item.fade_out_s) == (0.0, 0.0)
-            start, count = round(item.position_s * rate_hz), round(item.length_s * rate_hz)
-            total[:, start : start + count] += item.gain_linear * audio.T[:, :count]
-        for child, parent in enumerate(parents):
-            if parent == index and project.tracks[child].main_send:
-                total += strip(child)
-        for receive in track.receives:
-            if receive.target_channel == 0:
-                total += receive.gain_linear * strip(receive.source)
-        assert not track.fx and track.pan == 0.0
-        return np.zeros_like(total) if track.mute else track.gain_linear * total
-
-    return sum(
-        (strip(i) for i, track in enumerate(project.tracks) if parents[i] is None and track.main_send),
-        np.zeros((2, length_samples)),
-    )
 
 
 @pytest.mark.parametrize("adapter", [ADAPTER, SEND_ADAPTER])

@@ -83,16 +83,73 @@ local function below(track)
   return reaper.CountTracks(0), 0
 end
 
+-- Every way to be in an edit group, as the documentation of GetSetTrackGroupMembership lists them.
+local WAYS = {
+  "VOLUME_REVERSE", "PAN_REVERSE", "WIDTH_REVERSE", "NO_LEAD_WHEN_FOLLOW", "VOLUME_VCA_FOLLOW_ISPREFX",
+}
+for _, what in ipairs({
+  "VOLUME", "PAN", "MUTE", "SOLO", "RECARM", "POLARITY", "AUTOMODE", "WIDTH", "VOLUME_VCA", "MEDIA_EDIT",
+}) do
+  WAYS[#WAYS + 1] = what .. "_LEAD"
+  WAYS[#WAYS + 1] = what .. "_FOLLOW"
+end
+local HALVES = { "GetSetTrackGroupMembership", "GetSetTrackGroupMembershipHigh" } -- groups 1 to 32, 33 to 64
+
+-- The bits of all groups that any track is in, for whatever, by half.
+local function used_groups()
+  local used = { 0, 0 }
+  for index = 0, reaper.CountTracks(0) - 1 do
+    local track = reaper.GetTrack(0, index)
+    for half, name in ipairs(HALVES) do
+      for _, way in ipairs(WAYS) do
+        used[half] = used[half] | (math.floor(reaper[name](track, way, 0, 0) or 0) & 0xFFFFFFFF)
+      end
+    end
+  end
+  return used
+end
+
+-- Join the volumes of the tracks that belong together, in groups that nobody uses. What does not fit stays apart.
+local function join(layout, made)
+  local used, chosen = nil, {}
+  for place, wanted in ipairs(layout) do
+    local number = math.floor(wanted.group or 0)
+    if number > 0 then
+      used = used or used_groups()
+      if chosen[number] == nil then
+        chosen[number] = false
+        for group = 0, 63 do
+          local half, bit = group // 32 + 1, 1 << group % 32
+          if used[half] & bit == 0 then
+            used[half] = used[half] | bit
+            chosen[number] = { half = half, bit = bit >= 1 << 31 and bit - (1 << 32) or bit }
+            break
+          end
+        end
+      end
+      local group = chosen[number]
+      if group then
+        for _, way in ipairs({ "VOLUME_LEAD", "VOLUME_FOLLOW" }) do
+          reaper[HALVES[group.half]](made[place], way, group.bit, group.bit)
+        end
+      end
+    end
+  end
+end
+
 -- Insert the layout's tracks below `track`; the folders around them stay closed as they were.
 local function insert(layout, track, session)
   local start, depth = below(track)
   local last = reaper.GetTrack(0, start - 1)
+  local time_base = reaper.GetMediaTrackInfo_Value(track, "C_BEATATTACHMODE")
   local made = {}
   for place, wanted in ipairs(layout) do
     reaper.InsertTrackAtIndex(start + place - 1, false)
     local new = reaper.GetTrack(0, start + place - 1)
     if not new then error("REAPER made no track", 0) end
-    reaper.SetTrackStateChunk(new, wanted.chunk, false)
+    if not reaper.SetTrackStateChunk(new, wanted.chunk, false) then error("REAPER did not take a track's state", 0) end
+    -- The time base of the track that the stems come from: a change of tempo then moves them as it moves the item.
+    reaper.SetMediaTrackInfo_Value(new, "C_BEATATTACHMODE", time_base)
     items.colour(new, wanted.colour)
     reaper.GetSetMediaTrackInfo_String(new, KEY, session .. "/" .. wanted.key, true)
     made[place] = new
@@ -111,6 +168,7 @@ local function insert(layout, track, session)
       end
     end
   end
+  join(layout, made)
   return made
 end
 

@@ -51,7 +51,11 @@ def build(
                 placer.place()
                 placer.step = "reading the tracks back"
                 found = read_tracks(placer.project, placer.tracks)
-                limits = (*placer.limits, *differences(layout.tracks, found), *_other_settings(placer.project, layout))
+                limits = (
+                    *placer.limits,
+                    *differences(placer.layout.tracks, found),
+                    *_other_settings(placer.project, layout),
+                )
                 placer.step = "noting the session in the project"
                 placer.project.require_same()
                 built = Built(

@@ -7,23 +7,59 @@ track and so of REAPER's undo), and are set again instead of doubled; what the u
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from daw_bridge.adapter import Feature, Limit
 from daw_bridge.errors import DawError
 from daw_bridge.model import Colour
 from daw_bridge_reaper import rpp
 from daw_bridge_reaper.effects import Notes
+from daw_bridge_reaper.layout import free_groups
 from daw_bridge_reaper.live.api import RECEIVE, TRACK_SEND, Pointer, Project, ReaScriptError
 from daw_bridge_reaper.plugin_state import OWN_CHUNK, PARAMETER_LIST, STOCK, VstState, decode_block, stock_state
-from daw_bridge_reaper.session import Fx, RawFx, ReaperItem, ReaperMarker, ReaperProject, ReaperReceive, ReaperTrack
+from daw_bridge_reaper.session import (
+    Fx,
+    RawFx,
+    ReaperItem,
+    ReaperMarker,
+    ReaperProject,
+    ReaperReceive,
+    ReaperTrack,
+    open_folders,
+)
 from daw_bridge_reaper.stock_state import decode_parameters
 
 ID_KEY = "P_EXT:daw_bridge"
 NEW_INSTANCE = -1
 SOLO_IN_PLACE = 2
 COLOUR_SET = 0x1000000
-GROUPED = ("VOLUME", "PAN", "MUTE", "SOLO")
+GROUP_KEY = "P_EXT:daw_bridge_groups"
+"""The groups that we put a track in, as a number: a second run takes it out of them and of no other."""
+GROUP_WAYS = (
+    *(
+        f"{what}_{role}"
+        for what in (
+            "VOLUME",
+            "PAN",
+            "MUTE",
+            "SOLO",
+            "RECARM",
+            "POLARITY",
+            "AUTOMODE",
+            "WIDTH",
+            "VOLUME_VCA",
+            "MEDIA_EDIT",
+        )
+        for role in ("LEAD", "FOLLOW")
+    ),
+    "VOLUME_REVERSE",
+    "PAN_REVERSE",
+    "WIDTH_REVERSE",
+    "NO_LEAD_WHEN_FOLLOW",
+    "VOLUME_VCA_FOLLOW_ISPREFX",
+)
+"""Every way to be in a group that GetSetTrackGroupMembership knows (ReaScript API of REAPER 7)."""
+OUR_WAYS = ("VOLUME_LEAD", "VOLUME_FOLLOW")
 
 
 @dataclass(slots=True)
@@ -38,6 +74,7 @@ class Placer:
     tracks: list[Pointer] = field(default_factory=list)
     outdated: list[Pointer] = field(default_factory=list)
     start: int = 0
+    fresh: bool = False
 
     def id_of(self, track: ReaperTrack) -> str:
         return f"{self.session_id}/{track.key}"
@@ -86,11 +123,13 @@ class Placer:
         """Make or update everything; the caller opens and closes the undo step."""
         self.tracks = self.find()
         fresh, replaced = not self.tracks, bool(self.outdated)
+        self.fresh = fresh
         for old in self.outdated:
             self._do("taking the earlier session's tracks away")
             self.project.call("DeleteTrack", old)
         if fresh:
             self._insert()
+        self._choose_groups()
         for pointer, track in zip(self.tracks, self.layout.tracks, strict=True):
             self._properties(pointer, track)
         for pointer, track in zip(self.tracks, self.layout.tracks, strict=True):
@@ -110,9 +149,9 @@ class Placer:
         self._do("inserting tracks")
         project = self.project
         existing = list(project.tracks())
-        depth = sum(int(project.value(track, "I_FOLDERDEPTH")) for track in existing)
+        is_open = open_folders(int(project.value(track, "I_FOLDERDEPTH")) for track in existing)
         # Where the earlier session was; behind the last track, or on top when the project's last folder is open.
-        start = self.start if self.outdated else len(existing) if depth == 0 else 0
+        start = self.start if self.outdated else 0 if is_open else len(existing)
         for place in range(len(self.layout.tracks)):
             project.call("InsertTrackAtIndex", start + place, False)
         for place, track in enumerate(self.layout.tracks):
@@ -129,7 +168,8 @@ class Placer:
         for key, value in (
             ("D_VOL", track.gain_linear),
             ("D_PAN", track.pan),
-            ("D_PANLAW", 1.0),
+            ("D_PANLAW", track.pan_law),
+            *((("I_PANMODE", track.pan_mode),) if track.pan_mode is not None else ()),
             ("B_MUTE", int(track.mute)),
             ("I_SOLO", SOLO_IN_PLACE if track.solo else 0),
             ("I_NCHAN", track.channels),
@@ -138,11 +178,41 @@ class Placer:
             ("I_CUSTOMCOLOR", self._native(track.colour)),
         ):
             project.set_value(pointer, key, value)
-        if track.group_mask:
-            for what in GROUPED:
-                for role in ("LEAD", "FOLLOW"):
-                    bits = track.group_mask
-                    project.call("GetSetTrackGroupMembership", pointer, f"{what}_{role}", bits, bits)
+        earlier = 0 if self.fresh else self._earlier_groups(pointer)
+        if earlier | track.group_mask:
+            for way in OUR_WAYS:
+                self._membership(pointer, way, earlier | track.group_mask, track.group_mask)
+            project.set_text(pointer, GROUP_KEY, str(track.group_mask) if track.group_mask else "")
+
+    def _choose_groups(self) -> None:
+        """Groups for this session that no track uses for anything yet, as the layout's groups."""
+        wanted = {track.group_mask for track in self.layout.tracks}
+        if wanted <= {0}:
+            return
+        self._do("looking for free groups")
+        used = 0
+        for track in self.project.tracks():
+            ours = track in self.tracks
+            if ours and self.fresh:
+                continue
+            earlier = self._earlier_groups(track) if ours else 0
+            for way in GROUP_WAYS:
+                used |= self._membership(track, way) & ~(earlier if way in OUR_WAYS else 0)
+        groups = free_groups(wanted, used, Notes("project", self.limits))
+        tracks = tuple(replace(track, group_mask=groups[track.group_mask]) for track in self.layout.tracks)
+        self.layout = replace(self.layout, tracks=tracks)
+
+    def _earlier_groups(self, track: Pointer) -> int:
+        text = self.project.text(track, GROUP_KEY)
+        return int(text) if text.isdecimal() else 0
+
+    def _membership(self, track: Pointer, way: str, mask: int = 0, value: int = 0) -> int:
+        """The groups of a track before the bits of `mask` are set to `value`; bit 0 is group 1, bit 63 group 64."""
+        low, high = (
+            self.project.call(name, track, way, _signed(mask >> shift), _signed(value >> shift))
+            for name, shift in (("GetSetTrackGroupMembership", 0), ("GetSetTrackGroupMembershipHigh", 32))
+        )
+        return int(low) & 0xFFFFFFFF | (int(high) & 0xFFFFFFFF) << 32
 
     def _native(self, colour: Colour | None) -> int:
         if colour is None:
@@ -217,6 +287,7 @@ class Placer:
             ("I_SENDMODE", receive.mode),
             ("I_SRCCHAN", receive.source_channel),
             ("I_DSTCHAN", receive.target_channel),
+            ("D_PANLAW", receive.pan_law),
         ):
             _require(self.project.call("SetTrackSendInfo_Value", source, TRACK_SEND, place, key, value), f"send {key}")
 
@@ -270,6 +341,12 @@ def add_item(project: Project, pointer: Pointer, wanted: ReaperItem, mark: str) 
     call("GetSetMediaItemTakeInfo_String", take, "P_NAME", wanted.name, True)
     call("GetSetMediaItemInfo_String", item, ID_KEY, mark, True)
     call("UpdateItemInProject", item)
+
+
+def _signed(bits: int) -> int:
+    """The low 32 bits as the signed number that the API takes."""
+    bits &= 0xFFFFFFFF
+    return bits - (1 << 32) if bits >> 31 else bits
 
 
 def _require(taken: object, key: str) -> None:

@@ -48,11 +48,21 @@ def _track(project: Project, pointer: Pointer, index: dict[int, int]) -> ReaperT
         channels=int(value(pointer, "I_NCHAN")),
         main_send=value(pointer, "B_MAINSEND") != 0,
         colour=_colour(project, int(value(pointer, "I_CUSTOMCOLOR"))),
-        group_mask=int(project.call("GetSetTrackGroupMembership", pointer, "VOLUME_LEAD", 0, 0)) & 0xFFFFFFFF,
+        group_mask=_groups(project, pointer),
+        pan_law=value(pointer, "D_PANLAW"),
+        pan_mode=int(value(pointer, "I_PANMODE")),
         items=tuple(_items(project, pointer)),
         receives=tuple(_receives(project, pointer, index)),
         fx=tuple(_chain(project, pointer)),
     )
+
+
+def _groups(project: Project, pointer: Pointer) -> int:
+    low, high = (
+        int(project.call(f"GetSetTrackGroupMembership{half}", pointer, "VOLUME_LEAD", 0, 0)) & 0xFFFFFFFF
+        for half in ("", "High")
+    )
+    return low | high << 32
 
 
 def _colour(project: Project, native: int) -> Colour | None:
@@ -103,6 +113,7 @@ def _receives(project: Project, pointer: Pointer, index: dict[int, int]) -> Iter
                 mute=number(place, "B_MUTE") != 0,
                 source_channel=int(number(place, "I_SRCCHAN")),
                 target_channel=int(number(place, "I_DSTCHAN")),
+                pan_law=number(place, "D_PANLAW"),
             )
 
 

@@ -12,7 +12,7 @@ from daw_bridge_reaper.layout import storable_name
 from daw_bridge_reaper.live.api import Pointer, Project, ReaScript, ReaScriptError
 from daw_bridge_reaper.live.build import undo_step
 from daw_bridge_reaper.live.place import ID_KEY, add_item
-from daw_bridge_reaper.session import ReaperItem
+from daw_bridge_reaper.session import STEREO_BALANCE, UNITY_LAW, ReaperItem
 
 PROJECT_START = "project_start"
 IMPORT_MARK = "import"
@@ -66,7 +66,8 @@ class ReaperLiveSession:
                 with undo_step(project, f"daw-bridge: import {item.name}"):
                     track = _track_inside(project, bus)
                     project.set_text(track, "P_NAME", item.name)
-                    project.set_value(track, "D_PANLAW", 1.0)
+                    project.set_value(track, "D_PANLAW", UNITY_LAW)
+                    project.set_value(track, "I_PANMODE", STEREO_BALANCE)
                     project.set_value(track, "C_BEATATTACHMODE", 0)
                     add_item(project, track, item, IMPORT_MARK)
                     project.require_same()

@@ -133,10 +133,16 @@ def set_track(track: Track, text: str) -> str:
     track.values.update(
         D_VOL=state.gain_linear,
         D_PAN=state.pan,
+        D_PANLAW=state.pan_law,
+        I_PANMODE=float(-1 if state.pan_mode is None else state.pan_mode),
+        C_BEATATTACHMODE=document.root.float("BEAT", 0, -1.0),
         B_MUTE=float(state.mute),
         I_FOLDERDEPTH=float(state.folder_depth),
         I_NCHAN=float(state.channels),
         B_MAINSEND=float(state.main_send),
     )
+    for way, bits in (("VOLUME_LEAD", state.group_mask), ("VOLUME_FOLLOW", state.group_mask)):
+        if bits:
+            track.groups[way] = bits
     chain = document.root.chunk("FXCHAIN")
     return rpp.plain_text(chain) if chain else ""

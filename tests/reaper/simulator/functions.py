@@ -191,10 +191,10 @@ class Functions:
         return _set(track.values, key, value)
 
     def GetSetTrackGroupMembership(self, track: Track, name: str, mask: int, value: int) -> int:
-        before = track.groups.get(name, 0)
-        if mask:
-            track.groups[name] = before & ~mask | value & mask
-        return before
+        return _set_groups(track, name, 0, mask, value)
+
+    def GetSetTrackGroupMembershipHigh(self, track: Track, name: str, mask: int, value: int) -> int:
+        return _set_groups(track, name, 32, mask, value)
 
     def GetTrackStateChunk(self, track: Track, text: str, size: int, undo: bool) -> Any:
         return [1, track.pointer, self.world.chunks[self.content.tracks.index(track)], size, int(undo)]
@@ -349,12 +349,36 @@ class Functions:
         return send.values[key]
 
 
+def _set_groups(track: Track, name: str, shift: int, mask: int, value: int) -> int:
+    """Groups as the API counts them: signed 32-bit masks."""
+    if name not in GROUP_WAYS:
+        raise WrongCall(f"no such way to be in a group: {name}")
+    for bits in (mask, value):
+        if not -(1 << 31) <= bits < 1 << 31:
+            raise WrongCall(f"{bits} is no 32-bit number")
+    before = track.groups.get(name, 0)
+    if mask:
+        mask, value = (mask & 0xFFFFFFFF) << shift, (value & 0xFFFFFFFF) << shift
+        track.groups[name] = before & ~mask | value & mask
+        if not track.groups[name]:
+            del track.groups[name]
+    half = before >> shift & 0xFFFFFFFF
+    return half - (1 << 32) if half >> 31 else half
+
+
 def _set(values: dict[str, float], key: str, value: float) -> int:
     if key not in values:
         return 0
     values[key] = float(value)
     return 1
 
+
+_LINKED = ["VOLUME", "PAN", "MUTE", "SOLO", "RECARM", "POLARITY", "AUTOMODE", "WIDTH", "VOLUME_VCA", "MEDIA_EDIT"]
+GROUP_WAYS = {
+    *(f"{what}_{role}" for what in _LINKED for role in ("LEAD", "FOLLOW")),
+    *("VOLUME_REVERSE", "PAN_REVERSE", "WIDTH_REVERSE", "NO_LEAD_WHEN_FOLLOW", "VOLUME_VCA_FOLLOW_ISPREFX"),
+}
+"""As the documentation of GetSetTrackGroupMembership lists them."""
 
 P, K, M, E, S = "ReaProject*", "MediaTrack*", "MediaItem*", "MediaItem_Take*", "PCM_source*"
 KINDS = {
@@ -387,6 +411,7 @@ KINDS = {
     "GetMediaTrackInfo_Value": f"{K} s",
     "SetMediaTrackInfo_Value": f"{K} s d",
     "GetSetTrackGroupMembership": f"{K} s i i",
+    "GetSetTrackGroupMembershipHigh": f"{K} s i i",
     "GetTrackStateChunk": f"{K} s i b",
     "AddMediaItemToTrack": K,
     "DeleteTrackMediaItem": f"{K} {M}",

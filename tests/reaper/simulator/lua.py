@@ -34,6 +34,8 @@ DIRECT = {
     "GetMediaTrackInfo_Value",
     "SetMediaItemInfo_Value",
     "SetTrackSendInfo_Value",
+    "GetSetTrackGroupMembership",
+    "GetSetTrackGroupMembershipHigh",
     "Undo_BeginBlock2",
     "Undo_EndBlock2",
     "Undo_CanUndo2",

@@ -29,6 +29,7 @@ TRACK_VALUES = {
     "D_VOL": 1.0,
     "D_PAN": 0.0,
     "D_PANLAW": -1.0,
+    "I_PANMODE": -1.0,
     "I_NCHAN": 2.0,
     "I_FOLDERDEPTH": 0.0,
     "I_CUSTOMCOLOR": 0.0,
@@ -66,6 +67,7 @@ SEND_VALUES = {
     "I_SENDMODE": 0.0,
     "I_SRCCHAN": 0.0,
     "I_DSTCHAN": 0.0,
+    "D_PANLAW": -1.0,
     "I_MIDIFLAGS": 0.0,
 }
 
