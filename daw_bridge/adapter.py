@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Protocol, Self, runtime_checkable
 
-from daw_bridge.model import SessionPlan
+import numpy as np
+from numpy.typing import NDArray
+
+from daw_bridge.model import EqBand, SessionPlan
 from daw_bridge.progress import CancelToken, OnProgress, ignore_progress
 
 
@@ -191,6 +194,43 @@ class PlanRenderer(Protocol):
         Raises UsageError for an unknown bus, InputError for media that don't fit, OutputError when `target` exists
         and `overwrite` is not given.
         """
+        ...
+
+
+class Playback(Protocol):
+    """A session's sound as it goes on; a context manager."""
+
+    @property
+    def position_samples(self) -> int:
+        """Where the next block begins."""
+        ...
+
+    def read(self) -> NDArray[np.float32]:
+        """The next block, float32 (2, n); n is 0 at the end. Blocks end on one grid, wherever the playback began."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the files."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+@runtime_checkable
+class PlanPlayer(Protocol):
+    """Plays a plan from any place on, without a DAW and without a file; the adapter called `render` is one."""
+
+    def play_from(self, plan: SessionPlan, begin_samples: int, *, bus: str | None = None) -> Playback:
+        """What the session plays from that sample on; `bus` is one bus or return alone.
+
+        Enough of what came before is played unheard that effects are as they would be. Raises UsageError, InputError.
+        """
+        ...
+
+    def equalizer_sections(self, bands: tuple[EqBand, ...], sample_rate_hz: int) -> list[list[float]]:
+        """The filters of the enabled bands as second-order sections `b0 b1 b2 a0 a1 a2`: what a curve is drawn from."""
         ...
 
 

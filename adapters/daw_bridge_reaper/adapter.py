@@ -77,7 +77,7 @@ class ReaperAdapter:
 
     def read_plan(self, session: Path) -> ReadReport:
         """See SessionReader.read_plan."""
-        return plan_of(rpp.load_mixer(session), session.stem)
+        return plan_of(rpp.load(session), session.stem)
 
     def check_merge(self, session: Path, target: Path) -> None:
         """See SessionMerger.check_merge."""

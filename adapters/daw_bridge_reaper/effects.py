@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from daw_bridge.adapter import Feature, Limit, Support
+from daw_bridge.errors import InputError
 from daw_bridge.model import (
     BandKind,
     Compressor,
@@ -21,7 +22,6 @@ from daw_bridge.model import (
 )
 from daw_bridge.units import q_to_octaves
 from daw_bridge_reaper import rpp
-from daw_bridge_reaper.chain import checked_part
 from daw_bridge_reaper.session import Fx, RawFx, VstFx
 from daw_bridge_reaper.stock_state import (
     ReaComp,
@@ -201,11 +201,21 @@ def _plugin(effect: PluginRef, notes: Notes) -> list[Fx]:
         notes.lost(Feature.PLUGIN, f"{effect.name} is a plug-in for {effect.daw}")
         return []
     if effect.state:
-        return [RawFx(chunk=checked_part(effect.state, effect.name), enabled=effect.enabled)]
+        return [RawFx(chunk=_checked_chunk(effect), enabled=effect.enabled)]
     if effect.name.upper().startswith("JS:"):
         return [RawFx(chunk=_jsfx(effect, notes), enabled=effect.enabled)]
     notes.lost(Feature.PLUGIN, f"{effect.name}: a plug-in other than a JSFX needs its state in the template")
     return []
+
+
+def _checked_chunk(effect: PluginRef) -> str:
+    """The state as one plug-in chunk: text that closes its chunk early could write anything into the project."""
+    text = effect.state.replace("\r\n", "\n").strip() + "\n"
+    document = rpp.parse(text, f"the state of {effect.name}")
+    if document.problems or document.before or document.after or document.root.name not in rpp.FX_CHUNKS:
+        kinds = ", ".join(sorted(rpp.FX_CHUNKS))
+        raise InputError(f"the state of {effect.name} is not one plug-in block of a REAPER project (<{kinds} ...>)")
+    return rpp.plain_text(document.root)
 
 
 def _jsfx(effect: PluginRef, notes: Notes) -> str:

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from daw_bridge.adapter import Feature, Limit, RenderReport, Support, WriteReport
-from daw_bridge.model import SessionPlan
+from daw_bridge.model import EqBand, SessionPlan
 from daw_bridge.progress import CancelToken, OnProgress, ignore_progress
+from daw_bridge_render.equalizer import sections
+from daw_bridge_render.playback import PlanPlayback
 from daw_bridge_render.render import render_plan
 
 FEATURES: Mapping[Feature, Support] = {
@@ -77,6 +79,15 @@ class RenderAdapter:
             on_progress=on_progress,
             cancel=cancel,
         )
+
+    def play_from(self, plan: SessionPlan, begin_samples: int, *, bus: str | None = None) -> PlanPlayback:
+        """See PlanPlayer.play_from."""
+        return PlanPlayback(plan, begin_samples, bus=bus)
+
+    def equalizer_sections(self, bands: tuple[EqBand, ...], sample_rate_hz: int) -> list[list[float]]:
+        """See PlanPlayer.equalizer_sections."""
+        found: list[list[float]] = sections(bands, sample_rate_hz).tolist()
+        return found
 
 
 def _not_in_a_wav(plan: SessionPlan) -> list[Limit]:

@@ -44,7 +44,7 @@ def render_plan(
         raise OutputError(f"{target}: exists already; choose another name")
     token = cancel or CancelToken()
     with ExitStack() as stack:
-        session = _Session(plan, stack, bus=bus, reference=reference)
+        session = Session(plan, stack, bus=bus, reference=reference)
         channels = 1 if _is_mono(plan) else 2
         meter = LoudnessMeter(plan.sample_rate_hz, channels)
         writer = AudioWriter(
@@ -89,7 +89,7 @@ def _is_mono(plan: SessionPlan) -> bool:
     return all(clip.channels == 1 for track in tracks for clip in track.clips) and not panned and not reverbs
 
 
-class _Session:
+class Session:
     """The signal flow of a plan; `play` gives one block after another."""
 
     def __init__(self, plan: SessionPlan, stack: ExitStack, *, bus: str | None, reference: bool) -> None:
@@ -110,6 +110,11 @@ class _Session:
         self._reference = TrackPlayer(plan.reference, rate, stack) if plan.reference and wanted else None
         if reference and self._reference is None:
             raise InputError(f"{plan.name}: this session has no reference track")
+
+    def seek(self, position_samples: int) -> None:
+        """Play from there on; effects keep what they remember. Raises InputError where a file cannot be sought."""
+        for track in (*self._tracks, *([self._reference] if self._reference else [])):
+            track.seek(position_samples)
 
     def play(self, begin: int, length: int) -> Block:
         """The next block, shape (2, length): the master, or the one bus that was asked for."""

@@ -99,6 +99,11 @@ class TrackPlayer:
         self._fader = balance(track.pan) * db_to_linear(track.gain_db)
         self._clips = [_ClipPlayer(clip, sample_rate_hz, stack) for clip in track.clips if clip.length_samples]
 
+    def seek(self, position_samples: int) -> None:
+        """The next read begins there."""
+        for clip in self._clips:
+            clip.seek(position_samples)
+
     def read(self, position_samples: int, length_samples: int) -> Block:
         """Shape (2, length_samples)."""
         block = np.zeros((2, length_samples))
@@ -108,7 +113,7 @@ class TrackPlayer:
 
 
 class _ClipPlayer:
-    """One file, read once from its beginning to its end."""
+    """One file, read on from its beginning or from where it was sought."""
 
     def __init__(self, clip: Clip, sample_rate_hz: int, stack: ExitStack) -> None:
         self._clip = clip
@@ -117,6 +122,11 @@ class _ClipPlayer:
             raise InputError(f"{clip.path}: has {self._reader.sample_rate_hz} Hz, the session {sample_rate_hz} Hz")
         if self._reader.channels > 2:
             raise InputError(f"{clip.path}: has {self._reader.channels} channels; only mono and stereo can be rendered")
+
+    def seek(self, position_samples: int) -> None:
+        """Go to what lies at that sample of the session."""
+        inside = position_samples - self._clip.position_samples
+        self._reader.seek(min(max(0, inside), self._clip.length_samples))
 
     def add_to(self, block: Block, position_samples: int) -> None:
         """Add what of the file lies in the block that begins at `position_samples`; mono goes to both sides."""

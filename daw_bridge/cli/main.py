@@ -25,6 +25,7 @@ COMMAND_MODULES: tuple[str, ...] = (
     "evaluate",
     "templates",
     "cache",
+    "web",
     "serve",
     "jobs",
     "osc",

@@ -10,10 +10,13 @@ from daw_bridge.cli.main import add_output_options
 from daw_bridge.errors import InputError, UsageError
 
 if TYPE_CHECKING:
-    from daw_bridge.control.daemon import ServeOptions
+    from collections.abc import Sequence
+
+    from daw_bridge.control.daemon import Part, ServeOptions
     from daw_bridge.mixer import MixerAddress
 
 DEFAULT_PORT = 9129
+DEFAULT_WEB_PORT = 9131
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -23,6 +26,14 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         description="Run jobs from a queue that survives crashes, and answer OSC and MIDI. Ends with Ctrl-C; jobs that "
         "still run continue at the next start.",
     )
+    add_arguments(parser)
+    add_page_options(parser, port=None)
+    add_output_options(parser, default=argparse.SUPPRESS)
+    parser.set_defaults(func=_run_with_page)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What every command takes that runs the daemon."""
     where = parser.add_argument_group("network")
     where.add_argument("--port", type=int, default=DEFAULT_PORT, help="UDP and TCP port (default: %(default)s)")
     where.add_argument("--bind", default="127.0.0.1", metavar="HOST", help="address to listen on (default: loopback)")
@@ -58,16 +69,46 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     midi.add_argument("--midi", action="append", default=[], metavar="PORT", help="port to take mapped commands from")
     midi.add_argument("--midi-map", type=Path, metavar="FILE", help="mapping (default: the shipped one)")
     midi.add_argument("--mackie", action="append", default=[], metavar="PORT", help="Mackie Control on this port")
-    add_output_options(parser, default=argparse.SUPPRESS)
-    parser.set_defaults(func=run)
 
 
-def run(args: argparse.Namespace) -> None:
+def add_page_options(parser: argparse.ArgumentParser, *, port: int | None = DEFAULT_WEB_PORT) -> None:
+    """Where the page is served; without a port there is none."""
+    page = parser.add_argument_group("page")
+    shown = "(default: %(default)s)" if port else "(default: no page)"
+    page.add_argument("--web-port", type=int, default=port, metavar="PORT", help=f"serve the page there {shown}")
+    page.add_argument(
+        "--web-host", action="append", default=[], metavar="NAME", help="another name that this machine is asked for by"
+    )
+
+
+def page_part(args: argparse.Namespace, host: str, *, browser: bool) -> Part:
+    """The page with the options of a command line."""
+    from daw_bridge.web.part import WebOptions, web_part
+
+    def ready(url: str) -> None:
+        print(f"the page is at {url}", flush=True)
+        if browser:
+            import webbrowser
+
+            webbrowser.open(url)
+
+    if not 0 <= args.web_port <= 65535:
+        raise UsageError(f"--web-port {args.web_port}: a port is a number from 1 to 65535 (0: any free one)")
+    return web_part(WebOptions(host=host, port=args.web_port, names=args.web_host), on_ready=ready)
+
+
+def _run_with_page(args: argparse.Namespace) -> None:
+    run(args, parts=[] if args.web_port is None else [page_part(args, args.bind, browser=False)])
+
+
+def run(args: argparse.Namespace, parts: Sequence[Part] = ()) -> None:
+    """Serve until a signal, with other ways to speak to the daemon beside OSC."""
     import asyncio
+    from dataclasses import replace
 
     from daw_bridge.control.daemon import serve
 
-    options = serve_options(args)
+    options = replace(serve_options(args), parts=parts)
 
     def ready(port: int) -> None:
         if not args.quiet:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +21,9 @@ from daw_bridge.mixer import MixerAddress
 from daw_bridge.registry import open_mixer
 
 DEFAULT_PORT = 9129
+
+Part = Callable[[Bridge, MixerCommands], AbstractAsyncContextManager[None]]
+"""Another way to speak to the daemon (the web page): entered on its loop when the sockets listen, left at the end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +42,7 @@ class ServeOptions:
     mackie_ports: Sequence[str] = ()
     discovery: bool = False
     argv_of: ArgvBuilder = cli_argv
+    parts: Sequence[Part] = ()
 
 
 def default_queue() -> Path:
@@ -97,6 +102,8 @@ async def serve(
             stack.push_async_callback(server.stop)
             stack.push_async_callback(mixer.close)
             _start_midi(options, bridge, mixer, stack)
+            for part in options.parts:
+                await stack.enter_async_context(part(bridge, mixer))
             if options.discovery:
                 from daw_bridge.control.net.discovery import Discovery
 
