@@ -1,4 +1,4 @@
-"""What third parties test their own parts with: `check_family` tries a family of networks against the contract."""
+"""`check_family` tries a family of networks against its Protocol."""
 
 from __future__ import annotations
 
