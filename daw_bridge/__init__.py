@@ -1,7 +1,12 @@
 """daw-bridge: from a finished mix to a ready DAW session.
 
-The public API is what `__all__` names. Heavy parts (torch, the DAW adapters) load when first used, so
-`import daw_bridge` stays instant.
+The public API is what `__all__` names, and `dir(daw_bridge)` shows just that. Heavy parts (torch, the DAW adapters)
+load when first used, so `import daw_bridge` stays instant.
+
+Do: `build`, `separate`, `rebuild`, `render`, `batch`, `evaluate`, `extract_template`, `Session`,
+`load_streaming_model`. Ask: `BuildOptions`, `SeparationOptions`, `RenderOptions`. Watch and stop: `Progress`,
+`CancelToken`. Keep a model loaded between songs: `ModelKeeper`. What comes back: the `...Result`, `SongOutcome`,
+`Evaluation`. Every error is a `DawBridgeError`; `daw_bridge.errors` draws the tree.
 """
 
 from __future__ import annotations
@@ -10,31 +15,111 @@ from daw_bridge.version import __version__
 
 TYPE_CHECKING = False  # as typing.TYPE_CHECKING, without loading typing: Ctrl-C is ours only after this file
 
-__all__ = ["BuildOptions", "Session", "__version__", "build", "rebuild", "render", "separate"]
-
-_LAZY = {
-    "BuildOptions": "daw_bridge.workflow",
-    "Session": "daw_bridge.session",
-    "build": "daw_bridge.workflow",
-    "rebuild": "daw_bridge.workflow",
-    "render": "daw_bridge.workflow",
-    "separate": "daw_bridge.workflow",
-}
-
 if TYPE_CHECKING:
+    from daw_bridge.errors import (
+        AdapterMissing,
+        Busy,
+        Cancelled,
+        DawBridgeError,
+        DawError,
+        DawUnreachable,
+        DeviceError,
+        GuardRefused,
+        InputError,
+        ModelError,
+        OutputError,
+        SongsFailed,
+        TemplateError,
+        UsageError,
+        WeightsCorrupt,
+        WeightsMissing,
+    )
+    from daw_bridge.metrics.evaluation import Evaluation
+    from daw_bridge.progress import CancelToken, Progress
+    from daw_bridge.separation.families.band_split.causal import load_streaming_model
+    from daw_bridge.separation.families.keeper import ModelKeeper
+    from daw_bridge.separation.options import SeparationOptions
     from daw_bridge.session import Session
-    from daw_bridge.workflow import BuildOptions, build, rebuild, render, separate
+    from daw_bridge.workflow.batch import SongOutcome, batch
+    from daw_bridge.workflow.chain import build, rebuild, separate
+    from daw_bridge.workflow.evaluating import evaluate
+    from daw_bridge.workflow.extract import ExtractedTemplate, extract_template
+    from daw_bridge.workflow.options import BuildOptions, BuildResult
+    from daw_bridge.workflow.rendering import RenderOptions, RenderResult, render
+
+__all__ = [
+    "AdapterMissing",
+    "BuildOptions",
+    "BuildResult",
+    "Busy",
+    "CancelToken",
+    "Cancelled",
+    "DawBridgeError",
+    "DawError",
+    "DawUnreachable",
+    "DeviceError",
+    "Evaluation",
+    "ExtractedTemplate",
+    "GuardRefused",
+    "InputError",
+    "ModelError",
+    "ModelKeeper",
+    "OutputError",
+    "Progress",
+    "RenderOptions",
+    "RenderResult",
+    "SeparationOptions",
+    "Session",
+    "SongOutcome",
+    "SongsFailed",
+    "TemplateError",
+    "UsageError",
+    "WeightsCorrupt",
+    "WeightsMissing",
+    "__version__",
+    "batch",
+    "build",
+    "evaluate",
+    "extract_template",
+    "load_streaming_model",
+    "rebuild",
+    "render",
+    "separate",
+]
+
+_HOME = {
+    "BuildOptions": "workflow.options",
+    "BuildResult": "workflow.options",
+    "CancelToken": "progress",
+    "Evaluation": "metrics.evaluation",
+    "ExtractedTemplate": "workflow.extract",
+    "ModelKeeper": "separation.families.keeper",
+    "Progress": "progress",
+    "RenderOptions": "workflow.rendering",
+    "RenderResult": "workflow.rendering",
+    "SeparationOptions": "separation.options",
+    "Session": "session",
+    "SongOutcome": "workflow.batch",
+    "batch": "workflow.batch",
+    "build": "workflow.chain",
+    "evaluate": "workflow.evaluating",
+    "extract_template": "workflow.extract",
+    "load_streaming_model": "separation.families.band_split.causal",
+    "rebuild": "workflow.chain",
+    "render": "workflow.rendering",
+    "separate": "workflow.chain",
+}
+"""Public name -> the module below `daw_bridge` where it lives; every other public name is an error."""
 
 
 def __getattr__(name: str) -> object:
     """The public names, imported on first use."""
-    module = _LAZY.get(name)
-    if module is None:
+    if name not in __all__:
         raise AttributeError(f"module 'daw_bridge' has no attribute {name!r}")
     import importlib
 
-    return getattr(importlib.import_module(module), name)
+    return getattr(importlib.import_module(f"daw_bridge.{_HOME.get(name, 'errors')}"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_LAZY])
+    return list(__all__)

@@ -37,14 +37,20 @@ class DawBridgeError(Exception):
 
 
 class UsageError(DawBridgeError):
+    """Options contradict each other or are out of range."""
+
     exit_code = 2
 
 
 class InputError(DawBridgeError):
+    """The audio, or a project, that was given cannot be used."""
+
     exit_code = 3
 
 
 class OutputError(DawBridgeError):
+    """The place to write to cannot be used: it exists, is read-only, or is full."""
+
     exit_code = 4
 
 
@@ -83,46 +89,60 @@ def all_of(steps: Iterable[Callable[[], T]]) -> list[T]:
 
 
 class ModelError(DawBridgeError):
+    """There is no such model, or it cannot do what is asked."""
+
     exit_code = 6
 
 
 class WeightsMissing(ModelError):
-    pass
+    """The weights are neither here nor reachable."""
 
 
 class WeightsCorrupt(ModelError):
-    pass
+    """The weights do not match their sha256 or their network."""
 
 
 class GuardRefused(DawBridgeError):
+    """A rule of the field refused the run: separated already, overlap, precision."""
+
     exit_code = 7
 
 
 class DeviceError(DawBridgeError):
+    """The device or its memory does not suffice."""
+
     exit_code = 8
 
 
 class DawError(DawBridgeError):
+    """A DAW or its project refused."""
+
     exit_code = 9
 
 
 class DawUnreachable(DawError):
-    pass
+    """No DAW answers."""
 
 
 class AdapterMissing(DawError):
-    pass
+    """There is no such adapter, or an extra is not installed."""
 
 
 class Busy(DawBridgeError):
+    """Another run holds this folder or port."""
+
     exit_code = 10
 
 
 class SongsFailed(DawBridgeError):
+    """A batch is through, but not all of its songs."""
+
     exit_code = 11
 
 
 class Cancelled(DawBridgeError):
+    """Ctrl-C, a cancel command, or a CancelToken."""
+
     exit_code = 130
 
     def __init__(self, message: str = "cancelled; run the same command again to continue") -> None:

@@ -20,7 +20,7 @@ from daw_bridge.progress import CancelToken, OnProgress, Progress, ignore_progre
 from daw_bridge.separation.catalog import model_info
 from daw_bridge.separation.families.keeper import ModelKeeper
 from daw_bridge.workflow.chain import SONG_FOLDER_SUFFIX, build
-from daw_bridge.workflow.ledger import Ledger
+from daw_bridge.workflow.ledger import Ledger, default_ledger
 from daw_bridge.workflow.options import BuildOptions
 
 # fmt: off
@@ -144,6 +144,27 @@ def estimate(songs: Sequence[Path], options: BuildOptions, ledger: Ledger) -> Es
         disk_bytes=disk,
         seconds=None if speed is None else speed * size,
         unreadable=tuple(unreadable),
+    )
+
+
+def batch(
+    sources: Path | str | Sequence[Path | str],
+    options: BuildOptions,
+    *,
+    jobs: int = 1,
+    on_progress: OnProgress = ignore_progress,
+    on_song: Callable[[SongOutcome], None] = lambda _outcome: None,
+    cancel: CancelToken | None = None,
+) -> list[SongOutcome]:
+    """Build every song of the folders, lists (.txt, .m3u), patterns and files in `sources` with one load of the model.
+
+    A song that fails is an outcome with its `error` and never stops the rest; the same call again goes on after the
+    last finished song. Raises InputError when nothing is found, UsageError for jobs below 1, Cancelled.
+    """
+    named = [str(source) for source in ([sources] if isinstance(sources, (str, Path)) else sources)]
+    ledger = Ledger(default_ledger(named, repr(options)))
+    return run_batch(
+        find_songs(named), options, ledger, jobs=jobs, on_progress=on_progress, on_song=on_song, cancel=cancel
     )
 
 
