@@ -12,6 +12,9 @@ from daw_bridge.errors import UsageError, did_you_mean
 
 Speed = Literal["realtime", "fast", "medium", "slow", "very slow"]
 
+Task = Literal["stems", "vocals", "kit", "karaoke", "dereverb", "denoise"]
+"""What a model takes apart: a mix into stems or its vocals, or a stem into what it is made of."""
+
 FOUR = ("drums", "bass", "other", "vocals")
 SIX = (*FOUR, "guitar", "piano")
 
@@ -49,7 +52,9 @@ class ModelInfo:
     (row) in each stem. `memory_gb_per_segment` is the peak of
     one segment's activations, and a batch takes that many times it (measured on the CPU and rounded up: htdemucs 0.85,
     htdemucs_6s 0.91, HDemucs 2.49, Demucs 2.02 GB; with room for what the allocator keeps of HDemucs' large blocks).
-    `gflop_per_s` is work per second of audio at the default overlap.
+    `gflop_per_s` is work per second of audio at the default overlap. `complement` is what the mix less a model's one
+    stem is called. `cpu_s_per_s` is the measured time of one CPU core for a second of audio, all passes counted.
+    A model of the user's own lies in `own_checkpoint` with its `own_config`; `own_sha256` is what it was when added.
     """
 
     name: str
@@ -72,6 +77,12 @@ class ModelInfo:
     latency_ms: float | None = None
     files: tuple[WeightFile, ...] = ()
     bundled: bool = False
+    complement: str = ""
+    task: Task = "stems"
+    cpu_s_per_s: float | None = None
+    own_checkpoint: str = ""
+    own_config: str = ""
+    own_sha256: str = ""
 
 
 def published_score(

@@ -189,12 +189,12 @@ def _too_large(file: str) -> TemplateError:
     return TemplateError(f"larger than {MAX_BYTES // 1024} kB; a file of this kind is smaller", path=file)
 
 
-def parse_yaml(text: str, file: str) -> YamlNode:
-    """The root node of a text; `file` is its name in messages."""
+def parse_yaml(text: str, file: str, *, list_tags: tuple[str, ...] = ()) -> YamlNode:
+    """The root node of a text; `file` is its name in messages. Lists may carry a tag of `list_tags`, to no effect."""
     if len(text) > MAX_BYTES:
         raise _too_large(file)
     try:
-        loader = _NodeLoader(text, file)
+        loader = _NodeLoader(text, file, list_tags)
         try:
             root = loader.get_single_node()
         finally:
@@ -217,16 +217,18 @@ def parse_yaml(text: str, file: str) -> YamlNode:
 class _NodeLoader(yaml.SafeLoader):
     """Composes nodes only, and stops before a small file can become a large or endless tree."""
 
-    def __init__(self, text: str, file: str) -> None:
+    def __init__(self, text: str, file: str, list_tags: tuple[str, ...]) -> None:
         super().__init__(text)
         self._file = file
+        self._list_tags = list_tags
         self._depth = 0
         self._written_out: dict[int, tuple[int, int]] = {}  # id(node) -> nodes and depth with aliases written out
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         event = self.peek_event()  # type: ignore[no-untyped-call]
         fail = partial(self._fail, event.start_mark)
-        if getattr(event, "tag", None) is not None:
+        tag = getattr(event, "tag", None)
+        if tag is not None and not (tag in self._list_tags and isinstance(event, yaml.SequenceStartEvent)):
             fail(f"tags such as {event.tag!r} are not understood; remove it")
         self._depth += 1
         if self._depth > MAX_DEPTH:

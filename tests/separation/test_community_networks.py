@@ -10,10 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from daw_bridge.errors import ModelError
-from daw_bridge.separation.families.mdx23c.network import Mdx23c, Mdx23cConfig
+from daw_bridge.separation.families.mdx23c.config import Mdx23cConfig
+from daw_bridge.separation.families.mdx23c.network import Mdx23c
 from daw_bridge.separation.families.roformer.bands import mel_bands
-from daw_bridge.separation.families.roformer.network import Roformer, RoformerConfig
-from daw_bridge.separation.families.scnet.network import Scnet, ScnetConfig
+from daw_bridge.separation.families.roformer.config import RoformerConfig
+from daw_bridge.separation.families.roformer.network import Roformer
+from daw_bridge.separation.families.scnet.config import ScnetConfig
+from daw_bridge.separation.families.scnet.network import Scnet
 
 LARGEST_DIFFERENCE = 1e-6
 SIZES = {"dim": 32, "depth": 2, "heads": 2, "dim_head": 16}

@@ -1,7 +1,8 @@
 """A grid of segments over the mix, and the sums of what has been computed on it so far.
 
 A `Lane` is one grid. A bag whose members share a segment length is one lane; a member with its own length, or a time
-shift, is a lane of its own.
+shift, is a lane of its own. Segments are weighed and padded by one of two rules: demucs' (triangles, silence around
+the mix), or the community's (short fades, borders that mirror the mix; see `faded`).
 """
 
 from __future__ import annotations
@@ -31,12 +32,18 @@ class Member:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lane:
-    """One grid: segments of `segment_samples` every `stride_samples`, over the mix behind `lead_samples` of silence."""
+    """One grid: segments of `segment_samples` every `stride_samples`, over the mix behind `lead_samples` of silence.
+
+    With `fade_samples` the rule is the community's: lead and trail mirror the mix, and a cut segment is filled up
+    on its right, with its mirror image where more than half of it is there, else with silence.
+    """
 
     segment_samples: int
     stride_samples: int
     members: tuple[Member, ...]
     lead_samples: int = 0
+    trail_samples: int = 0
+    fade_samples: int | None = None
 
 
 def stride_of(segment_samples: int, overlap: float) -> int:
@@ -56,12 +63,22 @@ def triangle(segment_samples: int) -> Tensor:
     return ramp / ramp.max()
 
 
+def faded(segment_samples: int, fade_samples: int) -> Tensor:
+    """Ones between two straight fades; shape (segment_samples,)."""
+    weight = torch.ones(segment_samples)
+    if fade_samples:
+        weight[:fade_samples] = torch.linspace(0, 1, fade_samples)
+        weight[-fade_samples:] = torch.linspace(1, 0, fade_samples)
+    return weight
+
+
 @dataclass(slots=True)
 class LaneState:
-    """The accumulators of a lane. `base` is the lane position of their first sample."""
+    """The accumulators of a lane. `base` is the lane position of their first sample, `left` what is still to come."""
 
     lane: Lane
     length: int
+    left: int
     weight: Tensor
     next_segment: int
     base: int
@@ -78,10 +95,12 @@ class LaneState:
         first = max(0, (start + lane.lead_samples - lane.segment_samples) // lane.stride_samples + 1)
         first -= first % batch
         base = first * lane.stride_samples
+        fade, segment = lane.fade_samples, lane.segment_samples
         return cls(
             lane,
-            length + lane.lead_samples,
-            triangle(lane.segment_samples).to(device),
+            length + lane.lead_samples + lane.trail_samples,
+            length - start,
+            (triangle(segment) if fade is None else faded(segment, fade)).to(device),
             first,
             base,
             start + lane.lead_samples - base,
@@ -115,16 +134,29 @@ class LaneState:
         """Add one segment's output, shape (stems of the member, channels, input samples)."""
         offset = self.offset(segment)
         count = min(self.lane.segment_samples, self.length - offset)
-        surplus = (output.shape[-1] - count) // 2
+        surplus = (output.shape[-1] - count) // 2 if self.lane.fade_samples is None else 0
         chunk = output[..., surplus : surplus + count]
         first = offset - self.base
         self._grow(first + count)
-        weight = self.weight[:count]
+        weight = self._weight_of(offset)[:count]
         for row, share, stem in zip(member.stems, member.shares, chunk, strict=True):
             weighted = weight * stem
             self.sums[row, :, first : first + count] += weighted if share == 1.0 else weighted * share
         if is_first:
             self.weights[first : first + count] += weight
+
+    def _weight_of(self, offset: int) -> Tensor:
+        """Nothing fades at the beginning and at the end of the lane, where no other segment would fill it up."""
+        fade = self.lane.fade_samples
+        first, last = offset == 0, offset + self.lane.stride_samples >= self.length
+        if not fade or not (first or last):
+            return self.weight
+        weight = self.weight.clone()
+        if first:
+            weight[:fade] = 1
+        if last:
+            weight[-fade:] = 1
+        return weight
 
     def _grow(self, size: int) -> None:
         missing = size - self.sums.shape[-1]
@@ -141,8 +173,10 @@ class LaneState:
         self.base = position
         skip = min(self.drop, count)
         self.drop -= skip
-        if count > skip:
-            self.ready.append(block[..., skip:])
+        wanted = block[..., skip : skip + self.left]
+        self.left -= wanted.shape[-1]
+        if wanted.shape[-1]:
+            self.ready.append(wanted)
 
     @property
     def available(self) -> int:

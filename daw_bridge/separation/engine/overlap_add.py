@@ -93,6 +93,15 @@ class NormalisedMix:
         samples = (samples - self.mean) / self.deviation
         return torch.nn.functional.pad(samples, (first - start, end - last))
 
+    def mirrored(self, positions: Tensor) -> Tensor:
+        """The samples at these positions, shape (channels, n), where the mix mirrors itself at both of its ends."""
+        length = self.source.length_samples
+        period = max(1, 2 * (length - 1))
+        folded = positions.remainder(period)
+        folded = torch.minimum(folded, period - folded)
+        first = int(folded.min())
+        return self.window(first, int(folded.max()) + 1)[:, folded - first]
+
 
 @dataclass(slots=True, kw_only=True)
 class _Job:
@@ -196,9 +205,21 @@ class OverlapAdd:
         """The network's input: the chunk with the mix around it where the network wants more, zeros outside."""
         offset = state.offset(segment)
         count = min(state.lane.segment_samples, state.length - offset)
+        if state.lane.fade_samples is not None:
+            return self._mirrored_window(state, offset, count)
         wanted = member.input_samples(count)
         start = offset - (wanted - count) // 2 - state.lane.lead_samples
         return self._mix.window(start, start + wanted)
+
+    def _mirrored_window(self, state: LaneState, offset: int, count: int) -> Tensor:
+        """The whole segment by the community's rule (see `Lane`)."""
+        lane = state.lane
+        positions = torch.arange(offset, offset + lane.segment_samples)
+        if count > lane.segment_samples // 2:
+            end = 2 * (state.length - 1)
+            return self._mix.mirrored(torch.minimum(positions, end - positions) - lane.lead_samples)
+        window = self._mix.mirrored(positions[:count] - lane.lead_samples)
+        return torch.nn.functional.pad(window, (0, lane.segment_samples - count))
 
     def _commit(self, job: _Job, outputs: Tensor) -> None:
         state = self._states[job.lane]

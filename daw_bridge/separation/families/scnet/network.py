@@ -16,42 +16,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from daw_bridge.errors import ModelError
-
-FOUR = ("drums", "bass", "other", "vocals")
+from daw_bridge.separation.families.scnet.config import ScnetConfig
 
 _CPU_ROWS = 1 << 17
 _GPU_ROWS = 1 << 22
 """Sequence steps that pass through a recurrence at once."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScnetConfig:
-    """The sizes; three bands everywhere: low, mid, high."""
-
-    sources: tuple[str, ...] = FOUR
-    channels: int = 2
-    dims: tuple[int, ...] = (4, 32, 64, 128)
-    fft_samples: int = 4096
-    hop_samples: int = 1024
-    window_samples: int = 4096
-    normalised_fft: bool = True
-    band_shares: tuple[float, ...] = (0.175, 0.392, 0.433)
-    band_strides: tuple[int, ...] = (1, 4, 16)
-    band_kernels: tuple[int, ...] = (3, 4, 16)
-    conv_depths: tuple[int, ...] = (3, 2, 1)
-    compress: int = 4
-    conv_kernel: int = 3
-    dual_path_layers: int = 6
-    expand: int = 1
-    masked: bool = False
-
-    def __post_init__(self) -> None:
-        for name in ("band_shares", "band_strides", "band_kernels", "conv_depths"):
-            if len(getattr(self, name)) != 3:
-                raise ModelError(f"SCNet has three bands; {name} gives {len(getattr(self, name))} values")
-        if self.dims[0] != 2 * self.channels:
-            raise ModelError(f"SCNet with {self.channels} channels begins with dims {2 * self.channels}")
 
 
 class _Swish(nn.Module):
@@ -244,9 +213,9 @@ class Scnet(nn.Module):
         )
         self.separation_net = _Separation(dims[-1], config.dual_path_layers, config.expand)
         self.mask_layer: nn.Sequential | None = None
-        window = torch.ones(config.window_samples)
+        window = torch.ones(config.window_samples, device="cpu")
         if config.masked:
-            window = torch.hann_window(config.window_samples)
+            window = torch.hann_window(config.window_samples, device="cpu")
             self.pos_embed_f = nn.Parameter(torch.zeros(1, dims[0], config.fft_samples // 2 + 1, 1))
             self.mask_layer = nn.Sequential(
                 nn.Conv2d(dims[0] * stems, 64, 3, padding=1), nn.GELU(), nn.Conv2d(64, dims[0] * stems, 1), nn.Tanh()

@@ -1,0 +1,1 @@
+"""What the families of community models share: their checkpoints, their YAML configs, and the way their chunks run."""
