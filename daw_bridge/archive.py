@@ -1,8 +1,8 @@
 """The song folder: `original/` (bit-exact, read-only), `audio/` (reference and stems), sessions, manifest.json.
 
-A folder is taken over only when it is new, empty, an interrupted run of the same request, or ours and forced. Of a
-folder that we take over we touch the files that its manifest lists, and nothing else. What is to replace them is made
-in a hidden folder inside first, so that a forced run that fails or is killed leaves the folder as it was.
+A folder is claimed only when it is new, empty, an interrupted run of the same request, or ours and forced. Everything
+is made in a hidden folder inside first and put in place as a whole (`takeover`), so that a run that fails or is killed
+leaves the folder as it was. Of what lies there we touch the files that its manifest lists, and nothing else.
 """
 
 from __future__ import annotations
@@ -11,20 +11,20 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from daw_bridge.errors import Busy, InputError, OutputError
-from daw_bridge.files import atomic_path, confined, is_own_part, output_errors, sha256_of_file
-from daw_bridge.manifest import Manifest, read_manifest, write_manifest
+from daw_bridge.files import atomic_path, confined, is_own_part, output_errors, remove_path, sha256_of_file
+from daw_bridge.locks import LockHeld, NoLocks, exclusive
+from daw_bridge.manifest import MANIFEST_NAME, Manifest, is_song_folder, read_manifest
 from daw_bridge.paths import user_cache_dir
+from daw_bridge.takeover import OWN_FOLDERS, STAGING, settle
 from daw_bridge.units import human_bytes
 
 COPY_BLOCK_BYTES = 1 << 20
-REPLACEMENT = ".replacement"
+LOCK_NAME = ".daw-bridge.lock"
 CHECKING_SUFFIX = ".checking.wav"
 """Ends the name of a decoded mix that the field's rules have not passed yet."""
 
@@ -64,71 +64,129 @@ class SongFolder:
 def folder_lock(root: Path) -> Iterator[None]:
     """Only one run at a time may work on a song folder; Busy otherwise. A killed run leaves no lock behind.
 
-    The lock is a file of the user's cache, so that the song folder stays clean and may lie on any kind of disk.
+    The lock lies in the folder, which is made for it: another user, or another machine on the same share, sees it.
+    Folders made here that are still empty afterwards go again.
     """
+    _require_folder(root)
+    made = [path for path in (root, *root.parents) if not path.exists()]
+    try:
+        with output_errors(root):
+            root.mkdir(parents=True, exist_ok=True)
+        with _locked(root):
+            yield
+    finally:
+        for path in made:
+            try:
+                path.rmdir()
+            except OSError:
+                break
+
+
+def _require_folder(root: Path) -> None:
+    if root.exists() and not root.is_dir():
+        raise OutputError(f"{root}: is a file; give a folder with -o")
+
+
+@contextmanager
+def _locked(root: Path) -> Iterator[None]:
+    with ExitStack() as held:
+        try:
+            with output_errors(root):
+                held.enter_context(exclusive(root / LOCK_NAME))
+        except NoLocks:
+            held.enter_context(_cache_lock(root))
+        except LockHeld:
+            raise Busy(
+                f"{root}: another daw-bridge run is working on it; wait for it or give another folder with -o"
+            ) from None
+        yield
+
+
+@contextmanager
+def _cache_lock(root: Path) -> Iterator[None]:
+    """For disks that know no locks: one that the runs of this user on this machine see."""
     locks = user_cache_dir() / "locks"
     with output_errors(locks):
         locks.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(locks / f"{hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:32]}.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as exc:
-        raise Busy(
-            f"{root}: another daw-bridge run is working on it; wait for it or give another folder with -o"
-        ) from exc
-    except OSError as exc:
-        raise OutputError(f"{locks}: cannot lock here ({exc}); set DAW_BRIDGE_CACHE to a folder of yours") from exc
-    try:
+    name = f"{hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:32]}.lock"
+    with output_errors(locks), ExitStack() as held:
+        try:
+            held.enter_context(exclusive(locks / name))
+        except NoLocks:
+            raise OutputError(f"{locks}: cannot lock here; set DAW_BRIDGE_CACHE to a folder of yours") from None
+        except LockHeld:
+            raise Busy(
+                f"{root}: another daw-bridge run is working on it; wait for it or give another folder with -o"
+            ) from None
         yield
-    finally:
-        lock.release()
 
 
 class Claim:
-    """A song folder that this run may write to.
+    """A song folder that this run may write to. What it makes lies in `staging` until `take_over`.
 
-    `previous` is the manifest that was there; `resumes` says that it is of the same, interrupted run, `replaces` that
-    it is of a finished one, whose files stay until those that replace them are whole.
+    `previous` is the manifest that was there, `left` that of the audio which an interrupted run of the same mix has
+    begun in `staging`, `continued` the same if it was a run of this request; `resumes` says that such a run was here.
     """
 
-    def __init__(self, root: Path, previous: Manifest | None, *, resumes: bool) -> None:
-        self.root, self.previous, self.resumes = root, previous, resumes
-        self.replaces = previous is not None and previous.state == "complete"
-        self.worth_keeping = previous is not None
+    def __init__(
+        self, root: Path, previous: Manifest | None, left: Manifest | None, request: dict[str, object]
+    ) -> None:
+        self.root, self.previous, self.left = root, previous, left
+        begun = previous is not None and _continues(previous, request)
+        self.has_stems = begun and previous is not None and bool(previous.stems)
+        self.continued = left if left is not None and left.request == request else None
+        self.resumes = begun or self.continued is not None
+        self.worth_keeping = left is not None or (previous is not None and previous.state == "building")
+
+    @property
+    def staging(self) -> Path:
+        return self.root / STAGING
 
     def keep(self) -> None:
-        """From here on an interruption leaves the folder, so that the next run can continue it."""
+        """From here on an interruption leaves what was made, so that the next run can continue it."""
         self.worth_keeping = True
 
 
 @contextmanager
 def claimed_folder(root: Path, request: dict[str, object], *, force: bool, mix: Path | None = None) -> Iterator[Claim]:
-    """Claim `root` for this request, about this `mix`.
+    """Claim `root`, whose lock is held, for this request, about this `mix`.
 
-    When the block fails before `Claim.keep`, everything made here vanishes again: bad input leaves nothing behind.
+    When the block fails before `Claim.keep`, what was made here goes again, and nothing else: bad input leaves nothing
+    behind, and what a user has put there meanwhile stays.
     """
-    existed = root.exists()
-    if existed and not root.is_dir():
-        raise OutputError(f"{root}: is a file; give a folder with -o")
+    _require_folder(root)
     with output_errors(root):
-        manifest = read_manifest(root) if existed else None
-        foreign = existed and manifest is None and any(not is_own_part(path) for path in root.iterdir())
+        root.mkdir(parents=True, exist_ok=True)
+        settle(root)
+        manifest = read_manifest(root)
+        foreign = manifest is None and any(not _is_ours(path) for path in root.iterdir())
     if foreign:
         raise OutputError(f"{root}: exists and is not a daw-bridge song folder; give another folder with -o")
-    resumes = manifest is not None and _continues(manifest, request)
-    if manifest is not None and not resumes:
+    if manifest is not None and not _continues(manifest, request):
         _require_replaceable(root, manifest, request, mix, force=force)
-    made = _missing_parents(root)
-    claim = Claim(root, manifest, resumes=resumes)
+    for name in OWN_FOLDERS:
+        confined(root, name)  # a link that leads out of the folder is told now, not after the work
+    remove_leftovers(root)
+    left = unfinished(root)
+    if left is not None and left.request.get("mix_sha256") != request.get("mix_sha256"):
+        remove_path(root / STAGING)
+        left = None
+    claim = Claim(root, manifest, left, request)
     try:
         with output_errors(root):
-            root.mkdir(parents=True, exist_ok=True)
-        remove_leftovers(root)
+            claim.staging.mkdir(exist_ok=True)
         yield claim
+        remove_path(claim.staging)
     except BaseException:
         if not claim.worth_keeping:
-            _remove_made(root, made)
+            remove_path(claim.staging)
+            if claim.previous is None and is_song_folder(root):
+                (root / MANIFEST_NAME).unlink(missing_ok=True)
         raise
+
+
+def _is_ours(path: Path) -> bool:
+    return path.name == LOCK_NAME or is_own_part(path) or (path.name == STAGING and path.is_dir())
 
 
 def _continues(manifest: Manifest, request: dict[str, object]) -> bool:
@@ -157,76 +215,26 @@ def _require_replaceable(
     )
 
 
-@contextmanager
-def replacement_folder(claim: Claim, request: dict[str, object]) -> Iterator[Claim]:
-    """Where a forced run makes what is to replace the claimed folder's audio; one that was cut off is continued."""
-    place = claim.root / REPLACEMENT
-    if not _is_unfinished(place):
-        _remove(place)
-    with claimed_folder(place, request, force=True) as inner:
-        yield inner
-
-
-def _is_unfinished(place: Path) -> bool:
-    """Whether a run was cut off here while it worked; one that was cut off while it moved its files is of no use."""
+def unfinished(root: Path) -> Manifest | None:
+    """The manifest of a run that was cut off in `root`; where nothing of use was left, what is there goes."""
+    staging = root / STAGING
     try:
-        left = read_manifest(place)
+        left = read_manifest(staging)
     except InputError:
-        return False
-    if left is None or left.state != "building":
-        return False
-    return left.reference is None or (place / left.reference.file).is_file()
-
-
-def take_over(claim: Claim, manifest: Manifest) -> None:
-    """Move the finished audio of the replacement folder into the claimed one; then the files it replaces go."""
-    place = claim.root / REPLACEMENT
-    moved = set(manifest.own_files())
-    with output_errors(claim.root):
-        for file in moved:
-            (claim.root / file).parent.mkdir(exist_ok=True)
-            confined(place, file).replace(confined(claim.root, file))
-        if claim.previous is not None:
-            remove_own_files(claim.root, claim.previous, keep=moved)
-    write_manifest(claim.root, manifest)
-    _remove(place)
-
-
-def _missing_parents(root: Path) -> list[Path]:
-    """The folders that `mkdir -p root` would make, deepest first."""
-    return [path for path in (root, *root.parents) if not path.exists()]
-
-
-def _remove_made(root: Path, made: list[Path]) -> None:
-    for child in root.iterdir() if root.is_dir() else ():
-        _remove(child)
-    for path in made:
-        try:
-            path.rmdir()
-        except OSError:
-            return
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
-
-
-def remove_own_files(root: Path, manifest: Manifest, *, keep: set[str]) -> None:
-    """Delete the audio that `manifest` lists, but `keep`; sessions and everything unlisted stay."""
-    for file in manifest.own_files():
-        if file not in keep:
-            confined(root, file).unlink(missing_ok=True)
+        left = None
+    there = (left.original, left.reference, *left.stems) if left is not None else ()
+    if left is not None and all(part is not None and confined(staging, part.file).is_file() for part in there):
+        return left
+    remove_path(staging)
+    return None
 
 
 def remove_leftovers(root: Path) -> None:
-    """Delete temporary files of killed runs (`*.part`, `*.checking.wav`)."""
+    """Delete temporary files of killed runs (`*.part` of ours)."""
     for folder in (root, root / "original", root / "audio"):
         for path in folder.iterdir() if folder.is_dir() else ():
-            if path.name.endswith(CHECKING_SUFFIX) or is_own_part(path):
-                _remove(path)
+            if is_own_part(path):
+                remove_path(path)
 
 
 def archive_original(source: Path, target: Path, sha256: str = "") -> str:

@@ -51,6 +51,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
             if path.exists():
                 part.chmod(path.stat().st_mode & 0o7777)
             part.replace(path)
+            flush_folder(path.parent)
         except BaseException:
             part.unlink(missing_ok=True)
             raise
@@ -76,6 +77,17 @@ def _flush_to_disk(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def flush_folder(folder: Path) -> None:
+    """Make the names in `folder` survive a power cut, where the system lets a folder be flushed."""
+    if os.name == "nt":
+        return
+    try:
+        _flush_to_disk(folder)
+    except OSError as exc:
+        if exc.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EPERM):
+            raise
 
 
 def sha256_of_file(path: Path) -> str:

@@ -35,7 +35,8 @@ class OriginalFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReferenceFile:
-    """The decoded mix that everything is aligned to. `audio_sha256` is over samples, rate and channels."""
+    """The decoded mix that everything is aligned to. `audio_sha256` is over samples, rate and channels, `sha256` over
+    the bytes of the file (empty while it is being made)."""
 
     file: str
     audio_sha256: str
@@ -47,6 +48,7 @@ class ReferenceFile:
     integrated_lufs: float | None
     true_peak_dbtp: float | None
     notes: tuple[str, ...] = ()
+    sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,9 +163,14 @@ def read_manifest(folder: Path) -> Manifest | None:
         raise InputError(f"{path}: is not a daw-bridge manifest; move it away or choose another folder with -o")
     if data.get("version") != FORMAT_VERSION:
         raise InputError(f"{path}: was written by another version of daw-bridge (format {data.get('version')})")
+    return manifest_from_json(data, path)
+
+
+def manifest_from_json(data: dict[str, Any], path: Path) -> Manifest:
+    """The manifest of parsed JSON; InputError, naming `path`, when it is none."""
     try:
         return _manifest_from(data)
-    except (TypeError, KeyError, ValueError) as exc:
+    except (TypeError, KeyError, ValueError, AttributeError) as exc:
         raise InputError(f"{path}: is damaged ({exc}); build the mix again into another folder") from exc
 
 

@@ -17,11 +17,11 @@ from daw_bridge.audio.decode import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
 from daw_bridge.audio.reader import probe
 from daw_bridge.errors import InputError, OutputError, UsageError, did_you_mean
 from daw_bridge.files import output_errors, remove_path, safe_name
-from daw_bridge.manifest import read_manifest
 from daw_bridge.model import Bus, Clip, Colour, Marker, SessionPlan, Track, find_bus
 from daw_bridge.plan import empty_plan, neutral_bus
 from daw_bridge.plan_json import plan_from_json
 from daw_bridge.registry import adapter_names, load_adapter
+from daw_bridge.takeover import settled_manifest
 from daw_bridge.templates.bus_template import RESERVED_NAMES
 from daw_bridge.units import clock, s_to_samples
 from daw_bridge.workflow.sessions import choose_template, load_adapters, write_under_free_name
@@ -51,7 +51,7 @@ class Session:
     def open(cls, folder: Path | str) -> Session:
         """The latest session of a song folder; InputError when there is none."""
         folder = Path(folder)
-        manifest = read_manifest(folder) if folder.is_dir() else None
+        manifest = settled_manifest(folder) if folder.is_dir() else None
         if manifest is None or not manifest.sessions:
             raise InputError(f"{folder}: holds no session; make one with 'daw-bridge build' or 'daw-bridge rebuild'")
         session = cls.__new__(cls)

@@ -85,11 +85,11 @@ def run_check(args: argparse.Namespace) -> None:
 def run_export(args: argparse.Namespace) -> None:
     from daw_bridge.cli.console import answer, say
     from daw_bridge.files import safe_name, write_atomic
-    from daw_bridge.manifest import read_manifest
     from daw_bridge.midi_file import plan_to_midi
     from daw_bridge.plan_json import plan_from_json
+    from daw_bridge.takeover import settled_manifest
 
-    manifest = read_manifest(args.folder)
+    manifest = settled_manifest(args.folder)
     if manifest is None or not manifest.sessions:
         raise InputError(f"{args.folder}: holds no session; make one with: daw-bridge build MIX")
     plan = plan_from_json(manifest.sessions[-1].plan, args.folder)

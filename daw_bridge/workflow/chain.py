@@ -15,27 +15,28 @@ from daw_bridge.archive import (
     claimed_folder,
     folder_lock,
     remove_leftovers,
-    remove_own_files,
-    replacement_folder,
     require_disk_space,
-    take_over,
+    unfinished,
 )
 from daw_bridge.audio.audio_file import AudioInfo
 from daw_bridge.audio.reader import probe
+from daw_bridge.audio.writer import SUFFIXES
 from daw_bridge.cache import StemCache
 from daw_bridge.errors import DawBridgeError, GuardRefused, InputError
-from daw_bridge.files import safe_name, sha256_of_file
+from daw_bridge.files import confined, output_errors, safe_name, sha256_of_file
 from daw_bridge.manifest import Manifest, read_manifest, write_manifest
 from daw_bridge.progress import CancelToken, OnProgress, Progress, ignore_progress
 from daw_bridge.separation.catalog import model_info
 from daw_bridge.separation.disk.work_folder import remove_work_folders
+from daw_bridge.separation.disk.write_stems import checked_encoding
 from daw_bridge.separation.families.loader import import_ahead, load, weights_sha256
 from daw_bridge.separation.guard import check_options, refuse_provenance, refuse_stem_sound
 from daw_bridge.separation.model_info import ModelInfo, check_stems
 from daw_bridge.separation.options import SeparationOptions, wanted_stems
 from daw_bridge.separation.run import LoadModel, separation_key
+from daw_bridge.takeover import STAGING, own_hashes, require_free, settle, take_over
 from daw_bridge.version import __version__
-from daw_bridge.workflow.ingest import Ingested, ingest
+from daw_bridge.workflow.ingest import Ingested, archived_path, ingest
 from daw_bridge.workflow.options import BuildOptions, BuildResult
 from daw_bridge.workflow.sessions import TemplateChoice, choose_template, load_adapters, write_sessions
 from daw_bridge.workflow.stems import make_stems
@@ -110,7 +111,7 @@ def build(
         model=model,
         weights_sha256=digest,
         name=name,
-        song=SongFolder(root, name.replace(" ", "_")),
+        song=SongFolder(root / STAGING, name.replace(" ", "_")),
         request=_request(mix, options, digest),
         load_model=load_model,
         on_progress=on_progress,
@@ -119,7 +120,7 @@ def build(
     with folder_lock(root), claimed_folder(root, run.request, force=options.force, mix=mix) as claim:
         require_disk_space(root, _needed_bytes(run))
         manifest = _with_audio(run, claim)
-        remove_work_folders(run.song.audio_dir)
+        remove_work_folders(root / "audio")
         on_progress(Progress(stage="build", done=0, total=1))
         manifest, reports = _with_sessions(root, manifest, choice, adapters)
         on_progress(Progress(stage="build", done=1, total=1))
@@ -144,6 +145,7 @@ def rebuild(
     if not folder.is_dir():
         raise InputError(f"{folder}: no such song folder; make one with 'daw-bridge build MIX'")
     with folder_lock(folder):
+        settle(folder)
         manifest = read_manifest(folder)
         if manifest is None:
             raise InputError(f"{folder}: is not a daw-bridge song folder; make one with 'daw-bridge build MIX'")
@@ -152,6 +154,7 @@ def rebuild(
         last = manifest.sessions
         choice = choose_template(template or (last[-1].template if last else BuildOptions().template))
         remove_leftovers(folder)
+        unfinished(folder)
         names = daws or tuple(dict.fromkeys(record.adapter for record in last)) or BuildOptions().daws
         _require_whole(folder, manifest)
         on_progress(Progress(stage="build", done=0, total=1))
@@ -203,13 +206,37 @@ def _request(mix: Path, options: BuildOptions, digest: str) -> dict[str, Any]:
 
 def _with_audio(run: _Run, claim: Claim) -> Manifest:
     """The manifest of the claimed folder once it holds archive, reference and stems, in place of those it held."""
-    if not claim.replaces:
-        return _with_stems(run, claim)
-    with replacement_folder(claim, run.request) as inner:
-        made = _with_stems(replace(run, song=SongFolder(inner.root, run.song.slug)), inner)
-    manifest = replace(made, sessions=claim.previous.sessions if claim.previous else ())
-    take_over(claim, manifest)
+    root, previous = claim.root, claim.previous
+    if claim.has_stems and previous is not None and _is_whole(root, previous):
+        return previous  # a run that was killed between its stems and its last session
+    require_free(root, _files_to_be(run), previous)
+    if previous is None:
+        write_manifest(root, Manifest(name=run.name, daw_bridge=__version__, state="building", request=run.request))
+    made = _with_stems(run, claim)
+    manifest = replace(made, sessions=previous.sessions if previous else ())
+    for note in take_over(root, previous, manifest):
+        run.on_progress(Progress(stage="build", done=0, total=1, note=note))
     return manifest
+
+
+def _is_whole(root: Path, manifest: Manifest) -> bool:
+    """Whether every file that the manifest lists is there as it was made."""
+    return all(
+        confined(root, file).is_file() and sha256_of_file(confined(root, file)) == digest
+        for file, digest in own_hashes(root, manifest).items()
+    )
+
+
+def _files_to_be(run: _Run) -> set[str]:
+    """The files that this run may put into the song folder, as far as the model tells before it is loaded."""
+    song, options = run.song, run.options
+    names = {"residual", *run.model.stems} if options.two_stems is None else {"residual", options.two_stems}
+    names |= {f"no_{options.two_stems}"} if options.two_stems else set()
+    if options.stems and not options.two_stems:
+        names = {"residual", *options.stems}
+    suffix = SUFFIXES[checked_encoding(options.encoding)]
+    files = {song.audio_dir / f"{song.stem_prefix}{name}{suffix}" for name in names}
+    return {song.relative(path) for path in (*files, song.reference, archived_path(song, run.mix))}
 
 
 def _with_sessions(
@@ -233,13 +260,13 @@ def _with_sessions(
 
 
 def _with_stems(run: _Run, claim: Claim) -> Manifest:
-    """The manifest of a folder that holds the archive, the reference and the stems."""
-    previous, root = claim.previous, run.song.root
-    if previous is None:
-        write_manifest(root, Manifest(name=run.name, daw_bridge=__version__, state="building", request=run.request))
+    """The manifest of the hidden folder once it holds the archive, the reference and the stems."""
     cache = StemCache() if run.options.use_cache else None
-    if claim.resumes and previous is not None and previous.reference is not None:
-        manifest, reference = previous, previous.reference
+    left = claim.continued
+    if left is not None and left.reference is not None:
+        manifest, reference = left, left.reference
+        if left.stems and _is_whole(claim.staging, left):
+            return left  # killed before they were put in place
     else:
         if cache is None:
             import_ahead(run.model)
@@ -256,7 +283,8 @@ def _with_stems(run: _Run, claim: Claim) -> Manifest:
         if cache is not None and cache.find(key) is None:
             import_ahead(run.model)
         refuse_stem_sound(run.song.unchecked_reference, name=run.mix, allow=run.options.allow_stems)
-        manifest, reference = _begin(run, claim, ingested), ingested.reference
+        manifest = _begin(run, claim, ingested)
+        reference = ingested.reference
     made = make_stems(
         run.song,
         reference,
@@ -267,7 +295,10 @@ def _with_stems(run: _Run, claim: Claim) -> Manifest:
         on_progress=_keeping(claim, run.on_progress),
         cancel=run.cancel,
     )
-    return replace(manifest, stems=made.stems, separation=made.record, reference=made.reference)
+    reference = replace(made.reference, sha256=sha256_of_file(run.song.reference))
+    manifest = replace(manifest, stems=made.stems, separation=made.record, reference=reference)
+    write_manifest(claim.staging, manifest)
+    return manifest
 
 
 def _keeping(claim: Claim, on_progress: OnProgress) -> OnProgress:
@@ -283,9 +314,6 @@ def _keeping(claim: Claim, on_progress: OnProgress) -> OnProgress:
 
 def _begin(run: _Run, claim: Claim, ingested: Ingested) -> Manifest:
     """The mix is accepted: put the reference in place and mark the folder as being worked on."""
-    song, previous = run.song, claim.previous
-    if previous is not None and not claim.resumes:  # an unfinished run with other settings
-        remove_own_files(song.root, previous, keep={ingested.original.file})
     manifest = Manifest(
         name=run.name,
         daw_bridge=__version__,
@@ -293,10 +321,13 @@ def _begin(run: _Run, claim: Claim, ingested: Ingested) -> Manifest:
         request=run.request,
         original=ingested.original,
         reference=ingested.reference,
-        sessions=previous.sessions if previous is not None else (),
     )
-    song.unchecked_reference.replace(song.reference)
-    write_manifest(song.root, manifest)
+    with output_errors(claim.root):
+        run.song.unchecked_reference.replace(run.song.reference)
+    write_manifest(claim.staging, manifest)
+    previous = claim.previous
+    if previous is not None and previous.state == "building" and not previous.stems:  # now it is another run's
+        write_manifest(claim.root, replace(previous, name=run.name, daw_bridge=__version__, request=run.request))
     return manifest
 
 

@@ -11,7 +11,7 @@ from daw_bridge.audio.audio_file import AudioInfo
 from daw_bridge.audio.decode import ChannelChoice, DecodedAudio, decode_to_reference
 from daw_bridge.audio.loudness import measure
 from daw_bridge.errors import InputError
-from daw_bridge.files import safe_name
+from daw_bridge.files import output_errors, safe_name
 from daw_bridge.manifest import OriginalFile, ReferenceFile
 from daw_bridge.progress import CancelToken, OnProgress
 
@@ -20,6 +20,12 @@ from daw_bridge.progress import CancelToken, OnProgress
 class Ingested:
     original: OriginalFile
     reference: ReferenceFile
+
+
+def archived_path(song: SongFolder, mix: Path) -> Path:
+    """Where the untouched copy of `mix` lies."""
+    extension = safe_name(mix.suffix.lstrip("."), fallback="audio", limit=10)
+    return song.original_dir / f"{safe_name(mix.stem)}.{extension}"
 
 
 def ingest(
@@ -36,9 +42,9 @@ def ingest(
 
     `mix_sha256` is what it was when the run began: a mix that changes while it is read is refused with InputError.
     """
-    extension = safe_name(mix.suffix.lstrip("."), fallback="audio", limit=10)
-    copy = song.original_dir / f"{safe_name(mix.stem)}.{extension}"
-    song.audio_dir.mkdir(exist_ok=True)
+    copy = archived_path(song, mix)
+    with output_errors(song.root):
+        song.audio_dir.mkdir(parents=True, exist_ok=True)
     before = _stamp(mix)
     with ThreadPoolExecutor(1, thread_name_prefix="archive") as pool:
         archived = pool.submit(archive_original, mix, copy, mix_sha256)

@@ -13,12 +13,13 @@ from daw_bridge.audio.null import null_depth_db
 from daw_bridge.audio.provenance import read_provenance
 from daw_bridge.errors import AdapterMissing, InputError, OutputError, UsageError
 from daw_bridge.files import safe_name
-from daw_bridge.manifest import MANIFEST_NAME, read_manifest
+from daw_bridge.manifest import MANIFEST_NAME
 from daw_bridge.model import SessionPlan, find_bus
 from daw_bridge.plan import make_plan
 from daw_bridge.plan_json import plan_from_json
 from daw_bridge.progress import CancelToken, OnProgress, ignore_progress
 from daw_bridge.registry import load_adapter
+from daw_bridge.takeover import settled_manifest
 from daw_bridge.workflow.sessions import choose_template
 
 RENDERER = "render"
@@ -115,7 +116,7 @@ def _song_folder(path: Path) -> Path:
 
 def _plan(folder: Path, template: str | None) -> SessionPlan:
     """The plan of the latest session, or a new one with `template`."""
-    manifest = read_manifest(folder)
+    manifest = settled_manifest(folder)
     if manifest is None:
         raise InputError(f"{folder}: is no song folder (it has no {MANIFEST_NAME}); make one with 'daw-bridge build'")
     if manifest.state != "complete":

@@ -12,11 +12,11 @@ from daw_bridge.control.commands import Invocation, StripKind
 from daw_bridge.control.mixer.binding import NO_ROUTES, MixerBinding, Outcome, Routes, find_channel
 from daw_bridge.control.net.clients import Client
 from daw_bridge.errors import DawBridgeError, DawError, UsageError
-from daw_bridge.manifest import read_manifest
 from daw_bridge.mixer import MixerAddress, MixerChange, MixerChannel, MixerControl, MixerParameter
 from daw_bridge.osc import Message, OscValue
 from daw_bridge.plan_json import plan_from_json
 from daw_bridge.registry import require_mixer
+from daw_bridge.takeover import settled_manifest
 
 OpenMixer = Callable[[str, MixerAddress], MixerControl]
 
@@ -25,7 +25,7 @@ LIVE = "live"
 
 def routes_of(folder: Path) -> Routes:
     """Which bus carries which stem, from the plan of the last session in a song folder. Raises InputError."""
-    manifest = read_manifest(folder)
+    manifest = settled_manifest(folder)
     if manifest is None or not manifest.sessions:
         return NO_ROUTES
     plan = plan_from_json(manifest.sessions[-1].plan, folder)
