@@ -18,6 +18,7 @@ from daw_bridge.separation.families.demucs.bag import bag_of, find_weights, load
 from daw_bridge.separation.families.demucs.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from daw_bridge.separation.families.demucs.networks import build_network
 from daw_bridge.separation.families.demucs.quantised import _unpacked
+from daw_bridge.separation.families.legacy_file import Named
 from tests.separation.test_weights import package
 from tests.separation.tiny import noise, run, tiny_separator
 
@@ -107,7 +108,7 @@ def damaged(change: str) -> Checkpoint:
         entry = state["quantized"][0]
         state["quantized"] = [([None] * 14, *entry[1:]), *state["quantized"][1:]]
     elif change == "another quantiser":
-        state["meta"] = {**state["meta"], "klass": type("LSQ", (), {"family": "diffq.lsq.LSQ"})}
+        state["meta"] = {**state["meta"], "klass": Named("diffq.lsq.LSQ")}
     elif change == "no description":
         del state["meta"]
     elif change == "other groups":

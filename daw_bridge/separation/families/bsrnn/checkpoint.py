@@ -1,8 +1,8 @@
 """Published BSRNN checkpoints -> networks, without executing anything that stands in them.
 
 The published files are whole Lightning checkpoints: pickles that also carry the optimiser (twice the size of the
-weights) and the training configuration as omegaconf objects. They are opened with torch's weights_only reader, the
-foreign classes replaced by empty stand-ins. What counts, the weights and six settings, is written once as safetensors
+weights) and the training configuration as omegaconf objects. Of them only data is read (`legacy_file`); a foreign
+class stays a name. What counts, the weights and six settings, is written once as safetensors
 into the user's cache and read from there ever after. Widths, depths and counts are read off the weights' shapes.
 """
 
@@ -14,12 +14,12 @@ import logging
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 from daw_bridge.errors import ModelError, OutputError, WeightsCorrupt, WeightsMissing
 from daw_bridge.files import sha256_of_file, write_atomic
 from daw_bridge.paths import user_cache_dir
+from daw_bridge.separation.families.legacy_file import Inert, LegacyFile, NotData
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 FORMAT = "daw-bridge bsrnn 1"
 STEM_ORDER = ("vocals", "bass", "drums", "other")
 WEIGHT_SUFFIXES = (".safetensors", ".ckpt")
-_STAND_INS = (
+_FOREIGN = (
     "omegaconf.dictconfig.DictConfig",
     "omegaconf.listconfig.ListConfig",
     "omegaconf.base.ContainerMetadata",
@@ -150,25 +150,21 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 def _read_lightning(path: Path, digest: str | None) -> tuple[dict[str, Tensor], dict[str, Any]]:
     import torch
 
-    stand_ins = [(type(name.rsplit(".", 1)[1], (), {}), name) for name in _STAND_INS]
-    allowed: list[Any] = [*stand_ins, (_empty_dict, "collections.defaultdict"), dict, list, int]
     try:
-        with path.open("rb") as handle, torch.serialization.safe_globals(allowed):
+        with path.open("rb") as handle:
             # One open file for the hash and the weights: a file swapped in between is not read.
             if digest is not None and hashlib.file_digest(handle, "sha256").hexdigest() != digest:
                 raise WeightsCorrupt(f"{path}: changed while it was read; run again")
-            handle.seek(0)
-            package = torch.load(handle, map_location="cpu", weights_only=True)  # noqa: TID251
-        settings = _settings(path, package["hyper_parameters"])
-        state = {_today(key): value for key, value in package["state_dict"].items()}
-    except (UnpicklingError, RuntimeError, EOFError, OSError, KeyError, AttributeError, TypeError, ValueError) as exc:
+            file = LegacyFile(handle, _FOREIGN)
+            package = file.content if isinstance(file.content, dict) else {}
+            settings = _settings(path, file.resolve(package["hyper_parameters"]))
+            state = {_today(key): value for key, value in file.resolve(package["state_dict"]).items()}
+        if not all(isinstance(value, torch.Tensor) for value in state.values()):
+            raise NotData("its weights are no tensors")
+    except (NotData, OSError, KeyError, AttributeError, TypeError, ValueError) as exc:
         reason = str(exc).strip().splitlines()[0][:120] if str(exc).strip() else type(exc).__name__
         raise WeightsCorrupt(f"{path}: no BSRNN checkpoint that can be read safely ({reason})") from exc
     return _without_windows(path, state), settings
-
-
-def _empty_dict(*_args: object) -> dict[str, Any]:
-    return {}
 
 
 def _today(key: str) -> str:
@@ -199,8 +195,8 @@ def _settings(path: Path, given: Mapping[str, Any]) -> dict[str, Any]:
     targets = given["targets"]
     if isinstance(targets, str):
         targets = [targets]
-    elif not isinstance(targets, (list, tuple)):  # the stand-in of a ListConfig
-        targets = [node if isinstance(node, str) else node._val for node in targets._content]
+    elif isinstance(targets, Inert):  # a ListConfig
+        targets = [node.get("_val") if isinstance(node, Inert) else node for node in targets.get("_content")]
     return {
         "targets": [str(target) for target in targets],
         "n_fft": int(given["n_fft"]),

@@ -1,8 +1,8 @@
 """Checkpoints of the Demucs family, read without executing anything that stands in them.
 
 Two formats: safetensors as demucs 4.1 publishes them (the network's class and arguments as JSON in the metadata), and
-the legacy `.th`, a pickle of `{klass, args, kwargs, state}`. The pickle is opened with torch's weights_only reader;
-the classes it names are replaced by empty stand-ins, and only a class of `FAMILIES` is built, with plain values.
+the legacy `.th`, a pickle of `{klass, args, kwargs, state}`. Of the pickle only data is read (`legacy_file`): the class
+it names stays a name, and only a class of `FAMILIES` is built, with plain values within the bounds of `_plain`.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 from daw_bridge.errors import WeightsCorrupt, WeightsMissing
 from daw_bridge.files import write_atomic
+from daw_bridge.separation.families.legacy_file import LegacyFile, Named, NotData
 
 SUFFIXES = (".safetensors", ".th")
 
@@ -27,6 +27,9 @@ _ALIASES = {"demucs.wdemucs.WDemucs": "demucs.hdemucs.HDemucs"}
 """Names of classes in old checkpoints -> today's."""
 
 _FAMILY_NAMES = ("demucs.demucs.Demucs", "demucs.hdemucs.HDemucs", "demucs.htdemucs.HTDemucs", *_ALIASES)
+
+_MOST_VALUES, _MOST_DEPTH, _LARGEST = 1_000, 8, 1e6
+"""Bounds of a network's arguments: the published ones have some 60 values, the largest of them a rate of 44,100 Hz."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,8 +97,8 @@ def open_checkpoint(stored: StoredCheckpoint) -> Checkpoint:
     family = _ALIASES.get(family, family)
     return Checkpoint(
         family=family,
-        args=tuple(_plain(path, value) for value in args),
-        kwargs={str(key): _plain(path, value) for key, value in kwargs.items()},
+        args=tuple(_plain(path, list(args))),
+        kwargs=_plain(path, dict(kwargs)),
         state=dict(state),
         sha256=stored.sha256,
     )
@@ -105,35 +108,20 @@ _Parts = tuple[str, tuple[Any, ...], dict[str, Any], dict[str, Any]]
 
 
 def _read_pickle(path: Path, data: bytes) -> _Parts:
-    import torch
-
     from daw_bridge.separation.families.demucs.quantised import QUANTISERS
 
-    names = (*_FAMILY_NAMES, *QUANTISERS)
-    allowed: list[Any] = [(type(name.rsplit(".", 1)[1], (), {"family": name}), name) for name in names]
     try:
-        with torch.serialization.safe_globals([*allowed, Fraction, *_numpy_arrays()]):
-            package = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)  # noqa: TID251
-        family = package["klass"].family
-        return str(family), tuple(package["args"]), dict(package["kwargs"]), dict(package["state"])
-    except (UnpicklingError, RuntimeError, EOFError, KeyError, AttributeError, TypeError, ValueError) as exc:
-        reason = str(exc).strip().splitlines()[0][:120] if str(exc).strip() else type(exc).__name__
-        raise WeightsCorrupt(f"{path}: no Demucs checkpoint that can be read safely ({reason})") from exc
-
-
-def _numpy_arrays() -> list[Any]:
-    """What torch's reader has to know for plain NumPy arrays of integers, which old quantised states hold."""
-    import numpy as np
-
-    function = np.zeros(0).__reduce__()[0]
-    kinds = [type(np.dtype(name)) for name in ("int16", "int64", "uint8", "uint16", "uint64")]
-    return [
-        *((function, f"numpy.{core}.multiarray._reconstruct") for core in ("core", "_core")),
-        bytes,
-        np.ndarray,
-        np.dtype,
-        *kinds,
-    ]
+        file = LegacyFile(io.BytesIO(data), (*_FAMILY_NAMES, *QUANTISERS))
+        package = file.content
+        if not isinstance(package, dict) or not isinstance(package.get("klass"), Named):
+            raise NotData("it names no network")
+        args, kwargs = file.resolve(package.get("args")), file.resolve(package.get("kwargs"))
+        state = file.resolve(package.get("state"))
+        if not isinstance(args, (list, tuple)) or not isinstance(kwargs, dict) or not isinstance(state, dict):
+            raise NotData("its parts are not those of a network")
+    except NotData as exc:
+        raise WeightsCorrupt(f"{path}: no Demucs checkpoint that can be read safely ({exc})") from exc
+    return package["klass"].family, tuple(args), kwargs, state
 
 
 def _read_safetensors(path: Path, data: bytes) -> _Parts:
@@ -151,7 +139,16 @@ def _read_safetensors(path: Path, data: bytes) -> _Parts:
 
             state = unflatten(state, json.loads(metadata["structure"]))
         return str(metadata["klass"]), tuple(args), dict(kwargs), state
-    except (SafetensorError, struct.error, KeyError, ValueError, TypeError, AttributeError) as exc:
+    except (
+        SafetensorError,
+        struct.error,
+        KeyError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        ArithmeticError,
+        RecursionError,
+    ) as exc:
         raise WeightsCorrupt(f"{path}: no Demucs checkpoint in safetensors ({exc})") from exc
 
 
@@ -176,13 +173,26 @@ def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
 
 def _plain(path: Path, value: Any) -> Any:
     """The value if it is plain data (so that building a network with it can do no harm); WeightsCorrupt otherwise."""
-    if value is None or isinstance(value, (bool, int, float, str, Fraction)):
-        return value
-    if isinstance(value, (list, tuple)):
-        return [_plain(path, item) for item in value]
-    if isinstance(value, dict):
-        return {str(key): _plain(path, item) for key, item in value.items()}
-    raise WeightsCorrupt(f"{path}: a network argument is a {type(value).__name__}, which no Demucs network takes")
+    left = [_MOST_VALUES]
+
+    def plain(value: Any, depth: int) -> Any:
+        left[0] -= 1
+        if left[0] < 0 or depth > _MOST_DEPTH:
+            raise WeightsCorrupt(f"{path}: the network's arguments are nested too deeply or too many")
+        if value is None or isinstance(value, (bool, str)):
+            return value
+        if isinstance(value, (int, float, Fraction)):
+            number: Any = value  # a huge integer is no float
+            if not -_LARGEST <= number <= _LARGEST:
+                raise WeightsCorrupt(f"{path}: a network argument is beyond those of every Demucs network")
+            return value
+        if isinstance(value, (list, tuple)):
+            return [plain(item, depth + 1) for item in value]
+        if isinstance(value, dict):
+            return {str(key): plain(item, depth + 1) for key, item in value.items()}
+        raise WeightsCorrupt(f"{path}: a network argument is a {type(value).__name__}, which no Demucs network takes")
+
+    return plain(value, 0)
 
 
 def _to_json(value: Any) -> Any:

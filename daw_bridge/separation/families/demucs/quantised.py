@@ -28,6 +28,7 @@ import torch
 from torch import Tensor
 
 from daw_bridge.errors import ModelError
+from daw_bridge.separation.families.legacy_file import Named
 
 QUANTISERS = ("diffq.diffq.DiffQuantizer", "diffq.uniform.UniformQuantizer")
 """The classes that a quantised state may name; nothing of them is ever built."""
@@ -52,7 +53,7 @@ def flatten(state: Mapping[str, Any]) -> tuple[dict[str, Tensor], Any]:
             return {"_dict": [[key, node(item)] for key, item in value.items()]}
         if isinstance(value, (list, tuple)):
             return {"_list" if isinstance(value, list) else "_tuple": [node(item) for item in value]}
-        return {"_class": _name_of(value)} if isinstance(value, type) else value
+        return {"_class": value.family} if isinstance(value, Named) else value
 
     return tensors, node(state)
 
@@ -73,7 +74,7 @@ def unflatten(tensors: Mapping[str, Tensor], structure: Any) -> Any:
         items = [unflatten(tensors, item) for item in value]
         return items if kind == "_list" else tuple(items)
     if kind == "_class":
-        return type(str(value).rsplit(".", 1)[-1], (), {"family": str(value)})
+        return Named(str(value))
     if kind != "_tensor":
         raise ValueError(f"unknown structure {kind!r}")
     return tensors[value]

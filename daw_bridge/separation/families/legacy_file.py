@@ -1,0 +1,457 @@
+"""Files of torch.save, read by a reader of our own that executes nothing and builds nothing but data.
+
+A pickle is a program. Here its instructions move plain values on a stack: a name in it stays a name (`Named`), what it
+would call is one of the few forms below, which are described, checked and turned into tensors by us; everything else is
+refused. No class is looked up, no constructor runs, NumPy sees no dtype but plain numbers. Sizes are held against the
+file's: a short file never becomes a large object. Tensors are made only of what the caller asks for (`resolve`).
+
+Both forms are known: the archive of torch 1.6 and later (a zip of stored, never compressed, parts), and the one before.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import pickletools
+import struct
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+MOST_PICKLE_BYTES = 1 << 26
+"""The pickle beside the numbers: the largest published one (a whole training state) has 3 MB."""
+MOST_NODES = 200_000
+MOST_DEPTH = 100
+
+_STORAGES = {
+    "FloatStorage": "float32",
+    "DoubleStorage": "float64",
+    "HalfStorage": "float16",
+    "BFloat16Storage": "bfloat16",
+    "LongStorage": "int64",
+    "IntStorage": "int32",
+    "ShortStorage": "int16",
+    "CharStorage": "int8",
+    "ByteStorage": "uint8",
+    "BoolStorage": "bool",
+}
+_DTYPES = frozenset(("i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "b1"))
+_LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
+
+
+class NotData(ValueError):
+    """The file asks for something that is no data, or says something about itself that is not true."""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A name that stands in a file: `module.name`. Nothing of it is ever imported."""
+
+    family: str
+
+
+@dataclass(slots=True)
+class Inert:
+    """An object of a foreign class: its name and the state that stands in the file, and no behaviour."""
+
+    family: str
+    state: Any = None
+
+    def get(self, name: str) -> Any:
+        """An attribute of the state, None where it has none."""
+        return self.state.get(name) if isinstance(self.state, dict) else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Storage:
+    key: str
+    dtype: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Tensor:
+    storage: _Storage
+    offset: int
+    size: tuple[int, ...]
+    stride: tuple[int, ...]
+
+
+@dataclass(slots=True)
+class _DType:
+    code: str
+
+
+@dataclass(slots=True)
+class _Array:
+    value: Any = None
+
+
+class LegacyFile:
+    """One open file. `content` is what was saved, with tensors still in the file until `resolve`."""
+
+    def __init__(self, handle: BinaryIO, allowed: Sequence[str] = ()) -> None:
+        """Read the pickle; `allowed` are further names that may stand in it. Raises NotData."""
+        handle.seek(0, io.SEEK_END)
+        self._file_bytes = handle.tell()
+        handle.seek(0)
+        self._made: dict[str, Tensor] = {}
+        self._storages: dict[str, bytes] = {}
+        try:
+            if zipfile.is_zipfile(handle):
+                self._read_archive(handle, allowed)
+            else:
+                handle.seek(0)
+                self._read_old(handle, allowed)
+        except (zipfile.BadZipFile, EOFError, struct.error, IndexError, OverflowError, NotImplementedError) as exc:
+            raise NotData(f"damaged: {exc}") from exc
+
+    def _read_archive(self, handle: BinaryIO, allowed: Sequence[str]) -> None:
+        archive = zipfile.ZipFile(handle)
+        infos = {info.filename: info for info in archive.infolist()}
+        pickles = [name for name in infos if name == "data.pkl" or name.endswith("/data.pkl")]
+        if len(pickles) != 1:
+            raise NotData("no archive of torch.save")
+        self._prefix = pickles[0].removesuffix("data.pkl")
+        if any(info.compress_type != zipfile.ZIP_STORED for info in infos.values()):
+            raise NotData("its parts are compressed, which torch.save never does")
+        if sum(info.file_size for info in infos.values()) > self._file_bytes:
+            raise NotData("its parts are larger than the file")
+        order = self._prefix + "byteorder"
+        if order in infos and archive.read(order) != b"little":
+            raise NotData("written on a machine of another byte order")
+        if infos[pickles[0]].file_size > MOST_PICKLE_BYTES:
+            raise NotData("its pickle is too large")
+        self._load: Callable[[str], bytes] = lambda key: archive.read(f"{self._prefix}data/{key}")
+        self.content = _Machine(allowed).run(archive.read(pickles[0]))
+
+    def _read_old(self, handle: BinaryIO, allowed: Sequence[str]) -> None:
+        """Pickles one after the other (magic, version, system, content, keys), then a count and the bytes of each."""
+        machine = _Machine(allowed)
+        magic = machine.run(handle)
+        if magic != _LEGACY_MAGIC or machine.run(handle) != 1001:
+            raise NotData("not written by torch.save")
+        machine.run(handle)
+        self.content = machine.run(handle)
+        keys = machine.run(handle)
+        if not isinstance(keys, list):
+            raise NotData("damaged: no list of its numbers")
+        for key in keys:
+            storage = machine.storages.get(str(key))
+            (count,) = struct.unpack("<q", handle.read(8))
+            if storage is None or count != storage.count:
+                raise NotData("damaged: its numbers are not those that its pickle names")
+            size = count * _item_bytes(storage.dtype)
+            if not 0 <= size <= self._file_bytes:
+                raise NotData("its parts are larger than the file")
+            self._storages[str(key)] = handle.read(size)
+        self._load = self._storages.__getitem__
+
+    def resolve(self, value: Any) -> Any:
+        """The value with its tensors and arrays made, as dictionaries, lists, tuples and plain values."""
+        return _Walk(self._tensor).copied(value)
+
+    def _tensor(self, node: _Tensor) -> Tensor:
+        storage, count = node.storage, math.prod(node.size)
+        reach = 1 + sum((size - 1) * stride for size, stride in zip(node.size, node.stride, strict=True))
+        if len(node.size) > 16 or count > storage.count:
+            raise NotData("a tensor is larger than its numbers")
+        if count and node.offset + reach > storage.count:
+            raise NotData("a tensor reaches beyond its numbers")
+        flat = self._numbers(storage)
+        return flat.as_strided(node.size, node.stride, node.offset) if count else flat.new_empty(node.size)
+
+    def _numbers(self, storage: _Storage) -> Tensor:
+        """All numbers of one place, read once however many tensors share them."""
+        import torch
+
+        if storage.key in self._made:
+            return self._made[storage.key]
+        try:
+            data = self._load(storage.key)
+        except KeyError as exc:
+            raise NotData(f"the numbers of {storage.key!r} are missing") from exc
+        if len(data) != storage.count * _item_bytes(storage.dtype):
+            raise NotData(f"{len(data)} bytes where {storage.count} numbers belong")
+        kind = getattr(torch, storage.dtype)
+        made = torch.frombuffer(bytearray(data), dtype=kind) if data else torch.empty(0, dtype=kind)
+        self._made[storage.key] = made
+        return made
+
+
+def _item_bytes(dtype: str) -> int:
+    return {"bool": 1, "uint8": 1, "int8": 1, "int16": 2, "float16": 2, "bfloat16": 2, "int32": 4, "float32": 4}.get(
+        dtype, 8
+    )
+
+
+class _Machine:
+    """The stack machine of pickle, over data."""
+
+    def __init__(self, allowed: Sequence[str]) -> None:
+        self._allowed = {*allowed, *_CALLS, *(f"torch.{name}" for name in _STORAGES), *_PLAIN_NAMES}
+        self.storages: dict[str, _Storage] = {}
+
+    def run(self, source: bytes | BinaryIO) -> Any:
+        """What one pickle leaves; of a file, it is read from where the file stands. Raises NotData."""
+        self._stack: list[Any] = []
+        self._marks: list[list[Any]] = []
+        self._memo: dict[int, Any] = {}
+        try:
+            for opcode, arg, _ in pickletools.genops(source):
+                if opcode.name == "STOP":
+                    return self._stack.pop()
+                self._step(opcode.name, arg)
+        except NotData:
+            raise
+        except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, UnicodeError) as exc:
+            raise NotData(f"damaged: {str(exc)[:80] or type(exc).__name__}") from exc
+        raise NotData("damaged: its pickle has no end")
+
+    def _step(self, name: str, arg: Any) -> None:  # noqa: PLR0912  one branch an instruction
+        stack = self._stack
+        if name in _CONSTANTS:
+            stack.append(_CONSTANTS[name])
+        elif name in _VALUES:
+            stack.append(arg.encode("latin1") if name in ("STRING", "BINSTRING", "SHORT_BINSTRING") else arg)
+        elif name in _NEW:
+            stack.append(_NEW[name]())
+        elif name == "MARK":
+            self._marks.append(stack)
+            self._stack = []
+        elif name in ("TUPLE", "LIST", "DICT", "FROZENSET"):
+            items = self._popped()
+            self._stack.append(_pairs(items) if name == "DICT" else tuple(items) if name == "TUPLE" else items)
+        elif name in ("TUPLE1", "TUPLE2", "TUPLE3"):
+            count = int(name[-1])
+            stack[-count:] = [tuple(stack[-count:])] if len(stack) >= count else [_missing()]
+        elif name in ("APPEND", "APPENDS", "ADDITEMS"):
+            items = [stack.pop()] if name == "APPEND" else self._popped()
+            _checked(self._stack[-1], list).extend(items)
+        elif name in ("SETITEM", "SETITEMS"):
+            items = [stack.pop(-2), stack.pop()] if name == "SETITEM" else self._popped()
+            _checked(self._stack[-1], dict).update(_pairs(items))
+        elif name in ("BINGET", "LONG_BINGET", "GET"):
+            stack.append(self._memo[int(arg)])
+        elif name in ("BINPUT", "LONG_BINPUT", "PUT"):
+            self._memo[int(arg)] = stack[-1]
+        elif name == "MEMOIZE":
+            self._memo[len(self._memo)] = stack[-1]
+        elif name in ("GLOBAL", "STACK_GLOBAL"):
+            module, kind = arg.split(" ", 1) if name == "GLOBAL" else (stack.pop(-2), stack.pop())
+            stack.append(self._named(f"{_checked(module, str)}.{_checked(kind, str)}"))
+        elif name in ("REDUCE", "NEWOBJ"):
+            args = _checked(stack.pop(), tuple)
+            stack.append(self._called(_checked(stack.pop(), Named), args))
+        elif name == "BUILD":
+            state = stack.pop()
+            _build(stack[-1], state)
+        elif name == "BINPERSID":
+            stack.append(self._storage(stack.pop()))
+        elif name == "POP":
+            stack.pop()
+        elif name not in ("PROTO", "FRAME"):
+            raise NotData(f"the instruction {name}")
+
+    def _popped(self) -> list[Any]:
+        items, self._stack = self._stack, self._marks.pop()
+        return items
+
+    def _named(self, family: str) -> Named:
+        family = family.replace("__builtin__.", "builtins.").replace("numpy._core.", "numpy.core.")
+        if family not in self._allowed:
+            raise NotData(f"it names {family[:80]}")
+        return Named(family)
+
+    def _called(self, called: Named, args: tuple[Any, ...]) -> Any:
+        call = _CALLS.get(called.family)
+        if call is not None:
+            return call(*args)
+        if called.family in _PLAIN_NAMES or called.family.startswith("torch."):
+            raise NotData(f"it calls {called.family}")
+        return Inert(called.family)
+
+    def _storage(self, identity: Any) -> _Storage:
+        """('storage', kind, key, device, count) and, in old files, which part of another one it is."""
+        mark, kind, key, _device, count, *view = _checked(identity, tuple)
+        dtype = _STORAGES.get(_checked(kind, Named).family.removeprefix("torch."))
+        if _text(mark) != "storage" or dtype is None or any(part is not None for part in view):
+            raise NotData("numbers of an unknown kind")
+        storage = _Storage(_text(key), dtype, _natural(count))
+        if self.storages.setdefault(storage.key, storage) != storage:
+            raise NotData("numbers of two kinds in one place")
+        return storage
+
+
+_CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
+_NEW: dict[str, Callable[[], Any]] = {"EMPTY_LIST": list, "EMPTY_DICT": dict, "EMPTY_SET": list}
+_VALUES = frozenset(
+    (
+        *("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT"),
+        *("STRING", "BINSTRING", "SHORT_BINSTRING", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8"),
+        *("UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"),
+    )
+)
+_PLAIN_NAMES = ("numpy.ndarray", "builtins.dict", "builtins.list", "builtins.int")
+
+
+def _missing() -> Any:
+    raise NotData("damaged: its stack is empty")
+
+
+def _checked(value: Any, kind: type) -> Any:
+    if type(value) is not kind:
+        raise NotData(f"a {type(value).__name__} where a {kind.__name__} belongs")
+    return value
+
+
+def _natural(value: Any) -> int:
+    if type(value) is not int or value < 0:
+        raise NotData("a size that is no number")
+    return value
+
+
+def _text(value: Any) -> str:
+    return value.decode("ascii") if isinstance(value, bytes) else str(_checked(value, str))
+
+
+def _pairs(items: list[Any]) -> dict[Any, Any]:
+    """Keys are plain: hashing anything else could take for ever."""
+    if len(items) % 2 or any(not isinstance(key, (str, int, float, bytes)) for key in items[::2]):
+        raise NotData("a dictionary with keys that are no names or numbers")
+    return dict(zip(items[::2], items[1::2], strict=True))
+
+
+def _build(target: Any, state: Any) -> None:
+    """What an object's state does to it: a byte order to a dtype, bytes to an array, nothing but data to the rest."""
+    if isinstance(target, _DType):
+        order = _text(_checked(state, tuple)[1])
+        if any(part is not None for part in state[2:5]) or order not in ("<", "|", "="):
+            raise NotData("a NumPy type of several parts")
+    elif isinstance(target, _Array):
+        _version, shape, dtype, fortran, data = _checked(state, tuple)
+        target.value = _numbers(shape, _checked(dtype, _DType), bool(fortran), data)
+    elif isinstance(target, Inert):
+        target.state = state
+    elif not isinstance(target, dict):  # an OrderedDict's own attributes
+        raise NotData(f"a {type(target).__name__} with a state")
+
+
+def _numbers(shape: Any, dtype: _DType, fortran: bool, data: Any) -> np.ndarray:
+    import numpy as np
+
+    sizes = tuple(_natural(size) for size in _checked(shape, tuple))
+    kind = np.dtype(dtype.code)
+    if len(sizes) > 16 or math.prod(sizes) * kind.itemsize != len(_checked(data, bytes)):
+        raise NotData("an array of another size than its numbers")
+    return np.frombuffer(data, kind).reshape(sizes, order="F" if fortran else "C").copy()
+
+
+def _array(kind: Any, _shape: Any, _code: Any) -> _Array:
+    if kind != Named("numpy.ndarray"):
+        raise NotData("an array of a foreign kind")
+    return _Array()
+
+
+def _dtype(code: Any, *_flags: Any) -> _DType:
+    text = _text(code).lstrip("<|=")
+    if text not in _DTYPES:
+        raise NotData(f"NumPy's type {text[:20]!r}")
+    return _DType(text)
+
+
+def _scalar(dtype: Any, data: Any) -> int | float | bool:
+    value: int | float | bool = _numbers((), _checked(dtype, _DType), False, data).item()
+    return value
+
+
+def _encoded(text: Any, encoding: Any = "latin1") -> bytes:
+    if _text(encoding) != "latin1":
+        raise NotData("bytes in an unknown form")
+    return str(_checked(text, str)).encode("latin1")
+
+
+def _no_bytes() -> bytes:
+    """How old pickles write b"" (with an argument, bytes would be as long as the file likes)."""
+    return b""
+
+
+def _fraction(*parts: Any) -> Fraction:
+    if len(parts) == 1:
+        text = _text(parts[0])
+        numerator, _, denominator = text.partition("/")
+        parts = (int(numerator[:40]), int(denominator[:40] or 1))
+    if len(parts) != 2 or any(type(part) is not int or abs(part) > 10**30 for part in parts) or parts[1] == 0:
+        raise NotData("a fraction that is none")
+    return Fraction(*parts)
+
+
+def _rebuilt(storage: Any, offset: Any, size: Any, stride: Any, *_rest: Any) -> _Tensor:
+    sizes = tuple(_natural(each) for each in _checked(size, tuple))
+    strides = tuple(_natural(each) for each in _checked(stride, tuple))
+    if len(sizes) != len(strides):
+        raise NotData("a tensor whose sizes and strides differ in number")
+    return _Tensor(_checked(storage, _Storage), _natural(offset), sizes, strides)
+
+
+def _parameter(tensor: Any, *_rest: Any) -> _Tensor:
+    made: _Tensor = _checked(tensor, _Tensor)
+    return made
+
+
+def _empty(*_args: Any) -> dict[Any, Any]:
+    """An OrderedDict or a defaultdict: its items follow in the pickle."""
+    return {}
+
+
+def _size(sizes: Any) -> tuple[int, ...]:
+    return tuple(_natural(size) for size in _checked(sizes, tuple))
+
+
+_CALLS: dict[str, Callable[..., Any]] = {
+    "torch._utils._rebuild_tensor": _rebuilt,
+    "torch._utils._rebuild_tensor_v2": _rebuilt,
+    "torch._utils._rebuild_parameter": _parameter,
+    "torch.Size": _size,
+    "collections.OrderedDict": _empty,
+    "collections.defaultdict": _empty,
+    "fractions.Fraction": _fraction,
+    "_codecs.encode": _encoded,
+    "builtins.bytes": _no_bytes,
+    "numpy.dtype": _dtype,
+    "numpy.core.multiarray._reconstruct": _array,
+    "numpy.core.multiarray.scalar": _scalar,
+}
+
+
+@dataclass(slots=True)
+class _Walk:
+    """A copy of a value, bounded: a few references that repeat each other could stand for more than any memory."""
+
+    tensor: Callable[[_Tensor], Any]
+    nodes: int = 0
+
+    def copied(self, value: Any, depth: int = 0) -> Any:
+        self.nodes += 1
+        if self.nodes > MOST_NODES or depth > MOST_DEPTH:
+            raise NotData("it is nested too deeply")
+        if isinstance(value, _Tensor):
+            return self.tensor(value)
+        if isinstance(value, _Array):
+            return value.value
+        if isinstance(value, dict):
+            return {key: self.copied(item, depth + 1) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            items = [self.copied(item, depth + 1) for item in value]
+            return items if isinstance(value, list) else tuple(items)
+        if isinstance(value, Inert):
+            return Inert(value.family, self.copied(value.state, depth + 1))
+        if isinstance(value, (_DType, _Storage)):
+            raise NotData("a part of a tensor where a value belongs")
+        return value
