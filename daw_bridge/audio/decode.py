@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from daw_bridge.audio.audio_file import AudioInfo, AudioReader, FloatArray
+from daw_bridge.audio.lengths import Hole, holes_text
 from daw_bridge.audio.reader import open_audio
-from daw_bridge.audio.samples import checked_peak, interleaved
+from daw_bridge.audio.samples import checked_peak, interleaved, silence_no_numbers
 from daw_bridge.audio.writer import AudioWriter
 from daw_bridge.errors import InputError
 from daw_bridge.progress import CancelToken, OnProgress, Progress, ignore_progress
@@ -46,7 +47,8 @@ _DOWNMIX: dict[int, tuple[tuple[float, ...], tuple[float, ...]]] = {
 class DecodedAudio:
     """What came out. `audio_sha256` covers rate, channels and the float32 samples: the content key of caches.
 
-    `silent` means that no sample reaches -120 dBFS. `notes` are remarks for a person.
+    `silent` means that no sample reaches -120 dBFS. `holes` are where silence stands for sound that was lost. `notes`
+    are remarks for a person.
     """
 
     info: AudioInfo
@@ -56,6 +58,7 @@ class DecodedAudio:
     peak_db: float
     silent: bool
     audio_sha256: str
+    holes: tuple[Hole, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -64,16 +67,18 @@ def decode_to_reference(
     target: Path,
     *,
     channels: ChannelChoice = None,
+    accept_damaged: bool = False,
     on_progress: OnProgress = ignore_progress,
     cancel: CancelToken | None = None,
 ) -> DecodedAudio:
     """Decode `source` into the float32 WAV `target` at its own rate, in blocks; nothing is left when it fails.
 
-    Raises InputError (unreadable, cut off, empty, NaN or infinite samples, a rate outside 8 to 192 kHz, more than two
-    channels without a choice), OutputError, Cancelled.
+    With `accept_damaged` what decodes is taken, with silence where sound is lost or is no number. Raises DamagedInput
+    (cut off, damaged, NaN or infinite samples), InputError (unreadable, empty, a rate outside 8 to 192 kHz, more than
+    two channels without a choice), OutputError, Cancelled.
     """
     cancel = cancel or CancelToken()
-    with open_audio(source) as reader:
+    with open_audio(source, accept_damaged=accept_damaged) as reader:
         _check_rate(reader)
         choose, count_channels, note = _channel_chooser(source, reader.channels, channels)
         digest = hashlib.sha256(f"float32le {reader.sample_rate_hz} {count_channels}\n".encode())
@@ -82,6 +87,8 @@ def decode_to_reference(
         with AudioWriter(target, sample_rate_hz=reader.sample_rate_hz, channels=count_channels) as writer:
             for raw in reader.blocks(BLOCK_SAMPLES):
                 cancel.check()
+                if accept_damaged:
+                    silence_no_numbers(reader, raw, done)
                 peak = max(peak, checked_peak(source, raw, done, reader.sample_rate_hz))
                 frames = interleaved(choose(raw))
                 digest.update(frames.astype("<f4", copy=False).data)
@@ -98,8 +105,13 @@ def decode_to_reference(
             peak_db=linear_to_db(peak),
             silent=linear_to_db(peak) < SILENT_BELOW_DB,
             audio_sha256=digest.hexdigest(),
-            notes=(*reader.info.notes, *note),
+            holes=tuple(reader.holes),
+            notes=(*reader.info.notes, *reader.late_notes, *_about_holes(reader), *note),
         )
+
+
+def _about_holes(reader: AudioReader) -> tuple[str, ...]:
+    return (holes_text(reader.holes, reader.sample_rate_hz),) if reader.holes else ()
 
 
 def _check_rate(reader: AudioReader) -> None:

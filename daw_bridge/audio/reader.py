@@ -1,59 +1,65 @@
 """Audio files read a block at a time: libsndfile first, FFmpeg (PyAV) for what it does not know.
 
-Everything foreign that can go wrong with a file becomes an InputError here.
+What a file is, its content decides. How long it is, the rule in `lengths.py` decides: each container's module finds
+what the header claims and what lies behind it. Everything foreign that can go wrong becomes an InputError here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
-import numpy as np
 import soundfile
 
-from daw_bridge.audio.audio_file import AudioInfo, AudioReader, FloatArray, library_path, not_audio
-from daw_bridge.audio.integrity import check_whole, cut_off, read_xing
-from daw_bridge.errors import InputError
-from daw_bridge.units import clock
+from daw_bridge.audio import container_pcm, container_wave
+from daw_bridge.audio.audio_file import AudioInfo, AudioReader, library_path, not_audio
+from daw_bridge.audio.container_flac import last_frame, read_streaminfo, total_patch
+from daw_bridge.audio.container_mp4 import check_mp4, is_mp4
+from daw_bridge.audio.layout import DataPiece, Layout, SampleFormat, lay_out
+from daw_bridge.audio.lengths import LengthClaim, Verdict, cut_off
+from daw_bridge.audio.mpeg_frames import after_tags
+from daw_bridge.audio.reader_mpeg import open_mpeg
+from daw_bridge.audio.reader_ogg import open_ogg
+from daw_bridge.audio.reader_soundfile import UNKNOWN_LENGTH, SoundfileReader, with_notes
+from daw_bridge.audio.spans import Span, SpanFile
+from daw_bridge.errors import DamagedInput, InputError
 
-_UNKNOWN_LENGTH = 1 << 62  # libsndfile says 2^63 - 1 for a FLAC that was written to a pipe
-_LOSSY_SUBTYPES = ("VORBIS", "OPUS", "MPEG", "ADPCM", "GSM", "G72", "NMS", "ULAW", "ALAW", "DWVW", "VOX", "DPCM")
-# libsndfile leaves Vorbis and Opus in Vorbis order (FL FC FR ...); this is WAVE order (FL FR FC LFE ...).
-_VORBIS_TO_WAVE = {
-    3: (0, 2, 1),
-    5: (0, 2, 1, 3, 4),
-    6: (0, 2, 1, 5, 3, 4),
-    7: (0, 2, 1, 6, 5, 3, 4),
-    8: (0, 2, 1, 7, 5, 6, 3, 4),
-}
+_TEST_BLOCK_SAMPLES = 1 << 16
 
 
-def open_audio(path: Path) -> AudioReader:
+def open_audio(path: Path, *, accept_damaged: bool = False) -> AudioReader:
     """A reader for an audio or video file; the caller closes it.
 
-    Raises InputError: missing, a folder, empty, not audio, cut off, unreadable, no samples.
+    With `accept_damaged` what decodes of a cut-off or damaged file is read, with silence where a hole is. Raises
+    DamagedInput (cut off, damaged) and InputError: missing, a folder, empty, not audio, unreadable, no samples.
     """
     _check_file(path)
     try:
-        notes = check_whole(path)
-        sound = soundfile.SoundFile(library_path(path))
-    except soundfile.LibsndfileError:
-        return _open_with_ffmpeg(path, ())
+        reader = _open(path, accept_damaged)
+        if not accept_damaged or _decodes(reader):
+            return _open(path, accept_damaged) if accept_damaged else reader
+        return _open_with_ffmpeg(path, reader.info.notes, accept_damaged=True)
     except OSError as exc:
         raise InputError(f"{path}: cannot be read ({exc.strerror or exc})") from exc
-    except (TypeError, ValueError) as exc:  # soundfile asks for a rate when the name ends in .raw
-        raise not_audio(path) from exc
-    if sound.frames >= _UNKNOWN_LENGTH:
-        sound.close()
-        return _open_with_ffmpeg(path, notes)
-    return SoundfileReader(path, sound, notes)
 
 
-def probe(path: Path) -> AudioInfo:
+def probe(path: Path, *, accept_damaged: bool = False) -> AudioInfo:
     """What a file is, without decoding it. Raises InputError as `open_audio` does."""
-    with open_audio(path) as reader:
+    with open_audio(path, accept_damaged=accept_damaged) as reader:
         return reader.info
+
+
+def _decodes(reader: AudioReader) -> bool:
+    """Whether a file can be read to its end as it is; the reader is used up."""
+    with reader:
+        try:
+            for _block in reader.blocks(_TEST_BLOCK_SAMPLES):
+                pass
+        except DamagedInput:
+            return False
+    return True
 
 
 def _check_file(path: Path) -> None:
@@ -74,91 +80,194 @@ def _check_file(path: Path) -> None:
         raise InputError(f"{path}: cannot be read ({getattr(exc, 'strerror', None) or exc})") from exc
 
 
-def _open_with_ffmpeg(path: Path, notes: tuple[str, ...]) -> AudioReader:
+def _open(path: Path, accept_damaged: bool) -> AudioReader:
+    """The reader for what the first bytes say."""
+    size_bytes = path.stat().st_size
+    with path.open("rb") as handle:
+        base = after_tags(handle, 0, size_bytes)
+        handle.seek(base)
+        head = handle.read(16)
+        reader = _open_known(path, handle, head, base, size_bytes, accept_damaged)
+    if reader is None and (base or head[:1] == b"\xff"):
+        reader = open_mpeg(path, accept_damaged=accept_damaged)
+    return reader or _open_plain(path, accept_damaged)
+
+
+def _open_known(
+    path: Path, handle: BinaryIO, head: bytes, base: int, size_bytes: int, accept_damaged: bool
+) -> AudioReader | None:
+    """The reader for a container whose header is read here; None for every other one."""
+    if container_wave.is_wave(head):
+        form, pieces = container_wave.read_wave(handle, base, size_bytes)
+        return _open_wave(path, base, form, pieces, accept_damaged)
+    if head[:4] == b"fLaC":
+        return _open_flac(path, handle, base, size_bytes, accept_damaged)
+    if base:
+        return None
+    for belongs, read in _PCM_CONTAINERS:
+        if belongs(head):
+            form, pieces = read(handle, size_bytes)
+            return _open_pcm(path, 0, form, pieces, accept_damaged) if form is not None and pieces else None
+    if head[:4] == b"OggS":
+        return open_ogg(path, accept_damaged=accept_damaged)
+    if is_mp4(head):
+        check_mp4(path, handle, size_bytes)
+    return None
+
+
+_PCM_CONTAINERS = (
+    (container_pcm.is_aiff, container_pcm.read_aiff),
+    (container_pcm.is_au, container_pcm.read_au),
+    (container_pcm.is_caf, container_pcm.read_caf),
+)
+
+
+def _open_plain(path: Path, accept_damaged: bool, notes: tuple[str, ...] = ()) -> AudioReader:
+    """libsndfile, then FFmpeg, then a search for MPEG frames behind whatever stands in front of them.
+
+    libsndfile does not hear the file's name: it would hand a text that is called .mp3 to mpg123, which prints.
+    """
+    handle = path.open("rb")
+    try:
+        sound = soundfile.SoundFile(SpanFile(handle, [(0, path.stat().st_size)]))
+    except (soundfile.LibsndfileError, TypeError, ValueError):
+        handle.close()
+        return _open_with_ffmpeg(path, notes, accept_damaged=accept_damaged)
+    if sound.format == "MP3":
+        reader = open_mpeg(path, accept_damaged=accept_damaged)
+        if reader is not None:
+            sound.close()
+            handle.close()
+            return with_notes(reader, notes)
+        unknown = "no Xing/Info header: neither its length nor its encoder delay is known"
+        return _closing(SoundfileReader(path, sound, (*notes, unknown), known=False, claim=LengthClaim()), handle)
+    if sound.frames >= UNKNOWN_LENGTH:
+        sound.close()
+        handle.close()
+        return _open_with_ffmpeg(path, notes, accept_damaged=accept_damaged)
+    return _closing(SoundfileReader(path, sound, notes), handle)
+
+
+def _open_with_ffmpeg(path: Path, notes: tuple[str, ...], *, accept_damaged: bool) -> AudioReader:
     from daw_bridge.audio.reader_av import open_with_ffmpeg
 
-    reader = open_with_ffmpeg(path, notes)
+    reader = open_with_ffmpeg(path, notes, accept_damaged=accept_damaged) or open_mpeg(
+        path, accept_damaged=accept_damaged
+    )
     if reader is None:
         raise not_audio(path)
     return reader
 
 
-class SoundfileReader(AudioReader):
-    """WAV, RF64, W64, AIFF, FLAC, OGG, MP3 and libsndfile's other formats."""
-
-    def __init__(self, path: Path, sound: soundfile.SoundFile, notes: tuple[str, ...]) -> None:
-        length: int | None = sound.frames
-        if sound.format == "MP3" and not _mp3_knows_its_length(path):
-            length = None
-            notes = (*notes, "no Xing/Info header: neither its length nor its encoder delay is known")
-        if length == 0:
-            sound.close()
-            raise InputError(f"{path}: there are no samples in it; export the mix again")
-        super().__init__(
-            AudioInfo(
-                path=path,
-                container=sound.format,
-                codec=_codec(sound.format, sound.subtype),
-                subtype=sound.subtype,
-                sample_rate_hz=sound.samplerate,
-                channels=sound.channels,
-                length_samples=length,
-                lossy=sound.subtype.startswith(_LOSSY_SUBTYPES) or "ADPCM" in sound.subtype,
-                notes=notes,
-            )
-        )
-        self._sound = sound
-        self._position_samples = 0
-        self._order = list(_VORBIS_TO_WAVE.get(sound.channels, ())) if sound.format == "OGG" else []
-
-    def read(self, count_samples: int) -> FloatArray:
-        with _decoding(self):
-            frames: FloatArray = self._sound.read(count_samples, dtype="float32", always_2d=True)
-        self._position_samples += len(frames)
-        length = self.length_samples
-        if len(frames) < count_samples and length is not None and self._position_samples < length:
-            raise cut_off(self.info.path, self._position_samples, length)
-        planar = np.ascontiguousarray(frames.T)
-        return planar[self._order] if self._order else planar
-
-    def seek(self, position_samples: int) -> None:
-        length = self.length_samples
-        if length is None or not 0 <= position_samples <= length:
-            raise InputError(f"{self.info.path}: cannot go to sample {position_samples} of {length or 'unknown'}")
-        with _decoding(self):
-            self._sound.seek(position_samples)
-        self._position_samples = position_samples
-
-    @property
-    def position_samples(self) -> int:
-        return self._position_samples
-
-    def close(self) -> None:
-        self._sound.close()
+def _open_wave(
+    path: Path, base: int, form: SampleFormat | None, pieces: list[DataPiece], accept_damaged: bool
+) -> AudioReader:
+    if form is None or not pieces:
+        missing = "a data chunk" if form is not None else "a usable format chunk"
+        raise InputError(f"{path}: a WAV file without {missing}, cut off or damaged in its header; export it again")
+    if form.tag in container_wave.MPEG_TAGS and len(pieces) == 1:
+        layout = lay_out(replace(form, unit_bytes=1), pieces, accept_damaged=accept_damaged)
+        start, length = layout.spans[0]
+        reader = open_mpeg(path, accept_damaged=accept_damaged, span=(start, start + length))
+        if reader is not None:
+            said = () if layout.verdict in (Verdict.AS_CLAIMED, Verdict.CUT) else layout.notes
+            return with_notes(reader, ("MPEG audio inside a WAV file", *said))
+    if form.tag in container_wave.BIT_STREAM_TAGS:
+        inside = f"{container_wave.BIT_STREAM_TAGS[form.tag]} inside a WAV file"
+        return _open_with_ffmpeg(path, (inside,), accept_damaged=accept_damaged)
+    return _open_pcm(path, base, form, pieces, accept_damaged)
 
 
-@contextmanager
-def _decoding(reader: SoundfileReader) -> Iterator[None]:
-    """Errors of libsndfile while decoding, as InputError with the place."""
+def _open_pcm(path: Path, base: int, form: SampleFormat, pieces: list[DataPiece], accept_damaged: bool) -> AudioReader:
+    """Samples that lie in the file as they are: through libsndfile, with the length that the rule gives."""
+    layout = lay_out(form, pieces, accept_damaged=accept_damaged)
+    if layout.verdict is Verdict.CUT and not accept_damaged:
+        raise _cut_off(path, layout)
+    if not layout.data_bytes:
+        raise InputError(f"{path}: there are no samples in it; export the mix again")
     try:
-        yield
-    except (soundfile.SoundFileError, OSError) as exc:
-        where = clock(reader.position_samples / reader.sample_rate_hz)
-        raise InputError(
-            f"{reader.info.path}: damaged or cut off, cannot be decoded after {where}; copy or download it again"
-        ) from exc
+        if not base:
+            sound = soundfile.SoundFile(library_path(path))
+            if form.subtype == "" and layout.verdict in (Verdict.AS_CLAIMED, Verdict.CUT, Verdict.OFF_BY_ONE):
+                return SoundfileReader(path, sound, layout.notes, known=layout.verdict is Verdict.AS_CLAIMED)
+            if form.subtype and sound.frames == layout.length_samples and len(layout.spans) == 1:
+                return SoundfileReader(path, sound, layout.notes, claim=layout.claim)
+            sound.close()
+    except soundfile.LibsndfileError:
+        pass
+    return _open_mended(path, base, layout, accept_damaged)
 
 
-def _mp3_knows_its_length(path: Path) -> bool:
-    """Whether the MP3 states its count of frames; without it libsndfile's length is a guess from the bit rate."""
-    with path.open("rb") as handle:
-        tag = read_xing(handle, path.stat().st_size)
-    return tag is not None and tag.frames is not None
+def _cut_off(path: Path, layout: Layout) -> DamagedInput:
+    form, there = layout.form, layout.data_bytes
+    at_s = layout.length_samples / form.sample_rate_hz if form.subtype else None
+    claimed = layout.claim.claimed_samples or 0
+    return cut_off(path, there // form.unit_bytes * form.block_samples, claimed, at_s=at_s)
 
 
-def _codec(container: str, subtype: str) -> str:
-    if container in ("FLAC", "MP3"):
-        return container.lower()
-    if subtype.startswith(("PCM", "FLOAT", "DOUBLE")):
-        return "pcm"
-    return subtype.lower()
+def _open_mended(path: Path, base: int, layout: Layout, accept_damaged: bool) -> AudioReader:
+    """What libsndfile does not read as it is: the samples without their container, or a copy of the header mended."""
+    form = layout.form
+    handle = path.open("rb")
+    try:
+        if form.subtype:
+            sound = soundfile.SoundFile(
+                SpanFile(handle, layout.spans),
+                samplerate=form.sample_rate_hz,
+                channels=form.channels,
+                format="RAW",
+                subtype=form.subtype,
+                endian="BIG" if form.big_endian else "LITTLE",
+            )
+        else:
+            sound = soundfile.SoundFile(SpanFile(handle, list(_mended_header(base, layout))))
+    except (soundfile.LibsndfileError, TypeError, ValueError):
+        handle.close()
+        return _open_with_ffmpeg(path, layout.notes, accept_damaged=accept_damaged)
+    claim = layout.claim if form.subtype else None
+    reader = SoundfileReader(path, sound, layout.notes, claim=claim, container=form.container)
+    return _closing(reader, handle)
+
+
+def _closing(reader: SoundfileReader, handle: BinaryIO) -> SoundfileReader:
+    reader.closes = handle
+    return reader
+
+
+def _mended_header(base: int, layout: Layout) -> Iterator[Span]:
+    """Everything up to the samples, with the size that was found in place of the one that is wrong (RIFF only)."""
+    start, length = layout.spans[0]
+    yield (base, layout.size_at - base)
+    yield min(length, 0xFFFFFFFF).to_bytes(4, "little")
+    yield (layout.size_at + 4, start - layout.size_at - 4)
+    yield (start, length)
+
+
+def _open_flac(path: Path, handle: BinaryIO, base: int, size_bytes: int, accept_damaged: bool) -> AudioReader:
+    info = read_streaminfo(handle, base)
+    last = last_frame(handle, info, size_bytes) if info is not None else None
+    if info is None or last is None:
+        return _open_plain(path, accept_damaged)
+    claimed = info.total_samples
+    notes: tuple[str, ...] = ()
+    real, end = (last.end_samples, size_bytes) if last.whole else (last.start_samples, last.start)
+    rate_hz = info.sample_rate_hz
+    if not last.whole and claimed in (last.end_samples, 0):
+        real, end = last.end_samples, size_bytes  # something behind the last frame, or a cut in it: decoding tells
+    cut = claimed > real and (last.full or not last.whole)
+    if cut and not accept_damaged:
+        raise cut_off(path, real, claimed, at_s=real / rate_hz)
+    if claimed != real:
+        says = f"announces {claimed / rate_hz:.3f} s" if claimed else "does not state the length"
+        said = f"the FLAC header {says}; its frames end at {real / rate_hz:.3f} s, and that is read"
+        notes = (f"cut off: {said}" if cut else said,)
+    claim = LengthClaim(claimed_samples=claimed or None, behind_samples=real)
+    own = path.open("rb")
+    try:
+        spans: list[Span] = [(base, 8), total_patch(handle, info, real), (info.at + 34, end - info.at - 34)]
+        sound = soundfile.SoundFile(SpanFile(own, spans))
+    except (soundfile.LibsndfileError, TypeError, ValueError):
+        own.close()
+        return _open_plain(path, accept_damaged, notes)
+    md5 = info.md5 if real == last.end_samples else b""
+    return _closing(SoundfileReader(path, sound, notes, claim=claim, container="FLAC", md5=md5), own)

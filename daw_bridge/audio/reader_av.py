@@ -17,22 +17,28 @@ from typing import Any
 
 import numpy as np
 
-from daw_bridge.audio.audio_file import AudioInfo, AudioReader, FloatArray, not_audio
-from daw_bridge.audio.integrity import cut_off
+from daw_bridge.audio.audio_file import AudioInfo, BlockReader, FloatArray, not_audio
+from daw_bridge.audio.joined import with_channels
+from daw_bridge.audio.lengths import Hole, LengthClaim, cut_off, damaged, precise_clock
+from daw_bridge.audio.resample import Resampler
 from daw_bridge.errors import InputError
-from daw_bridge.units import clock
 
 # Only containers of one file: a playlist (HLS, concat) could make FFmpeg open other files or the network.
-_CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,aac,avi,mpegts,mpeg,asf,flv,flac,ogg,caf,ac3,eac3,dts,tta,wv,ape"
+_CONTAINERS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,aac,avi,wav,mpegts,mpeg,asf,flv,flac,ogg,caf,ac3,eac3,dts,tta,wv,ape"
+)
 _DURATION_IS_EXACT = ("mov", "matroska")
 _LOSSLESS = ("alac", "flac", "tta", "wavpack", "ape", "truehd", "mlp")
 _HELD_FRAMES = 3  # the padding of AAC and MP3 is shorter than this many frames
 _SMALLEST_MISS_S = 0.1
 _SMALLEST_LATENESS_S = 0.002
+_LONGEST_HOLE_S = 3600
+_SILENCE_SAMPLES = 1 << 16
+_MOST_FAILURES = 100_000
 _INTEGER_SCALES = {"u8": 2.0**7, "s16": 2.0**15, "s32": 2.0**31, "s64": 2.0**63}
 
 
-def open_with_ffmpeg(path: Path, notes: tuple[str, ...]) -> AvReader | None:
+def open_with_ffmpeg(path: Path, notes: tuple[str, ...], *, accept_damaged: bool = False) -> AvReader | None:
     """A reader, or None when FFmpeg does not know the file either. Raises InputError."""
     import av
 
@@ -45,17 +51,39 @@ def open_with_ffmpeg(path: Path, notes: tuple[str, ...]) -> AvReader | None:
     except (av.FFmpegError, OSError, ValueError):
         return None
     try:
-        return AvReader(path, container, notes)
+        return AvReader(path, container, notes, accept_damaged=accept_damaged)
     except BaseException:
         container.close()
         raise
 
 
-class AvReader(AudioReader):
-    """The first audio stream of a container; sequential only."""
+def first_hole_samples(path: Path) -> int | None:
+    """Where the first part of a damaged file is that cannot be decoded; None where FFmpeg finds none."""
+    try:
+        reader = open_with_ffmpeg(path, (), accept_damaged=True)
+    except InputError:
+        return None
+    if reader is None:
+        return None
+    done = 0
+    with reader:
+        for block in reader.blocks():
+            if reader.holes:
+                return reader.holes[0].start_samples
+            done += block.shape[1]
+    return done
 
-    def __init__(self, path: Path, container: Any, notes: tuple[str, ...]) -> None:
-        self._path, self._container = path, container
+
+class AvReader(BlockReader):
+    """The first audio stream of a container; sequential only.
+
+    With `accept_damaged` silence stands where a packet cannot be decoded or is missing by the time that it says.
+    """
+
+    def __init__(self, path: Path, container: Any, notes: tuple[str, ...], *, accept_damaged: bool) -> None:
+        self._path, self._container, self._accept = path, container, accept_damaged
+        self._converter: Resampler | None = None
+        self.late_notes, self.holes = [], []
         streams = container.streams.audio
         if not streams:
             raise InputError(f"{path}: there is no sound in this file; give one with an audio stream")
@@ -65,6 +93,7 @@ class AvReader(AudioReader):
         if container.format.name == "aac":
             notes = (*notes, "raw AAC does not state its encoder delay; the start may be about 25 ms late")
         self._decoded_samples = 0
+        self._failures = 0
         self._first_pts: int | None = None
         self._end_pts: int | None = None
         frames = self._decode()
@@ -79,9 +108,10 @@ class AvReader(AudioReader):
                 if known_by_content
                 else not_audio(path)
             )
-        super().__init__(self._describe(first.shape[0], (*notes, *self._late_start())))
-        self._blocks = self._trimmed(chain([first], frames))
-        self._rest = np.zeros((first.shape[0], 0), dtype=np.float32)
+        info = self._describe(first.shape[0], (*notes, *self._late_start()))
+        late_notes, holes = self.late_notes, self.holes
+        super().__init__(info, self._trimmed(chain([first], frames)))
+        self.late_notes, self.holes = late_notes, holes
 
     def _describe(self, channels: int, notes: tuple[str, ...]) -> AudioInfo:
         codec = str(self._stream.codec_context.name)
@@ -97,53 +127,85 @@ class AvReader(AudioReader):
             estimated_samples=round(duration_s * self._rate_hz) or None,
             lossy=not codec.startswith(("pcm_", *_LOSSLESS)),
             notes=notes,
+            claim=LengthClaim(claimed_samples=round(duration_s * self._rate_hz) or None),
         )
-
-    def read(self, count_samples: int) -> FloatArray:
-        parts, missing = [self._rest], count_samples - self._rest.shape[1]
-        while missing > 0:
-            block = next(self._blocks, None)
-            if block is None:
-                break
-            parts.append(block)
-            missing -= block.shape[1]
-        joined = np.concatenate(parts, axis=1)
-        self._rest = joined[:, count_samples:]
-        return np.ascontiguousarray(joined[:, :count_samples])
-
-    def seek(self, position_samples: int) -> None:
-        raise InputError(f"{self._path}: this format cannot be read from sample {position_samples}; decode it first")
 
     def close(self) -> None:
         self._container.close()
 
     def _decode(self) -> Iterator[FloatArray]:
-        """Every frame as float32 (channels, n), priming already dropped by FFmpeg."""
+        """Every frame as float32 (channels, n), as the first one is; priming already dropped by FFmpeg."""
         import av
 
         shape: tuple[int, int] | None = None
-        try:
-            for packet in self._container.demux(self._stream):
+        if self._accept:
+            self._stream.codec_context.options = {"err_detect": "crccheck+explode"}
+        for frame in self._frames(av):
+            block = _to_float32(frame)
+            now = (int(frame.sample_rate), block.shape[0])
+            if shape is None:
+                self._rate_hz, self._channels = now
+                self._format_name = str(frame.format.name)
+            elif shape != now:
+                yield from self._changed(now)
+            shape = now
+            if self._accept and shape == (self._rate_hz, self._channels):
+                yield from self._silence_before(frame)
+            if self._converter is not None:
+                block = self._converter.process(block)
+            yield from self._counted(with_channels(block, self._channels))
+        if self._converter is not None:
+            yield from self._counted(with_channels(self._converter.finish(), self._channels))
+
+    def _frames(self, av: Any) -> Iterator[Any]:
+        """What the decoder gives, packet by packet."""
+        packets = self._container.demux(self._stream)
+        while True:
+            try:
+                packet = next(packets, None)
+                if packet is None:
+                    return
                 if packet.pts is not None and packet.duration:
                     self._end_pts = max(self._end_pts or 0, packet.pts + packet.duration)
-                for frame in packet.decode():
-                    if self._first_pts is None and frame.pts is not None:
-                        self._first_pts = frame.pts
-                    block = _to_float32(frame)
-                    if shape is None:
-                        shape = (frame.sample_rate, block.shape[0])
-                        self._rate_hz, self._format_name = int(frame.sample_rate), str(frame.format.name)
-                    elif shape != (frame.sample_rate, block.shape[0]):
-                        raise InputError(
-                            f"{self._path}: rate or channels change at {self._where()}; convert it to WAV first"
-                        )
-                    self._decoded_samples += block.shape[1]
-                    if block.shape[1]:
-                        yield block
-        except (av.FFmpegError, OSError, ValueError) as exc:
-            raise InputError(
-                f"{self._path}: damaged or cut off, cannot be decoded after {self._where()}; copy or download it again"
-            ) from exc
+                frames = packet.decode()
+            except (av.FFmpegError, OSError, ValueError) as exc:
+                if not self._accept:
+                    raise damaged(self._path, self._where_s()) from exc
+                self._failures += 1
+                if self._failures > _MOST_FAILURES:
+                    return
+                continue
+            for frame in frames:
+                if self._first_pts is None and frame.pts is not None:
+                    self._first_pts = frame.pts
+                yield frame
+
+    def _counted(self, block: FloatArray) -> Iterator[FloatArray]:
+        if block.shape[1]:
+            self._decoded_samples += block.shape[1]
+            yield block
+
+    def _changed(self, now: tuple[int, int]) -> Iterator[FloatArray]:
+        """Rate or channels change: go on at those of the beginning."""
+        self.late_notes.append(
+            f"from {precise_clock(self._where_s())} on it is {now[0]} Hz with {now[1]} channel(s); converted to "
+            f"{self._rate_hz} Hz with {self._channels}"
+        )
+        if self._converter is not None:
+            yield from self._counted(with_channels(self._converter.finish(), self._channels))
+        self._converter = Resampler(now[0], self._rate_hz, now[1]) if now[0] != self._rate_hz else None
+
+    def _silence_before(self, frame: Any) -> Iterator[FloatArray]:
+        """Silence up to where the frame says that it belongs."""
+        if frame.pts is None or self._first_pts is None or frame.time_base is None:
+            return
+        due = round((frame.pts - self._first_pts) * frame.time_base * self._rate_hz)
+        missing = due - self._decoded_samples
+        if frame.samples // 2 < missing < _LONGEST_HOLE_S * self._rate_hz:
+            self.add_hole(Hole(start_samples=self._decoded_samples, length_samples=missing))
+            for _ in range(missing // _SILENCE_SAMPLES):
+                yield from self._counted(np.zeros((self._channels, _SILENCE_SAMPLES), dtype=np.float32))
+            yield from self._counted(np.zeros((self._channels, missing % _SILENCE_SAMPLES), dtype=np.float32))
 
     def _late_start(self) -> tuple[str, ...]:
         """A remark when a video's sound starts after its picture: sample 0 is always the first of the sound."""
@@ -154,8 +216,8 @@ class AvReader(AudioReader):
         late_s = float(self._first_pts * self._stream.time_base) - picture_s
         return (f"the sound starts {late_s:.3f} s after the picture",) if late_s > _SMALLEST_LATENESS_S else ()
 
-    def _where(self) -> str:
-        return clock(self._decoded_samples / self._rate_hz if self._decoded_samples else 0.0)
+    def _where_s(self) -> float:
+        return self._decoded_samples / self._rate_hz if self._decoded_samples else 0.0
 
     def _trimmed(self, frames: Iterable[FloatArray]) -> Iterator[FloatArray]:
         """The frames without the padding at the end. Raises InputError when sound is missing there."""
@@ -170,6 +232,9 @@ class AvReader(AudioReader):
         keep = self._announced_samples() - given
         if keep <= 0:  # the container is plainly wrong about its length: better a little padding than lost sound
             keep = sum(block.shape[1] for block in held)
+        padding = sum(block.shape[1] for block in held) - keep
+        if padding > 0:
+            self.late_notes.append(f"the last {padding} samples are the encoder's padding by the container; left out")
         for block in held:
             if keep > 0:
                 yield block[:, :keep]
@@ -201,8 +266,11 @@ class AvReader(AudioReader):
             exact = self._container.format.name.startswith(_DURATION_IS_EXACT)
             announced_s = (self._container.duration or 0) / 1e6 if exact else 0.0
         there_s = self._decoded_samples / self._rate_hz
-        if announced_s - there_s > _SMALLEST_MISS_S:
-            raise cut_off(self._path, there_s, announced_s)
+        if announced_s - there_s <= _SMALLEST_MISS_S:
+            return
+        if not self._accept:
+            raise cut_off(self._path, there_s, announced_s, at_s=there_s)
+        self.late_notes.append(f"cut off: the container announces {announced_s:.3f} s, there are {there_s:.3f} s")
 
 
 def _itunes_length(*metadata: dict[str, str]) -> int | None:

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from daw_bridge.errors import InputError
+from daw_bridge.audio.audio_file import AudioReader
+from daw_bridge.audio.lengths import GET_A_WHOLE_ONE, Hole
+from daw_bridge.errors import DamagedInput
 
 LOUDEST_PLAUSIBLE = 1e6
 """+120 dBFS. What is above comes from a damaged file, and sums and filters in float32 would overflow on it."""
@@ -27,7 +29,7 @@ def interleaved(block: NDArray[np.float32]) -> NDArray[np.float32]:
 def checked_peak(path: Path, block: NDArray[Any], start_samples: int, sample_rate_hz: int) -> float:
     """The largest magnitude in a block (channels, n) that begins at `start_samples`; 0 for an empty one.
 
-    Raises InputError with the place of the first sample that is NaN, infinite or beyond any sound.
+    Raises DamagedInput with the place of the first sample that is NaN, infinite or beyond any sound.
     """
     if not block.size:
         return 0.0
@@ -41,4 +43,14 @@ def checked_peak(path: Path, block: NDArray[Any], start_samples: int, sample_rat
     kind = "NaN" if np.isnan(value) else "infinite" if np.isinf(value) else f"{value:.1e}, which is no sound"
     at = start_samples + sample
     place = f"sample {at} ({at / sample_rate_hz:.3f} s) of channel {channel + 1}"
-    raise InputError(f"{path}: {place} is {kind}; export the mix again")
+    raise DamagedInput(f"{path}: {place} is {kind}; export the mix again, or {GET_A_WHOLE_ONE.partition(', or ')[2]}")
+
+
+def silence_no_numbers(reader: AudioReader, block: NDArray[np.float32], start_samples: int) -> None:
+    """Put silence where a sample of the block is NaN, infinite or beyond any sound, and note the holes."""
+    wrong = ~(np.abs(block) <= LOUDEST_PLAUSIBLE)
+    if not wrong.any():
+        return
+    block[wrong] = 0.0
+    for sample in np.flatnonzero(wrong.any(axis=0)).tolist():
+        reader.add_hole(Hole(start_samples=start_samples + sample, length_samples=1))

@@ -15,8 +15,9 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from daw_bridge.audio.lengths import LengthClaim
 from daw_bridge.audio.reader import open_audio, probe
-from daw_bridge.errors import InputError
+from daw_bridge.errors import DamagedInput, InputError
 from tests.audio.signals import encode, noise, write_wav
 
 FORMATS = {
@@ -76,7 +77,10 @@ def test_a_cut_off_file_is_refused(tmp_path: Path, name: str, kept: float) -> No
     path = write_wav(tmp_path / name, noise(88_200), 44_100, **FORMATS[name])
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * kept)])
-    with pytest.raises(InputError, match=r"(cut off|damaged).*copy or download it again"):
+    if name == "a.mp3" and kept > 0.99:  # bytes of the last frame only: most of it is padding
+        assert "the last frame lacks" in probe(path).notes[0]
+        return
+    with pytest.raises(DamagedInput, match=r"(cut off|damaged).* at 0:0.*accept-damaged"):
         read_all(path)
 
 
@@ -207,7 +211,7 @@ def test_a_video_without_sound_is_refused_and_with_two_sounds_says_so(tmp_path: 
     assert late.notes == ("the sound starts 1.000 s after the picture",)
 
 
-def test_files_written_to_a_pipe_have_no_length_and_are_read_to_their_end(tmp_path: Path) -> None:
+def test_files_written_to_a_pipe_state_no_length_and_are_read_to_their_end(tmp_path: Path) -> None:
     audio = noise(10_000)
     wav = write_wav(tmp_path / "a.wav", audio, 44_100)
     data = bytearray(wav.read_bytes())
@@ -222,7 +226,7 @@ def test_files_written_to_a_pipe_have_no_length_and_are_read_to_their_end(tmp_pa
     data[22:26] = bytes(4)
     flac.write_bytes(data)
     assert read_all(flac).shape == (2, 10_000)
-    assert probe(flac).length_samples is None
+    assert probe(flac).claim == LengthClaim(claimed_samples=None, behind_samples=10_000)
 
 
 def test_an_mp3_without_a_header_has_no_length_and_is_read_to_its_end(tmp_path: Path) -> None:
