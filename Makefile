@@ -4,12 +4,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup demo test lint bench clean
+.PHONY: help setup demo test test-fast check lint format docs bench clean
 help:
-	@echo "make demo   build a session from the demo song"
-	@echo "make test   run the tests"
-	@echo "make lint   format, lint, types, import rules"
-	@echo "make bench  speed and memory against peers (CPU part)"
+	@echo "make demo       build a session from the demo song"
+	@echo "make test       run the tests"
+	@echo "make test-fast  the tests that need no process, server or model: under a minute"
+	@echo "make check      lint, docs and all tests, as CI does"
+	@echo "make lint       format, lint, types, import rules"
+	@echo "make format     format the code"
+	@echo "make docs       the pages as a site, strictly"
+	@echo "make bench      speed and memory against peers (CPU part)"
 
 setup: $(STAMP)
 $(STAMP): pyproject.toml constraints.txt
@@ -23,8 +27,13 @@ $(STAMP): pyproject.toml constraints.txt
 demo: setup
 	$(BIN)/python examples/demo.py
 
+# More workers than cores: many tests wait for a DAW, a sound server or a daemon. A file stays in one worker.
+WORKERS ?= 3
 test: setup
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile
+
+test-fast: setup
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow"
 
 lint: setup
 	$(BIN)/ruff format --check .
@@ -32,8 +41,17 @@ lint: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+format: setup
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
+check: lint docs test
+
 bench: setup
 	$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build demo-output
+	rm -rf site $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build demo-output
