@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol, Self, runtime_checkable
+from typing import Protocol, Self, assert_never, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from daw_bridge.model import EqBand, SessionPlan
+from daw_bridge.model import (
+    Compressor,
+    Delay,
+    Effect,
+    EqBand,
+    Equalizer,
+    Gain,
+    Gate,
+    Limiter,
+    PluginRef,
+    Reverb,
+    SessionPlan,
+)
 from daw_bridge.progress import CancelToken, OnProgress, ignore_progress
 
 
@@ -54,6 +66,61 @@ class Limit:
     support: Support
     where: str
     what: str
+
+
+@dataclass(slots=True)
+class Losses:
+    """Collects what a session loses or bends on its way into a DAW, each thing once.
+
+    `where` names the bus or track that is being written; `at` gives the same collector for another one.
+    """
+
+    where: str = "session"
+    limits: list[Limit] = field(default_factory=list)
+
+    def at(self, where: str) -> Losses:
+        return Losses(where, self.limits)
+
+    def bent(self, feature: Feature, what: str) -> None:
+        self._add(feature, Support.APPROXIMATED, what)
+
+    def lost(self, feature: Feature, what: str) -> None:
+        self._add(feature, Support.NOT_POSSIBLE, what)
+
+    def _add(self, feature: Feature, support: Support, what: str) -> None:
+        limit = Limit(feature=feature, support=support, where=self.where, what=what)
+        if limit not in self.limits:
+            self.limits.append(limit)
+
+    def clamp(self, feature: Feature, name: str, value: float, low: float, high: float) -> float:
+        """`value` within a plug-in's range; said when it was not."""
+        inside = min(max(value, low), high)
+        if inside != value:
+            self.bent(feature, f"{name} {value:g} is outside the plug-in's range and became {inside:g}")
+        return inside
+
+
+def feature_of(effect: Effect) -> Feature:  # noqa: PLR0911  # one line a type
+    """The row of the table under which the limits of an effect are told."""
+    match effect:
+        case Equalizer():
+            return Feature.EQUALIZER
+        case Compressor():
+            return Feature.COMPRESSOR
+        case Gate():
+            return Feature.GATE
+        case Limiter():
+            return Feature.LIMITER
+        case Gain():
+            return Feature.GAIN
+        case Reverb():
+            return Feature.REVERB
+        case Delay():
+            return Feature.DELAY
+        case PluginRef():
+            return Feature.PLUGIN
+        case _:
+            assert_never(effect)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

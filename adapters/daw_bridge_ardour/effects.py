@@ -15,8 +15,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import assert_never
 
-from daw_bridge.adapter import Feature, Limit, Support
+from daw_bridge.adapter import Feature, Losses
 from daw_bridge.model import (
     BandKind,
     Compressor,
@@ -58,21 +59,12 @@ class Insert:
     state: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chain:
-    """The inserts of one effect or one strip, and what could not be expressed."""
-
-    inserts: tuple[Insert, ...] = ()
-    limits: tuple[Limit, ...] = ()
-
-
 class _Values:
     """Collects control values of one plug-in; what is out of range is clamped and noted."""
 
-    def __init__(self, plugin: Plugin, feature: Feature, where: str) -> None:
-        self._plugin, self._feature, self._where = plugin, feature, where
+    def __init__(self, plugin: Plugin, feature: Feature, losses: Losses) -> None:
+        self._plugin, self._feature, self._losses = plugin, feature, losses
         self.values = {control.symbol: control.default for control in plugin.controls}
-        self.limits: list[Limit] = []
 
     def set(self, symbol: str, value: float, what: str = "") -> None:
         """`what` says the value in the field's words, for the report."""
@@ -80,48 +72,39 @@ class _Values:
         kept = min(max(value, control.minimum), control.maximum)
         self.values[symbol] = kept
         if not math.isclose(kept, value, rel_tol=1e-9, abs_tol=1e-9):
-            self.bent(f"{what or symbol} {value:g} became {kept:g}: {self._plugin.name} ends there")
+            self._losses.bent(
+                self._feature, f"{what or symbol} {value:g} became {kept:g}: {self._plugin.name} ends there"
+            )
 
-    def bent(self, what: str) -> None:
-        self.limits.append(Limit(feature=self._feature, support=Support.APPROXIMATED, where=self._where, what=what))
-
-    def chain(self, *, enabled: bool, sidechain_bus: str | None = None) -> Chain:
-        insert = Insert(plugin=self._plugin, values=self.values, enabled=enabled, sidechain_bus=sidechain_bus)
-        return Chain(inserts=(insert,), limits=tuple(self.limits))
+    def insert(self, *, enabled: bool, sidechain_bus: str | None = None) -> Insert:
+        return Insert(plugin=self._plugin, values=self.values, enabled=enabled, sidechain_bus=sidechain_bus)
 
 
-def chain_of(effects: Iterable[Effect], *, where: str, sample_rate_hz: int) -> Chain:
-    """The inserts of a strip in their order; `where` names the strip in the report."""
-    parts = [_effect(effect, where, sample_rate_hz) for effect in effects]
-    return _join(parts)
+def chain_of(effects: Iterable[Effect], losses: Losses, sample_rate_hz: int) -> tuple[Insert, ...]:
+    """The inserts of a strip in their order."""
+    return tuple(insert for effect in effects for insert in _inserts(effect, losses, sample_rate_hz))
 
 
-def _join(parts: Iterable[Chain]) -> Chain:
-    inserts: tuple[Insert, ...] = ()
-    limits: tuple[Limit, ...] = ()
-    for part in parts:
-        inserts, limits = inserts + part.inserts, limits + part.limits
-    return Chain(inserts=inserts, limits=limits)
-
-
-def _effect(effect: Effect, where: str, sample_rate_hz: int) -> Chain:  # noqa: PLR0911
+def _inserts(effect: Effect, losses: Losses, sample_rate_hz: int) -> list[Insert]:  # noqa: PLR0911  # one line a type
     match effect:
         case Equalizer():
-            return _equalizer(effect, where, sample_rate_hz)
+            return _equalizer(effect, losses, sample_rate_hz)
         case Compressor():
-            return _compressor(effect, where)
+            return _compressor(effect, losses)
         case Gate():
-            return _gate(effect, where)
+            return _gate(effect, losses)
         case Limiter():
-            return _limiter(effect, where)
+            return _limiter(effect, losses)
         case Gain():
             return _gain(effect.gain_db, enabled=effect.enabled)
         case Reverb():
-            return _reverb(effect, where)
+            return _reverb(effect, losses)
         case Delay():
-            return _delay(effect, where)
+            return _delay(effect, losses)
         case PluginRef():
-            return _plugin_ref(effect, where)
+            return _plugin_ref(effect, losses)
+        case _:
+            assert_never(effect)
 
 
 def shelf_frequency_hz(band: EqBand, sample_rate_hz: int) -> float:
@@ -131,8 +114,7 @@ def shelf_frequency_hz(band: EqBand, sample_rate_hz: int) -> float:
     return math.atan(warped) * sample_rate_hz / math.pi
 
 
-def _equalizer(effect: Equalizer, where: str, sample_rate_hz: int) -> Chain:
-    limits: list[Limit] = []
+def _equalizer(effect: Equalizer, losses: Losses, sample_rate_hz: int) -> list[Insert]:
     stock: list[_AceEq] = []
     free: list[EqBand] = []
     for wanted in effect.bands:
@@ -140,14 +122,13 @@ def _equalizer(effect: Equalizer, where: str, sample_rate_hz: int) -> Chain:
         if band.frequency_hz > 0.49 * sample_rate_hz:
             band = replace(band, frequency_hz=0.49 * sample_rate_hz)
             what = f"{wanted.kind} at {wanted.frequency_hz:g} Hz became {band.frequency_hz:g} Hz: half the sample rate"
-            limits.append(Limit(feature=Feature.EQUALIZER, support=Support.APPROXIMATED, where=where, what=what))
+            losses.bent(Feature.EQUALIZER, what)
         if not _place_in_ace_eq(band, sample_rate_hz, stock):
             free.append(band)
     inserts = [Insert(plugin=plugins.EQ, values=eq.values, enabled=effect.enabled) for eq in stock]
     for start in range(0, len(free), plugins.FILTER_BANDS):
-        part = _filters(free[start : start + plugins.FILTER_BANDS], where, enabled=effect.enabled)
-        inserts, limits = [*part.inserts, *inserts], [*limits, *part.limits]
-    return Chain(inserts=tuple(inserts), limits=tuple(limits))
+        inserts.insert(0, _filters(free[start : start + plugins.FILTER_BANDS], losses, enabled=effect.enabled))
+    return inserts
 
 
 class _AceEq:
@@ -187,8 +168,8 @@ def _place_in_ace_eq(band: EqBand, sample_rate_hz: int, stock: list[_AceEq]) -> 
     return True
 
 
-def _filters(bands: list[EqBand], where: str, *, enabled: bool) -> Chain:
-    values = _Values(plugins.filters(), Feature.EQUALIZER, where)
+def _filters(bands: list[EqBand], losses: Losses, *, enabled: bool) -> Insert:
+    values = _Values(plugins.filters(), Feature.EQUALIZER, losses)
     for number, band in enumerate(bands):
         at = number * plugins.FILTER_CONTROLS_PER_BAND
         values.set(str(at), _FILTER_KINDS[band.kind])
@@ -196,11 +177,11 @@ def _filters(bands: list[EqBand], where: str, *, enabled: bool) -> Chain:
         values.set(str(at + 2), band.q, f"{band.kind} Q")
         values.set(str(at + 3), band.gain_db, f"{band.kind} gain")
         values.set(str(at + 4), float(band.enabled))
-    return values.chain(enabled=enabled)
+    return values.insert(enabled=enabled)
 
 
-def _compressor(effect: Compressor, where: str) -> Chain:
-    values = _Values(plugins.COMPRESSOR, Feature.COMPRESSOR, where)
+def _compressor(effect: Compressor, losses: Losses) -> list[Insert]:
+    values = _Values(plugins.COMPRESSOR, Feature.COMPRESSOR, losses)
     values.set("thr", effect.threshold_db, "threshold")
     values.set("rat", effect.ratio, "ratio")
     values.set("att", effect.attack_ms, "attack")
@@ -210,36 +191,37 @@ def _compressor(effect: Compressor, where: str) -> Chain:
     values.set("mak", makeup_db)
     if effect.sidechain_bus is not None:
         values.set("sidech", 1.0)
-    chain = values.chain(enabled=effect.enabled, sidechain_bus=effect.sidechain_bus)
+    compressor = values.insert(enabled=effect.enabled, sidechain_bus=effect.sidechain_bus)
     rest_db = effect.makeup_db - makeup_db
-    return _join([chain, _gain(rest_db, enabled=effect.enabled)]) if rest_db else chain
+    return [compressor, *(_gain(rest_db, enabled=effect.enabled) if rest_db else [])]
 
 
-def _gate(effect: Gate, where: str) -> Chain:
-    values = _Values(plugins.EXPANDER, Feature.GATE, where)
+def _gate(effect: Gate, losses: Losses) -> list[Insert]:
+    values = _Values(plugins.EXPANDER, Feature.GATE, losses)
     values.set("thr", effect.threshold_db, "threshold")
     values.set("rat", 100.0)
     values.set("att", effect.attack_ms, "attack")
     values.set("rel", effect.release_ms, "release")
     if effect.hold_ms > 0.0:
-        values.bent(f"no hold time in the ACE Expander: {effect.hold_ms:g} ms left out")
-    return values.chain(enabled=effect.enabled)
+        losses.bent(Feature.GATE, f"no hold time in the ACE Expander: {effect.hold_ms:g} ms left out")
+    return [values.insert(enabled=effect.enabled)]
 
 
-def _limiter(effect: Limiter, where: str) -> Chain:
-    values = _Values(plugins.COMPRESSOR, Feature.LIMITER, where)
+def _limiter(effect: Limiter, losses: Losses) -> list[Insert]:
+    values = _Values(plugins.COMPRESSOR, Feature.LIMITER, losses)
     values.set("thr", min(effect.threshold_db, effect.ceiling_db), "threshold")
     values.set("rat", 20.0)
     values.set("att", 0.1)
     values.set("rel", effect.release_ms, "release")
-    values.bent(
+    losses.bent(
+        Feature.LIMITER,
         f"Ardour has no brick-wall limiter: ACE Compressor at 20:1 from {values.values['thr']:g} dB instead, "
-        f"so peaks can pass the ceiling of {effect.ceiling_db:g} dB"
+        f"so peaks can pass the ceiling of {effect.ceiling_db:g} dB",
     )
-    return values.chain(enabled=effect.enabled)
+    return [values.insert(enabled=effect.enabled)]
 
 
-def _gain(gain_db: float, *, enabled: bool) -> Chain:
+def _gain(gain_db: float, *, enabled: bool) -> list[Insert]:
     """Ardour has no plain gain LV2: the master gain of an ACE EQ whose bands are off; several beyond 20 dB."""
     inserts = []
     rest_db = gain_db
@@ -248,20 +230,20 @@ def _gain(gain_db: float, *, enabled: bool) -> Chain:
         inserts.append(Insert(plugin=plugins.EQ, values=_AceEq().values | {"master": step_db}, enabled=enabled))
         rest_db -= step_db
         if abs(rest_db) < 1e-9:
-            return Chain(inserts=tuple(inserts))
+            return inserts
 
 
-def _reverb(effect: Reverb, where: str) -> Chain:
-    values = _Values(plugins.REVERB, Feature.REVERB, where)
+def _reverb(effect: Reverb, losses: Losses) -> list[Insert]:
+    values = _Values(plugins.REVERB, Feature.REVERB, losses)
     values.set("blend", 1.0)
     values.set("roomsz", 0.5 + 0.5 * effect.room_size, "room size")
-    values.bent("ACE Reverb has a room size only: its tail differs, damping and width are left out")
-    parts = [values.chain(enabled=effect.enabled)]
+    losses.bent(Feature.REVERB, "ACE Reverb has a room size only: its tail differs, damping and width are left out")
+    inserts = [values.insert(enabled=effect.enabled)]
     if effect.predelay_ms > 0.0:
-        predelay = _Values(plugins.DELAY, Feature.REVERB, where)
+        predelay = _Values(plugins.DELAY, Feature.REVERB, losses)
         _only_delay(predelay, effect.predelay_ms, 0.0)
-        parts.insert(0, predelay.chain(enabled=effect.enabled))
-    return _join(parts)
+        inserts.insert(0, predelay.insert(enabled=effect.enabled))
+    return inserts
 
 
 def _only_delay(values: _Values, time_ms: float, feedback: float) -> None:
@@ -271,19 +253,19 @@ def _only_delay(values: _Values, time_ms: float, feedback: float) -> None:
     values.set("lpf", 20000.0)
 
 
-def _delay(effect: Delay, where: str) -> Chain:
-    values = _Values(plugins.DELAY, Feature.DELAY, where)
+def _delay(effect: Delay, losses: Losses) -> list[Insert]:
+    values = _Values(plugins.DELAY, Feature.DELAY, losses)
     _only_delay(values, effect.time_ms, effect.feedback)
-    values.bent("ACE Delay filters its repeats above 20 kHz")
-    return values.chain(enabled=effect.enabled)
+    losses.bent(Feature.DELAY, "ACE Delay filters its repeats above 20 kHz")
+    return [values.insert(enabled=effect.enabled)]
 
 
-def _plugin_ref(effect: PluginRef, where: str) -> Chain:
+def _plugin_ref(effect: PluginRef, losses: Losses) -> list[Insert]:
     if effect.daw != "ardour":
-        what = f"{effect.name} is a plug-in for {effect.daw}"
-        return Chain(limits=(Limit(feature=Feature.PLUGIN, support=Support.NOT_POSSIBLE, where=where, what=what),))
+        losses.lost(Feature.PLUGIN, f"{effect.name} is a plug-in for {effect.daw}")
+        return []
     known = {plugin.unique_id: plugin for plugin in plugins.STOCK} | {plugin.name: plugin for plugin in plugins.STOCK}
     uri = printable(effect.name) or "urn:nothing"
     plugin = known.get(effect.name) or Plugin(name=uri, kind="lv2", unique_id=uri, channels=-1)
     values = {printable(symbol): value for symbol, value in effect.parameters}
-    return Chain(inserts=(Insert(plugin=plugin, values=values, enabled=effect.enabled, state=effect.state),))
+    return [Insert(plugin=plugin, values=values, enabled=effect.enabled, state=effect.state)]

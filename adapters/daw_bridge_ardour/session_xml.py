@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from daw_bridge.adapter import Feature, Limit, Support
+from daw_bridge.adapter import Feature, Limit, Losses
 from daw_bridge.errors import InputError
 from daw_bridge.model import Clip, Marker, SessionPlan
 from daw_bridge_ardour.names import printable
@@ -110,12 +110,11 @@ def _locations(root: ET.Element, plan: SessionPlan, time: _Time, ids: Ids) -> No
 
 
 def _marker_limits(markers: tuple[Marker, ...]) -> list[Limit]:
-    what = "markers have no colour of their own in Ardour"
-    return [
-        Limit(feature=Feature.MARKERS, support=Support.APPROXIMATED, where=marker.name, what=what)
-        for marker in markers
-        if marker.colour is not None
-    ]
+    losses = Losses()
+    for marker in markers:
+        if marker.colour is not None:
+            losses.at(marker.name).bent(Feature.MARKERS, "markers have no colour of their own in Ardour")
+    return losses.limits
 
 
 def _groups(root: ET.Element, mixer: Mixer, ids: Ids) -> None:

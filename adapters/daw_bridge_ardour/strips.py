@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from daw_bridge.adapter import Feature, Limit, Support
+from daw_bridge.adapter import Feature, Limit, Losses
 from daw_bridge.errors import InputError
 from daw_bridge.model import Bus, Clip, Colour, SessionPlan, Track
 from daw_bridge_ardour.effects import Insert, chain_of
@@ -61,7 +61,7 @@ def mixer_of(plan: SessionPlan) -> Mixer:
     Raises InputError for a clip of more than two channels or of another rate, and for a bus that does not exist.
     """
     names = Names()
-    limits: list[Limit] = []
+    losses = Losses()
     buses = (*plan.buses, *plan.returns, plan.mix_bus)
     called = {bus.name: names.take(bus.label or bus.name, fallback="Bus") for bus in buses}
     returns = {bus.name for bus in plan.returns}
@@ -70,14 +70,14 @@ def mixer_of(plan: SessionPlan) -> Mixer:
         strips.append(_track(track, names, plan, _lookup(called, track.output, track.name)))
     for bus in buses:
         output = MASTER if bus.name == plan.mix_bus.name else called[plan.mix_bus.name]
-        strips.append(_bus(bus, called, returns, output, plan.sample_rate_hz, limits))
+        strips.append(_bus(bus, called, returns, output, plan.sample_rate_hz, losses))
     if plan.reference is not None:
         strips.append(_track(plan.reference, names, plan, MASTER))
     for wanted, name in [*((bus.label or bus.name, called[bus.name]) for bus in buses), *_track_names(plan, strips)]:
         if name != wanted:
             what = f'is called {name!r}: Ardour takes no / \\ : | " < > * ? in names, and each name only once'
-            limits.append(Limit(feature=Feature.BUSES, support=Support.APPROXIMATED, where=wanted, what=what))
-    return Mixer(strips=tuple(_with_solo(_with_key_sends(strips, called))), limits=tuple(limits))
+            losses.at(wanted).bent(Feature.BUSES, what)
+    return Mixer(strips=tuple(_with_solo(_with_key_sends(strips, called))), limits=tuple(losses.limits))
 
 
 def _track_names(plan: SessionPlan, strips: Iterable[Strip]) -> list[tuple[str, str]]:
@@ -116,10 +116,9 @@ def _track(track: Track, names: Names, plan: SessionPlan, output: str) -> Strip:
 
 
 def _bus(
-    bus: Bus, called: dict[str, str], returns: set[str], output: str, sample_rate_hz: int, limits: list[Limit]
+    bus: Bus, called: dict[str, str], returns: set[str], output: str, sample_rate_hz: int, losses: Losses
 ) -> Strip:
-    chain = chain_of(bus.effects, where=bus.label or bus.name, sample_rate_hz=sample_rate_hz)
-    limits += chain.limits
+    inserts = chain_of(bus.effects, losses.at(bus.label or bus.name), sample_rate_hz)
     for send in bus.sends:
         if send.to not in returns:
             raise InputError(f"{bus.name}: sends to {send.to!r}, which is no return of this session")
@@ -132,7 +131,7 @@ def _bus(
         pan=bus.pan,
         mute=bus.mute,
         solo=bus.solo,
-        inserts=chain.inserts,
+        inserts=inserts,
         sends=tuple(StripSend(to=called[s.to], gain_db=s.gain_db, pre_fader=s.pre_fader) for s in bus.sends),
         group=printable(bus.group) if bus.group else None,
     )

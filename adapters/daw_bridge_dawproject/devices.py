@@ -6,10 +6,10 @@ devices to its own; that is why docs/adapters.md calls all dynamics approximated
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from typing import assert_never
 from xml.etree import ElementTree as ET
 
-from daw_bridge.adapter import Feature, Limit, Support
+from daw_bridge.adapter import Feature, Losses, feature_of
 from daw_bridge.model import (
     BandKind,
     Compressor,
@@ -44,17 +44,13 @@ def percent_to_ratio(percent: float) -> float:
 
 
 class DeviceWriter:
-    """Appends devices to a `<Devices>` element; `limits` collects what could not be expressed there."""
+    """Appends devices to a `<Devices>` element; what cannot be expressed there goes to `losses`."""
 
-    def __init__(self, builder: Builder, where: str) -> None:
-        self._builder, self._where = builder, where
-        self.limits: list[Limit] = []
+    def __init__(self, builder: Builder, losses: Losses) -> None:
+        self._builder, self._losses = builder, losses
 
-    def write_all(self, parent: ET.Element, effects: Iterable[Effect]) -> None:
-        for effect in effects:
-            self._write(parent, effect)
-
-    def _write(self, parent: ET.Element, effect: Effect) -> None:
+    def write(self, parent: ET.Element, effect: Effect) -> bool:
+        """Whether the format has a device for this effect."""
         match effect:
             case Equalizer():
                 self._equalizer(parent, effect)
@@ -67,18 +63,17 @@ class DeviceWriter:
             case Gain():
                 device = self._device(parent, "Equalizer", "Gain", enabled=effect.enabled)
                 self._decibel(device, "OutputGain", effect.gain_db)
-            case Reverb():
-                self._lost(Feature.REVERB, "the format has no reverb")
-            case Delay():
-                self._lost(Feature.DELAY, "the format has no delay")
+            case Reverb() | Delay():
+                feature = feature_of(effect)
+                self._losses.lost(feature, f"the format has no {feature}")
+                return False
             case PluginRef():
-                self._lost(Feature.PLUGIN, f"{effect.name}: plug-ins of {effect.daw} cannot be named in this format")
-
-    def _lost(self, feature: Feature, what: str) -> None:
-        self.limits.append(Limit(feature=feature, support=Support.NOT_POSSIBLE, where=self._where, what=what))
-
-    def _bent(self, feature: Feature, what: str) -> None:
-        self.limits.append(Limit(feature=feature, support=Support.APPROXIMATED, where=self._where, what=what))
+                what = f"{effect.name}: plug-ins of {effect.daw} cannot be named in this format"
+                self._losses.lost(Feature.PLUGIN, what)
+                return False
+            case _:
+                assert_never(effect)
+        return True
 
     def _device(self, parent: ET.Element, tag: str, name: str, *, enabled: bool) -> ET.Element:
         attributes = {"deviceName": name, "deviceRole": "audioFX", "loaded": "true", "name": name}
@@ -112,9 +107,11 @@ class DeviceWriter:
         self._seconds(device, "Release", effect.release_ms)
         self._decibel(device, "Threshold", effect.threshold_db, -60.0, 0.0)
         if effect.knee_db > 0.0:
-            self._bent(Feature.COMPRESSOR, f"the format has no knee: {effect.knee_db:g} dB left out")
+            self._losses.bent(Feature.COMPRESSOR, f"the format has no knee: {effect.knee_db:g} dB left out")
         if effect.sidechain_bus is not None:
-            self._lost(Feature.SIDECHAIN, f"the format has no side-chain: set {effect.sidechain_bus} as key by hand")
+            self._losses.lost(
+                Feature.SIDECHAIN, f"the format has no side-chain: set {effect.sidechain_bus} as key by hand"
+            )
 
     def _gate(self, parent: ET.Element, effect: Gate) -> None:
         device = self._device(parent, "NoiseGate", "Noise Gate", enabled=effect.enabled)
@@ -123,7 +120,7 @@ class DeviceWriter:
         self._seconds(device, "Release", effect.release_ms)
         self._decibel(device, "Threshold", effect.threshold_db, -80.0, 0.0)
         if effect.hold_ms > 0.0:
-            self._bent(Feature.GATE, f"the format has no hold time: {effect.hold_ms:g} ms left out")
+            self._losses.bent(Feature.GATE, f"the format has no hold time: {effect.hold_ms:g} ms left out")
 
     def _limiter(self, parent: ET.Element, effect: Limiter) -> None:
         device = self._device(parent, "Limiter", "Limiter", enabled=effect.enabled)
@@ -131,4 +128,4 @@ class DeviceWriter:
         self._decibel(device, "Threshold", effect.ceiling_db, -60.0, 0.0)
         if effect.threshold_db != effect.ceiling_db:
             what = f"the format knows one level: the ceiling of {effect.ceiling_db:g} dB was kept"
-            self._bent(Feature.LIMITER, f"{what}, the threshold of {effect.threshold_db:g} dB left out")
+            self._losses.bent(Feature.LIMITER, f"{what}, the threshold of {effect.threshold_db:g} dB left out")

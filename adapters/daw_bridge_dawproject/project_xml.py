@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from daw_bridge.adapter import Feature, Limit, Support
+from daw_bridge.adapter import Feature, Limit, Losses
 from daw_bridge.errors import InputError
 from daw_bridge.model import Bus, Clip, Colour, SessionPlan, Track
 from daw_bridge.units import samples_to_s
@@ -39,7 +39,9 @@ def project_text(plan: SessionPlan, media: Mapping[Path, str]) -> ProjectText:
     Raises InputError for a track or send that points at a bus which does not exist.
     """
     writer = _Writer(plan, media)
-    return ProjectText(project=_bytes(writer.project()), metadata=_bytes(_metadata(plan)), limits=tuple(writer.limits))
+    return ProjectText(
+        project=_bytes(writer.project()), metadata=_bytes(_metadata(plan)), limits=tuple(writer.losses.limits)
+    )
 
 
 def _bytes(root: ET.Element) -> bytes:
@@ -59,7 +61,7 @@ def _metadata(plan: SessionPlan) -> ET.Element:
 class _Writer:
     def __init__(self, plan: SessionPlan, media: Mapping[Path, str]) -> None:
         self._plan, self._media, self._builder = plan, media, Builder()
-        self.limits: list[Limit] = []
+        self.losses = Losses()
         buses = (*plan.buses, *plan.returns, plan.mix_bus)
         # Ids first: routing points forwards and backwards.
         self._channels = {bus.name: self._builder.new_id() for bus in buses}
@@ -121,18 +123,16 @@ class _Writer:
         element = self._track_element(parent, name, content, bus.colour)
         attributes = {"audioChannels": "2", "destination": destination, "role": role, "solo": _flag(bus.solo)}
         channel = self._builder.add(element, "Channel", {"id": self._channels[bus.name], **attributes})
-        writer = DeviceWriter(self._builder, name)
-        if bus.effects:
-            writer.write_all(self._builder.add(channel, "Devices"), bus.effects)
-        lost = [limit for limit in writer.limits if limit.feature in (Feature.REVERB, Feature.DELAY, Feature.PLUGIN)]
-        self.limits += writer.limits
-        silent = role == "effect" and bool(lost) and not bus.mute
+        losses = self.losses.at(name)
+        writer = DeviceWriter(self._builder, losses)
+        devices = self._builder.add(channel, "Devices") if bus.effects else channel
+        written = [writer.write(devices, effect) for effect in bus.effects]
+        silent = role == "effect" and not all(written) and not bus.mute
         if silent:
             what = "is muted: without its effect it would add the dry signal; insert one, then unmute"
-            self.limits.append(Limit(feature=Feature.RETURNS, support=Support.APPROXIMATED, where=name, what=what))
+            losses.bent(Feature.RETURNS, what)
         if bus.group is not None:
-            what = f"the format has no edit groups: {bus.group!r} left out"
-            self.limits.append(Limit(feature=Feature.GROUPS, support=Support.NOT_POSSIBLE, where=name, what=what))
+            losses.lost(Feature.GROUPS, f"the format has no edit groups: {bus.group!r} left out")
         self._mixer(channel, gain_db=bus.gain_db, pan=bus.pan, mute=bus.mute or silent, bus=bus)
         return element
 
@@ -194,8 +194,7 @@ class _Writer:
             self._builder.add(parent, "Marker", attributes)
             if marker.length_samples > 0:
                 what = "markers are points in this format: its length is left out"
-                limit = Limit(feature=Feature.MARKERS, support=Support.APPROXIMATED, where=marker.name, what=what)
-                self.limits.append(limit)
+                self.losses.at(marker.name).bent(Feature.MARKERS, what)
 
 
 def _flag(value: bool) -> str:

@@ -9,10 +9,25 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import assert_never
 
-from daw_bridge.adapter import Feature, Limit, Support
+from daw_bridge.adapter import Feature, Limit, Losses, feature_of
 from daw_bridge.errors import DawError, did_you_mean
-from daw_bridge.model import Bus, EqBand, Equalizer, SessionPlan, Track
+from daw_bridge.model import (
+    BandKind,
+    Bus,
+    Compressor,
+    Delay,
+    EqBand,
+    Equalizer,
+    Gain,
+    Gate,
+    Limiter,
+    PluginRef,
+    Reverb,
+    SessionPlan,
+    Track,
+)
 from daw_bridge.osc import Message
 from daw_bridge_osc.client import OscDaw, Outcome
 from daw_bridge_osc.compose import Clock, Request, compose, dry_run, place_of
@@ -86,39 +101,41 @@ def _bands(bus: Bus) -> list[EqBand]:
 
 def plan_limits(plan: SessionPlan, profile: Profile) -> list[Limit]:
     """What of the plan this DAW's OSC cannot do. To be shown before anything is sent."""
-    audio = profile.unsupported.get("clip.import", "OSC carries no audio; import the stems first")
-    limits = [_limit(Feature.CLIPS, "session", audio)]
+    losses = Losses()
+    losses.lost(Feature.CLIPS, profile.unsupported.get("clip.import", "OSC carries no audio; import the stems first"))
     for request in _all_requests(plan):
         reason = profile.unsupported.get(request.operation)
         if reason is not None:
-            place = request.values["value"] if request.operation == "marker.add" else "session"
-            where = str(request.values.get("track", place))
-            limits.append(_limit(_FEATURES[request.operation], where, reason))
+            place = request.values["value"] if request.operation == "marker.add" else losses.where
+            losses.at(str(request.values.get("track", place))).lost(_FEATURES[request.operation], reason)
     for bus in _buses(plan):
-        limits += _bus_limits(bus, profile)
+        _bus_limits(bus, profile, losses.at(bus.label))
     for marker in plan.markers:
         if marker.length_samples and "marker.add" in profile.operations:
-            only_start = _limit(Feature.MARKERS, marker.name, "OSC knows no regions; its start becomes a marker")
-            limits.append(replace(only_start, support=Support.APPROXIMATED))
-    return limits
+            losses.at(marker.name).bent(Feature.MARKERS, "OSC knows no regions; its start becomes a marker")
+    return losses.limits
 
 
-def _bus_limits(bus: Bus, profile: Profile) -> Iterator[Limit]:
+def _bus_limits(bus: Bus, profile: Profile, losses: Losses) -> None:
+    by_hand = f"set it in {profile.title}"
     for effect in bus.effects:
-        if not isinstance(effect, Equalizer):
-            what = f"{type(effect).__name__}: OSC cannot insert effects; set it in {profile.title}"
-            yield _limit(Feature.PLUGIN, bus.label, what)
-    if "eq.band" in profile.operations:
-        for band in _bands(bus):
-            if band.kind != "bell":
-                what = f"{band.kind} at {band.frequency_hz:g} Hz: profiles set bells only; set it in {profile.title}"
-                yield _limit(Feature.EQUALIZER, bus.label, what)
+        match effect:
+            case Equalizer():
+                _equalizer_limits(effect, profile, losses)
+            case Compressor() | Gate() | Limiter() | Gain() | Reverb() | Delay() | PluginRef():
+                losses.lost(feature_of(effect), f"{type(effect).__name__}: OSC cannot insert effects; {by_hand}")
+            case _:
+                assert_never(effect)
     if bus.group:
-        yield _limit(Feature.GROUPS, bus.label, f"group {bus.group}: OSC makes no groups; set it in {profile.title}")
+        losses.lost(Feature.GROUPS, f"group {bus.group}: OSC makes no groups; {by_hand}")
 
 
-def _limit(feature: Feature, where: str, what: str) -> Limit:
-    return Limit(feature=feature, support=Support.NOT_POSSIBLE, where=where, what=what)
+def _equalizer_limits(effect: Equalizer, profile: Profile, losses: Losses) -> None:
+    """All but the bells, which are requests: what of those cannot be done is told with the other requests."""
+    for band in effect.bands:
+        if effect.enabled and band.enabled and band.kind is not BandKind.BELL:
+            what = f"{band.kind} at {band.frequency_hz:g} Hz: profiles set bells only; set it in {profile.title}"
+            losses.lost(Feature.EQUALIZER, what)
 
 
 def plan_messages(plan: SessionPlan, profile: Profile) -> list[Message]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from daw_bridge.adapter import Feature
+from daw_bridge.adapter import Feature, Losses
 from daw_bridge.model import (
     BandKind,
     Compressor,
@@ -25,7 +25,7 @@ from daw_bridge.model import (
 )
 from daw_bridge.units import octaves_to_q
 from daw_bridge_reaper import rpp
-from daw_bridge_reaper.effects import DAW, EQ_KINDS, MAX_WET_DB, NO_SIDECHAIN, Detector, Notes, to_fx
+from daw_bridge_reaper.effects import DAW, EQ_KINDS, MAX_WET_DB, to_fx
 from daw_bridge_reaper.session import Fx, RawFx, VstFx
 from daw_bridge_reaper.stock_state import (
     ReaComp,
@@ -43,7 +43,7 @@ _WET_INDEX, _RMS_INDEX = 11, 13
 MAX_TEMPLATE_BANDS = 16
 
 
-def to_effects(fx: Fx, notes: Notes, sidechain_bus: str | None, *, on_return: bool) -> list[Effect]:
+def to_effects(fx: Fx, notes: Losses, sidechain_bus: str | None, *, on_return: bool) -> list[Effect]:
     """The effects that say what `fx` does; `sidechain_bus` is the bus that reaches its auxiliary input."""
     if isinstance(fx, VstFx):
         try:
@@ -63,7 +63,7 @@ def _kept(fx: Fx) -> PluginRef:
     return PluginRef(daw=DAW, name=name or tokens[0], state=rpp.plain_text(chunk), enabled=fx.enabled)
 
 
-def _equalizer(fx: VstFx, _notes: Notes, _bus: str | None) -> list[Effect]:
+def _equalizer(fx: VstFx, _notes: Losses, _bus: str | None) -> list[Effect]:
     state = ReaEq.decode(fx.data)
     gain_db = tidy(state.master_gain_db)
     gain: list[Effect] = [Gain(gain_db=gain_db, enabled=fx.enabled)]
@@ -91,7 +91,7 @@ def _equalizer(fx: VstFx, _notes: Notes, _bus: str | None) -> list[Effect]:
     return [equalizer, *gain] if gain_db else [equalizer]
 
 
-def _compressor(fx: VstFx, notes: Notes, bus: str | None) -> list[Effect]:
+def _compressor(fx: VstFx, notes: Losses, bus: str | None) -> list[Effect]:
     state = ReaComp.decode(fx.data)
     if state.auxiliary and bus is None:
         return []
@@ -108,7 +108,7 @@ def _compressor(fx: VstFx, notes: Notes, bus: str | None) -> list[Effect]:
     in_range = -80.0 <= effect.threshold_db <= 0.0 and effect.release_ms >= 1.0 and abs(effect.makeup_db) <= 24.0
     # What goes past MAX_WET_DB is written as a gain of its own, which sounds the same.
     but = (_RMS_INDEX, _WET_INDEX) if effect.makeup_db > MAX_WET_DB else (_RMS_INDEX,)
-    same = _same_parameters(fx, effect, Detector(fx.sidechain_channel if state.auxiliary else None), but)
+    same = _same_parameters(fx, effect, fx.sidechain_channel if state.auxiliary else None, but)
     if not in_range or not same:
         return []
     if state.rms_ms > 0.0:
@@ -116,7 +116,7 @@ def _compressor(fx: VstFx, notes: Notes, bus: str | None) -> list[Effect]:
     return [effect]
 
 
-def _gate(fx: VstFx, _notes: Notes, _bus: str | None) -> list[Effect]:
+def _gate(fx: VstFx, _notes: Losses, _bus: str | None) -> list[Effect]:
     state = ReaGate.decode(fx.data)
     effect = Gate(
         threshold_db=tidy(state.threshold_db),
@@ -129,14 +129,14 @@ def _gate(fx: VstFx, _notes: Notes, _bus: str | None) -> list[Effect]:
     return [effect] if in_range and _same_parameters(fx, effect) else []
 
 
-def _limiter(fx: VstFx, _notes: Notes, _bus: str | None) -> list[Effect]:
+def _limiter(fx: VstFx, _notes: Losses, _bus: str | None) -> list[Effect]:
     state = ReaLimit.decode(fx.data)
     effect = Limiter(ceiling_db=tidy(state.ceiling_db), threshold_db=tidy(state.ceiling_db), enabled=fx.enabled)
     written = ReaLimit(threshold_db=effect.ceiling_db, ceiling_db=effect.ceiling_db).encode()
     return [effect] if -24.0 <= effect.ceiling_db <= 0.0 and written == fx.data else []
 
 
-def _reverb(fx: VstFx, _notes: Notes, _bus: str | None) -> list[Effect]:
+def _reverb(fx: VstFx, _notes: Losses, _bus: str | None) -> list[Effect]:
     state = ReaVerbate.decode(fx.data)
     effect = Reverb(
         room_size=tidy(state.room_size),
@@ -149,7 +149,7 @@ def _reverb(fx: VstFx, _notes: Notes, _bus: str | None) -> list[Effect]:
     return [effect] if in_range and _same_parameters(fx, effect) else []
 
 
-def _delay(fx: VstFx, _notes: Notes, _bus: str | None) -> list[Effect]:
+def _delay(fx: VstFx, _notes: Losses, _bus: str | None) -> list[Effect]:
     state = ReaDelay.decode(fx.data)
     effect = Delay(time_ms=tidy(state.time_ms), feedback=tidy(state.feedback_linear), enabled=fx.enabled)
     written = ReaDelay(time_ms=effect.time_ms, feedback_linear=effect.feedback)
@@ -160,7 +160,7 @@ def _delay(fx: VstFx, _notes: Notes, _bus: str | None) -> list[Effect]:
     return [effect] if plain and same and rest and in_range else []
 
 
-_DECODERS: dict[str, Callable[[VstFx, Notes, str | None], list[Effect]]] = {
+_DECODERS: dict[str, Callable[[VstFx, Losses, str | None], list[Effect]]] = {
     "ReaEQ": _equalizer,
     "ReaComp": _compressor,
     "ReaGate": _gate,
@@ -173,11 +173,11 @@ _DECODERS: dict[str, Callable[[VstFx, Notes, str | None], list[Effect]]] = {
 def _same_parameters(
     fx: VstFx,
     effect: Effect,
-    detector: Detector = NO_SIDECHAIN,
+    key_channel: int | None = None,
     but: Sequence[int] = (),
 ) -> bool:
     """Whether writing `effect` gives the parameters of `fx`; older versions of a plug-in have fewer of them."""
-    first = to_fx(effect, Notes(""), detector)[0]
+    first = to_fx(effect, Losses(), key_channel)[0]
     if not isinstance(first, VstFx):
         return False
     pairs = enumerate(zip(decode_parameters(fx.data), decode_parameters(first.data), strict=False))

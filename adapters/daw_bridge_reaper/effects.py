@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import assert_never
 
-from daw_bridge.adapter import Feature, Limit, Support
+from daw_bridge.adapter import Feature, Losses
 from daw_bridge.errors import InputError
 from daw_bridge.model import (
     BandKind,
@@ -50,64 +48,47 @@ DAW = "reaper"
 MAX_SLIDERS = 64
 
 
-@dataclass(slots=True)
-class Notes:
-    """Collects the limits of one bus or track."""
+def to_fx(effect: Effect, losses: Losses, key_channel: int | None = None) -> list[Fx]:  # noqa: PLR0911  # one a type
+    """The plug-ins that make `effect`, in order; empty when REAPER has none for it.
 
-    where: str
-    limits: list[Limit] = field(default_factory=list)
-
-    def bent(self, feature: Feature, what: str) -> None:
-        self._add(feature, Support.APPROXIMATED, what)
-
-    def lost(self, feature: Feature, what: str) -> None:
-        self._add(feature, Support.NOT_POSSIBLE, what)
-
-    def _add(self, feature: Feature, support: Support, what: str) -> None:
-        limit = Limit(feature=feature, support=support, where=self.where, what=what)
-        if limit not in self.limits:
-            self.limits.append(limit)
-
-    def clamp(self, feature: Feature, name: str, value: float, low: float, high: float) -> float:
-        """`value` within the plug-in's range, with a note when it was not."""
-        inside = min(max(value, low), high)
-        if inside != value:
-            self.bent(feature, f"{name} {value:g} is outside the plug-in's range and became {inside:g}")
-        return inside
-
-
-class Detector(NamedTuple):
-    """What drives a compressor: the first track channel (from 0) of the side-chain pair, or None for its own input."""
-
-    channel: int | None = None
+    `key_channel` is the first track channel (from 0) of the pair that drives a compressor; None: its own input.
+    """
+    match effect:
+        case Equalizer():
+            return _equalizer(effect, losses)
+        case Compressor():
+            return _compressor(effect, losses, key_channel)
+        case Gate():
+            return _gate(effect, losses)
+        case Limiter():
+            return _limiter(effect, losses)
+        case Gain():
+            return _gain(effect)
+        case Reverb():
+            return _reverb(effect, losses)
+        case Delay():
+            return _delay(effect, losses)
+        case PluginRef():
+            return _plugin(effect, losses)
+        case _:
+            assert_never(effect)
 
 
-NO_SIDECHAIN = Detector()
-
-
-def to_fx(effect: Effect, notes: Notes, detector: Detector = NO_SIDECHAIN) -> list[Fx]:
-    """The plug-ins that make `effect`, in order; empty when REAPER has none for it."""
-    if isinstance(effect, Compressor):
-        return _compressor(effect, notes, detector)
-    maker: Callable[[Effect, Notes], list[Fx]] = _MAKERS[type(effect)]
-    return maker(effect, notes)
-
-
-def _equalizer(effect: Equalizer, notes: Notes) -> list[Fx]:
+def _equalizer(effect: Equalizer, losses: Losses) -> list[Fx]:
     if not effect.bands:
         return []
     bands = [
         ReaEqBand(
             kind=EQ_KINDS[band.kind],
-            frequency_hz=notes.clamp(Feature.EQUALIZER, "frequency (Hz)", band.frequency_hz, 20.0, 24_000.0),
+            frequency_hz=losses.clamp(Feature.EQUALIZER, "frequency (Hz)", band.frequency_hz, 20.0, 24_000.0),
             gain_db=band.gain_db if band.kind in _WITH_GAIN else 0.0,
-            bandwidth_octaves=notes.clamp(Feature.EQUALIZER, "bandwidth (octaves)", q_to_octaves(band.q), 0.01, 4.0),
+            bandwidth_octaves=losses.clamp(Feature.EQUALIZER, "bandwidth (octaves)", q_to_octaves(band.q), 0.01, 4.0),
             enabled=band.enabled,
         )
         for band in effect.bands
     ]
     if any(band.kind in (BandKind.LOWSHELF, BandKind.HIGHSHELF) and band.enabled for band in effect.bands):
-        notes.bent(Feature.EQUALIZER, "ReaEQ draws the knee of its shelves in its own way; corner and gain are exact")
+        losses.bent(Feature.EQUALIZER, "ReaEQ draws the knee of its shelves in its own way; corner and gain are exact")
     return [
         VstFx(
             plugin="ReaEQ", data=ReaEq(bands=tuple(bands[start : start + MAX_BANDS])).encode(), enabled=effect.enabled
@@ -119,47 +100,45 @@ def _equalizer(effect: Equalizer, notes: Notes) -> list[Fx]:
 _WITH_GAIN = frozenset({BandKind.BELL, BandKind.LOWSHELF, BandKind.HIGHSHELF})
 
 
-def _compressor(effect: Compressor, notes: Notes, detector: Detector) -> list[Fx]:
+def _compressor(effect: Compressor, losses: Losses, key_channel: int | None) -> list[Fx]:
     feature = Feature.COMPRESSOR
     wet_db = min(effect.makeup_db, MAX_WET_DB)
     state = ReaComp(
-        threshold_db=notes.clamp(feature, "threshold (dB)", effect.threshold_db, -60.0, 6.0),
-        ratio=notes.clamp(feature, "ratio", effect.ratio, 1.0, float("inf")),
-        attack_ms=notes.clamp(feature, "attack (ms)", effect.attack_ms, 0.0, 500.0),
-        release_ms=notes.clamp(feature, "release (ms)", effect.release_ms, 0.0, 5000.0),
-        knee_db=notes.clamp(feature, "knee (dB)", effect.knee_db, 0.0, 24.0),
+        threshold_db=losses.clamp(feature, "threshold (dB)", effect.threshold_db, -60.0, 6.0),
+        ratio=losses.clamp(feature, "ratio", effect.ratio, 1.0, float("inf")),
+        attack_ms=losses.clamp(feature, "attack (ms)", effect.attack_ms, 0.0, 500.0),
+        release_ms=losses.clamp(feature, "release (ms)", effect.release_ms, 0.0, 5000.0),
+        knee_db=losses.clamp(feature, "knee (dB)", effect.knee_db, 0.0, 24.0),
         rms_ms=0.0,  # the template's threshold means peaks
         wet_db=wet_db,
-        auxiliary=detector.channel is not None,
+        auxiliary=key_channel is not None,
     )
-    compressor = VstFx(
-        plugin="ReaComp", data=state.encode(), sidechain_channel=detector.channel, enabled=effect.enabled
-    )
+    compressor = VstFx(plugin="ReaComp", data=state.encode(), sidechain_channel=key_channel, enabled=effect.enabled)
     return [compressor, *_gain_stages(effect.makeup_db - wet_db, effect.enabled)]
 
 
-def _gate(effect: Gate, notes: Notes) -> list[Fx]:
+def _gate(effect: Gate, losses: Losses) -> list[Fx]:
     feature = Feature.GATE
     state = ReaGate(
-        threshold_db=notes.clamp(feature, "threshold (dB)", effect.threshold_db, -150.0, 0.0),
-        attack_ms=notes.clamp(feature, "attack (ms)", effect.attack_ms, 0.0, 500.0),
-        hold_ms=notes.clamp(feature, "hold (ms)", effect.hold_ms, 0.0, 1000.0),
-        release_ms=notes.clamp(feature, "release (ms)", effect.release_ms, 0.0, 5000.0),
+        threshold_db=losses.clamp(feature, "threshold (dB)", effect.threshold_db, -150.0, 0.0),
+        attack_ms=losses.clamp(feature, "attack (ms)", effect.attack_ms, 0.0, 500.0),
+        hold_ms=losses.clamp(feature, "hold (ms)", effect.hold_ms, 0.0, 1000.0),
+        release_ms=losses.clamp(feature, "release (ms)", effect.release_ms, 0.0, 5000.0),
     )
     return [VstFx(plugin="ReaGate", data=state.encode(), enabled=effect.enabled)]
 
 
-def _limiter(effect: Limiter, notes: Notes) -> list[Fx]:
+def _limiter(effect: Limiter, losses: Losses) -> list[Fx]:
     """ReaLimit adds ceiling - threshold as gain; equal values make a plain brick wall, which is what is asked for."""
     if effect.threshold_db != effect.ceiling_db:
-        notes.bent(Feature.LIMITER, f"ReaLimit starts at its ceiling ({effect.ceiling_db:g} dB), not at a threshold")
-    notes.bent(Feature.LIMITER, "ReaLimit's release is a rate; it keeps its default of 15 dB/s")
-    ceiling_db = notes.clamp(Feature.LIMITER, "ceiling (dB)", effect.ceiling_db, -60.0, 0.0)
+        losses.bent(Feature.LIMITER, f"ReaLimit starts at its ceiling ({effect.ceiling_db:g} dB), not at a threshold")
+    losses.bent(Feature.LIMITER, "ReaLimit's release is a rate; it keeps its default of 15 dB/s")
+    ceiling_db = losses.clamp(Feature.LIMITER, "ceiling (dB)", effect.ceiling_db, -60.0, 0.0)
     state = ReaLimit(threshold_db=ceiling_db, ceiling_db=ceiling_db)
     return [VstFx(plugin="ReaLimit", data=state.encode(), enabled=effect.enabled)]
 
 
-def _gain(effect: Gain, _notes: Notes) -> list[Fx]:
+def _gain(effect: Gain) -> list[Fx]:
     return _gain_stages(effect.gain_db, effect.enabled) or _gain_stages(0.0, effect.enabled, force=True)
 
 
@@ -177,34 +156,34 @@ def _gain_stages(gain_db: float, enabled: bool, *, force: bool = False) -> list[
     return stages
 
 
-def _reverb(effect: Reverb, notes: Notes) -> list[Fx]:
-    notes.bent(Feature.REVERB, "ReaVerbate has its own sound; size, damping, width and pre-delay are set")
+def _reverb(effect: Reverb, losses: Losses) -> list[Fx]:
+    losses.bent(Feature.REVERB, "ReaVerbate has its own sound; size, damping, width and pre-delay are set")
     state = ReaVerbate(
         room_size=effect.room_size,
         damping=effect.damping,
         width=effect.width,
-        predelay_ms=notes.clamp(Feature.REVERB, "pre-delay (ms)", effect.predelay_ms, 0.0, 500.0),
+        predelay_ms=losses.clamp(Feature.REVERB, "pre-delay (ms)", effect.predelay_ms, 0.0, 500.0),
     )
     return [VstFx(plugin="ReaVerbate", data=state.encode(), enabled=effect.enabled)]
 
 
-def _delay(effect: Delay, notes: Notes) -> list[Fx]:
+def _delay(effect: Delay, losses: Losses) -> list[Fx]:
     state = ReaDelay(
-        time_ms=notes.clamp(Feature.DELAY, "time (ms)", effect.time_ms, 0.0, 10_000.0),
+        time_ms=losses.clamp(Feature.DELAY, "time (ms)", effect.time_ms, 0.0, 10_000.0),
         feedback_linear=effect.feedback,
     )
     return [VstFx(plugin="ReaDelay", data=state.encode(), enabled=effect.enabled)]
 
 
-def _plugin(effect: PluginRef, notes: Notes) -> list[Fx]:
+def _plugin(effect: PluginRef, losses: Losses) -> list[Fx]:
     if effect.daw != DAW:
-        notes.lost(Feature.PLUGIN, f"{effect.name} is a plug-in for {effect.daw}")
+        losses.lost(Feature.PLUGIN, f"{effect.name} is a plug-in for {effect.daw}")
         return []
     if effect.state:
         return [RawFx(chunk=_checked_chunk(effect), enabled=effect.enabled)]
     if effect.name.upper().startswith("JS:"):
-        return [RawFx(chunk=_jsfx(effect, notes), enabled=effect.enabled)]
-    notes.lost(Feature.PLUGIN, f"{effect.name}: a plug-in other than a JSFX needs its state in the template")
+        return [RawFx(chunk=_jsfx(effect, losses), enabled=effect.enabled)]
+    losses.lost(Feature.PLUGIN, f"{effect.name}: a plug-in other than a JSFX needs its state in the template")
     return []
 
 
@@ -218,7 +197,7 @@ def _checked_chunk(effect: PluginRef) -> str:
     return rpp.plain_text(document.root)
 
 
-def _jsfx(effect: PluginRef, notes: Notes) -> str:
+def _jsfx(effect: PluginRef, losses: Losses) -> str:
     """`JS: path/below/Effects` with parameters named `slider1`... or `1`... as the chunk that REAPER saves."""
     sliders: dict[int, float] = {}
     for name, value in effect.parameters:
@@ -226,20 +205,9 @@ def _jsfx(effect: PluginRef, notes: Notes) -> str:
         if digits.isdigit() and 1 <= int(digits) <= MAX_SLIDERS:
             sliders[int(digits)] = value
         else:
-            notes.lost(Feature.PLUGIN, f"{effect.name}: {name} is no slider; write slider1 to slider{MAX_SLIDERS}")
+            losses.lost(Feature.PLUGIN, f"{effect.name}: {name} is no slider; write slider1 to slider{MAX_SLIDERS}")
     path = effect.name[3:].strip()
     chunk = rpp.Chunk.of("JS", rpp.Symbol(path) if rpp.is_bare(path) else path, "")
     slots = (rpp.number(sliders[slot]) if slot in sliders else "-" for slot in range(1, MAX_SLIDERS + 1))
     chunk.body.append(rpp.Line.verbatim(" ".join(slots)))
     return rpp.plain_text(chunk)
-
-
-_MAKERS: dict[type[Effect], Callable[..., list[Fx]]] = {
-    Equalizer: _equalizer,
-    Gate: _gate,
-    Limiter: _limiter,
-    Gain: _gain,
-    Reverb: _reverb,
-    Delay: _delay,
-    PluginRef: _plugin,
-}

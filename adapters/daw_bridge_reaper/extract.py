@@ -11,13 +11,12 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from daw_bridge.adapter import Feature, Limit, ReadReport
+from daw_bridge.adapter import Feature, Limit, Losses, ReadReport
 from daw_bridge.errors import InputError
 from daw_bridge.model import MIX_BUS, Bus, Effect, Gain, Marker, Send, SessionPlan, Track
 from daw_bridge.units import linear_to_db, s_to_samples
 from daw_bridge_reaper import rpp
 from daw_bridge_reaper.decode import tidy, to_effects
-from daw_bridge_reaper.effects import Notes
 from daw_bridge_reaper.read import read_chain, read_project
 from daw_bridge_reaper.session import POST_FADER, PRE_FADER, Fx, ReaperProject, ReaperReceive, ReaperTrack, VstFx
 from daw_bridge_reaper.stock_state import ReaComp
@@ -49,8 +48,8 @@ class _Desk:
     def track(self, index: int) -> ReaperTrack:
         return self.project.tracks[index]
 
-    def notes(self, index: int) -> Notes:
-        return Notes(self.track(index).name or f"track {index + 1}", self.limits)
+    def notes(self, index: int) -> Losses:
+        return Losses(self.track(index).name or f"track {index + 1}", self.limits)
 
     def bus_of(self, index: int) -> str | None:
         """The bus that a track belongs to."""
@@ -81,7 +80,7 @@ def plan_of(document: rpp.Document, name: str) -> ReadReport:
         desk.names[mix] = MIX_BUS
     _report_strays(desk, mix, reference)
     if mix is not None and _master_chain(document):
-        Notes("master", desk.limits).lost(Feature.PLUGIN, "the plug-ins behind the mix bus; a template ends at it")
+        Losses("master", desk.limits).lost(Feature.PLUGIN, "the plug-ins behind the mix bus; a template ends at it")
     plan = SessionPlan(
         name=name,
         sample_rate_hz=project.sample_rate_hz,
@@ -181,7 +180,7 @@ def _bus(desk: _Desk, index: int, returns: list[int]) -> Bus:
 
 
 def _effects(
-    chain: Iterable[Fx], notes: Notes, sidechain_bus: Callable[[Fx], str | None], *, on_return: bool
+    chain: Iterable[Fx], notes: Losses, sidechain_bus: Callable[[Fx], str | None], *, on_return: bool
 ) -> tuple[Effect, ...]:
     return tuple(effect for fx in chain for effect in to_effects(fx, notes, sidechain_bus(fx), on_return=on_return))
 
@@ -206,7 +205,7 @@ def _only_track_effects(desk: _Desk, index: int) -> tuple[Effect, ...]:
     return (*effects, Gain(gain_db=level_db)) if level_db else effects
 
 
-def _level_db(gain_linear: float, notes: Notes) -> float:
+def _level_db(gain_linear: float, notes: Losses) -> float:
     level_db = max(linear_to_db(gain_linear), -120.0)
     if level_db > 24.0:
         notes.bent(Feature.GAIN_PAN_MUTE_SOLO, f"a level of {level_db:.1f} dB became 24 dB")
@@ -294,7 +293,7 @@ def _reference(desk: _Desk, index: int | None) -> Track | None:
 
 def _master(desk: _Desk, document: rpp.Document) -> Bus:
     """The mix bus of a project that mixes on its master."""
-    notes = Notes("master", desk.limits)
+    notes = Losses("master", desk.limits)
     effects = _effects(_master_chain(document), notes, lambda _fx: None, on_return=False)
     gain_db = _level_db(document.root.float("MASTER_VOLUME", 0, 1.0), notes)
     return Bus(name=MIX_BUS, label="Mix", gain_db=gain_db, effects=effects)

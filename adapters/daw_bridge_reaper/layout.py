@@ -12,12 +12,12 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
-from daw_bridge.adapter import Feature, Limit
+from daw_bridge.adapter import Feature, Limit, Losses
 from daw_bridge.errors import DawError
 from daw_bridge.model import Bus, Clip, Compressor, SessionPlan, Track
 from daw_bridge.units import db_to_linear, samples_to_s
 from daw_bridge_reaper import rpp
-from daw_bridge_reaper.effects import Detector, Notes, to_fx
+from daw_bridge_reaper.effects import to_fx
 from daw_bridge_reaper.session import (
     POST_FADER,
     PRE_FADER,
@@ -68,8 +68,8 @@ class _Desk:
             self.edges.add((index, strip.parent))
         return index
 
-    def notes(self, index: int) -> Notes:
-        return Notes(self.strips[index].track.name, self.limits)
+    def notes(self, index: int) -> Losses:
+        return Losses(self.strips[index].track.name, self.limits)
 
     def feeds(self, source: int, target: int) -> bool:
         """Whether signal already runs from `source` to `target` in some way."""
@@ -150,7 +150,7 @@ def _named(desk: _Desk, track: ReaperTrack, wanted: str, feature: Feature) -> Re
     """With the name as a project can hold it, and a note where that is not the wanted one."""
     name = storable_name(wanted)
     if name != wanted:
-        Notes(name, desk.limits).bent(feature, "the name has characters or a length that a project file cannot hold")
+        Losses(name, desk.limits).bent(feature, "the name has characters or a length that a project file cannot hold")
     return replace(track, name=name)
 
 
@@ -203,11 +203,11 @@ def _group_masks(desk: _Desk) -> dict[str, int]:
     buses = (*desk.plan.buses, *desk.plan.returns, desk.plan.mix_bus)
     names = list(dict.fromkeys(bus.group for bus in buses if bus.group))
     for name in names[MAX_GROUPS:]:
-        Notes(name, desk.limits).lost(Feature.GROUPS, f"a project holds {MAX_GROUPS} groups")
+        Losses(name, desk.limits).lost(Feature.GROUPS, f"a project holds {MAX_GROUPS} groups")
     return {name: 1 << bit for bit, name in enumerate(names[:MAX_GROUPS])}
 
 
-def free_groups(wanted: Iterable[int], used: int, notes: Notes) -> dict[int, int]:
+def free_groups(wanted: Iterable[int], used: int, notes: Losses) -> dict[int, int]:
     """For each mask of ours a group that nobody uses for anything, so that no fader of theirs moves with ours."""
     bits: dict[int, int] = {0: 0}
     for mask in sorted(set(wanted) - {0}):
@@ -243,7 +243,7 @@ def _add_inserts(desk: _Desk, index: int) -> None:
     pairs: dict[int, int] = {}
     chain: list[Fx] = []
     for effect in effects:
-        detector = Detector()
+        key_channel: int | None = None
         if isinstance(effect, Compressor) and effect.sidechain_bus is not None:
             source = _sidechain_source(desk, index, effect.sidechain_bus, notes)
             if source is not None and source not in pairs and channels + 2 <= MAX_CHANNELS:
@@ -251,14 +251,14 @@ def _add_inserts(desk: _Desk, index: int) -> None:
                 channels += 2
                 strip.receives.append(ReaperReceive(source=source, target_channel=pairs[source]))
                 desk.edges.add((source, index))
-            detector = Detector(pairs.get(source) if source is not None else None)
-        chain.extend(to_fx(effect, notes, detector))
+            key_channel = pairs.get(source) if source is not None else None
+        chain.extend(to_fx(effect, notes, key_channel))
     if not pairs:
         channels = 2
     strip.track = replace(strip.track, channels=channels, fx=tuple(chain))
 
 
-def _sidechain_source(desk: _Desk, index: int, name: str, notes: Notes) -> int | None:
+def _sidechain_source(desk: _Desk, index: int, name: str, notes: Losses) -> int | None:
     """The strip that drives the detector; None for the bus itself and for what REAPER could not route."""
     source = desk.bus_index.get(name)
     if source is None:

@@ -11,11 +11,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from daw_bridge.adapter import Feature, Limit
+from daw_bridge.adapter import Feature, Limit, Losses
 from daw_bridge.errors import InputError, OutputError
 from daw_bridge.model import SessionPlan
 from daw_bridge_reaper import rpp
-from daw_bridge_reaper.effects import Notes
 from daw_bridge_reaper.layout import MediaPath, Routing, free_groups, lay_out
 from daw_bridge_reaper.read import groups_in_use, read_project
 from daw_bridge_reaper.rpp import Chunk, Document, Line
@@ -31,7 +30,7 @@ def merged_document(
     theirs = read_project(document)
     ours, limits = lay_out(plan, media_path, routing)
     guids = Guids(hashlib.sha256(f"{rpp.serialise(document)}\0{ours!r}".encode("utf-8", "replace")).hexdigest())
-    notes = Notes(session.name, list(limits))
+    notes = Losses(session.name, list(limits))
     for note in document.notes:
         notes.bent(Feature.CLIPS, note)
     groups = free_groups({track.group_mask for track in ours.tracks}, groups_in_use(document.root), notes)
@@ -53,7 +52,7 @@ def mergeable(session: Path, target: Path) -> Document:
     return document
 
 
-def _closing_track(theirs: ReaperProject, notes: Notes) -> list[ReaperTrack]:
+def _closing_track(theirs: ReaperProject, notes: Losses) -> list[ReaperTrack]:
     """An empty track that closes the folder which the project leaves open (REAPER saves such projects): without it our
     tracks would lie in that folder, and to close it on their last track would change a line of theirs."""
     level = open_folders(track.folder_depth for track in theirs.tracks)
@@ -115,7 +114,7 @@ def _end_of_settings(root: Chunk) -> int:
     return len(root.body)
 
 
-def _say_what_the_project_keeps(ours: ReaperProject, theirs: ReaperProject, notes: Notes) -> None:
+def _say_what_the_project_keeps(ours: ReaperProject, theirs: ReaperProject, notes: Losses) -> None:
     if (ours.tempo_bpm, ours.time_signature) != (theirs.tempo_bpm, theirs.time_signature):
         beats, unit = theirs.time_signature
         notes.bent(Feature.TEMPO, f"the project keeps its own: {theirs.tempo_bpm:g} bpm, {beats}/{unit}")

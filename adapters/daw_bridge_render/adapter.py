@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from daw_bridge.adapter import Feature, Limit, RenderReport, Support, WriteReport
+from daw_bridge.adapter import Feature, Limit, Losses, RenderReport, Support, WriteReport
 from daw_bridge.model import EqBand, SessionPlan
 from daw_bridge.progress import CancelToken, OnProgress, ignore_progress
 from daw_bridge_render.equalizer import sections
@@ -97,11 +97,11 @@ def _not_in_a_wav(plan: SessionPlan) -> list[Limit]:
         Feature.MARKERS: bool(plan.markers),
         Feature.TEMPO: True,
     }
-    return [
-        Limit(feature=feature, support=Support.NOT_POSSIBLE, where="session", what="a WAV file only holds sound")
-        for feature, present in lost.items()
-        if present
-    ]
+    losses = Losses()
+    for feature, present in lost.items():
+        if present:
+            losses.lost(feature, "a WAV file only holds sound")
+    return losses.limits
 
 
 ADAPTER = RenderAdapter()

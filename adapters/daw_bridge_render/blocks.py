@@ -16,7 +16,12 @@ BLOCK_SAMPLES = 1 << 14
 
 
 class Blocks(Protocol):
-    """An effect with memory. No effect adds latency: what comes in at sample n comes out at sample n."""
+    """An effect with memory. No effect adds latency: what comes in at sample n comes out at sample n.
+
+    `widens`: out of equal sides it makes different ones.
+    """
+
+    widens: bool
 
     def process(self, block: Block, key: Block | None = None) -> Block:
         """The processed block; `key` is the side-chain's signal at the same time. May be called with any length,
@@ -26,6 +31,8 @@ class Blocks(Protocol):
 
 class GainBlocks:
     """A plain gain."""
+
+    widens = False
 
     def __init__(self, gain_linear: float) -> None:
         self._gain_linear = gain_linear

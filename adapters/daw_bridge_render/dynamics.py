@@ -76,6 +76,8 @@ def static_gain_db(level_db: FloatArray, effect: Compressor) -> FloatArray:
 class CompressorBlocks:
     """A compressor; both channels get the same gain."""
 
+    widens = False
+
     def __init__(self, effect: Compressor, sample_rate_hz: int) -> None:
         self._effect = effect
         self._detector = Detector(sample_rate_hz)
@@ -105,6 +107,8 @@ class CompressorBlocks:
 
 class GateBlocks:
     """A gate: shut below the threshold, open above it and for the hold time after."""
+
+    widens = False
 
     def __init__(self, effect: Gate, sample_rate_hz: int) -> None:
         self._threshold_db = effect.threshold_db
@@ -140,6 +144,8 @@ class LimiterBlocks:
     The envelope e[n] = max(|x[n]|, d e[n-1]) is, in logarithms and with the decay added up, a running maximum:
     ln e[n] + n c = max over k <= n of (ln |x[k]| + k c), c = -ln d. So numpy makes it without a loop.
     """
+
+    widens = False
 
     def __init__(self, effect: Limiter, sample_rate_hz: int) -> None:
         self._effect = effect

@@ -63,6 +63,8 @@ def _shelf(amplitude: float, cos: float, alpha: float, *, low: bool) -> tuple[li
 class EqualizerBlocks:
     """An equalizer that goes on where the last block ended."""
 
+    widens = False
+
     def __init__(self, effect: Equalizer, sample_rate_hz: int) -> None:
         self._sections = sections(effect.bands, sample_rate_hz)
         self._state = np.zeros((len(self._sections), 2, 2))

@@ -11,6 +11,7 @@ from typing import Self
 
 import numpy as np
 
+from daw_bridge.adapter import Losses
 from daw_bridge.audio.audio_file import FloatArray
 from daw_bridge.errors import UsageError
 from daw_bridge.model import SessionPlan
@@ -30,7 +31,7 @@ class PlanPlayback:
         self._length_samples = plan.length_samples
         self._stack = ExitStack()
         try:
-            self._session = Session(plan, self._stack, bus=bus, reference=False)
+            self._session = Session(plan, self._stack, Losses(), bus=bus, reference=False)
             first = max(0, begin_samples // BLOCK_SAMPLES - PRE_ROLL_BLOCKS)
             self._next_samples = first * BLOCK_SAMPLES
             self._session.seek(self._next_samples)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 
-from daw_bridge.adapter import Feature, Limit, RenderReport, Support
+from daw_bridge.adapter import Losses, RenderReport
 from daw_bridge.audio.loudness import LoudnessMeter
 from daw_bridge.audio.writer import AudioWriter
 from daw_bridge.errors import InputError, OutputError
-from daw_bridge.model import MIX_BUS, Bus, PluginRef, Reverb, SessionPlan, Track, find_bus
+from daw_bridge.model import MIX_BUS, Bus, SessionPlan, Track, find_bus
 from daw_bridge.progress import CancelToken, OnProgress, Progress, ignore_progress
 from daw_bridge.units import db_to_linear
 from daw_bridge_render.blocks import BLOCK_SAMPLES, Block
@@ -44,8 +43,9 @@ def render_plan(
         raise OutputError(f"{target}: exists already; choose another name")
     token = cancel or CancelToken()
     with ExitStack() as stack:
-        session = Session(plan, stack, bus=bus, reference=reference)
-        channels = 1 if _is_mono(plan) else 2
+        losses = Losses()
+        session = Session(plan, stack, losses, bus=bus, reference=reference)
+        channels = 1 if _is_mono(plan) and not session.widens else 2
         meter = LoudnessMeter(plan.sample_rate_hz, channels)
         writer = AudioWriter(
             target, sample_rate_hz=plan.sample_rate_hz, channels=channels, provenance=f"{PROVENANCE} of {plan.name}"
@@ -67,37 +67,29 @@ def render_plan(
         length_samples=plan.length_samples,
         integrated_lufs=loudness.integrated_lufs,
         true_peak_dbtp=loudness.true_peak_dbtp,
-        limits=tuple(limits_of(plan)),
+        limits=tuple(losses.limits),
     )
 
 
-def limits_of(plan: SessionPlan) -> Iterator[Limit]:
-    """What the render cannot have: plug-ins of DAWs."""
-    for strip in (*plan.buses, *plan.returns, plan.mix_bus):
-        for effect in strip.effects:
-            if isinstance(effect, PluginRef) and effect.enabled:
-                what = f"{effect.name} is a plug-in for {effect.daw}; it is passed by"
-                yield Limit(feature=Feature.PLUGIN, support=Support.NOT_POSSIBLE, where=strip.name, what=what)
-
-
 def _is_mono(plan: SessionPlan) -> bool:
-    """Whether nothing in the session can make left and right differ."""
+    """Whether no file and no fader makes left and right differ."""
     tracks = [*plan.tracks, *([plan.reference] if plan.reference else [])]
     strips: list[Bus | Track] = [*plan.buses, *plan.returns, plan.mix_bus, *tracks]
-    reverbs = any(isinstance(effect, Reverb) and effect.enabled for strip in plan.returns for effect in strip.effects)
     panned = any(strip.pan != 0.0 for strip in strips)
-    return all(clip.channels == 1 for track in tracks for clip in track.clips) and not panned and not reverbs
+    return all(clip.channels == 1 for track in tracks for clip in track.clips) and not panned
 
 
 class Session:
     """The signal flow of a plan; `play` gives one block after another."""
 
-    def __init__(self, plan: SessionPlan, stack: ExitStack, *, bus: str | None, reference: bool) -> None:
+    def __init__(
+        self, plan: SessionPlan, stack: ExitStack, losses: Losses, *, bus: str | None, reference: bool
+    ) -> None:
         rate = plan.sample_rate_hz
         self._alone = _known_bus(plan, bus)
-        self._buses = _in_order([BusStrip(each, rate) for each in plan.buses])
-        self._returns = [BusStrip(each, rate) for each in plan.returns]
-        self._mix = BusStrip(plan.mix_bus, rate)
+        self._buses = _in_order([BusStrip(each, rate, losses) for each in plan.buses])
+        self._returns = [BusStrip(each, rate, losses) for each in plan.returns]
+        self._mix = BusStrip(plan.mix_bus, rate, losses)
         solo_tracks = any(track.solo for track in plan.tracks)
         solo_buses = any(each.solo for each in plan.buses)
         heard = [] if reference else [t for t in plan.tracks if not t.mute and (t.solo or not solo_tracks)]
@@ -115,6 +107,11 @@ class Session:
         """Play from there on; effects keep what they remember. Raises InputError where a file cannot be sought."""
         for track in (*self._tracks, *([self._reference] if self._reference else [])):
             track.seek(position_samples)
+
+    @property
+    def widens(self) -> bool:
+        """Whether an effect makes left and right differ."""
+        return any(strip.widens for strip in (*self._buses, *self._returns, self._mix))
 
     def play(self, begin: int, length: int) -> Block:
         """The next block, shape (2, length): the master, or the one bus that was asked for."""

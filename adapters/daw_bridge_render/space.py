@@ -104,6 +104,8 @@ class AllPasses:
 class DelayBlocks:
     """Echoes at multiples of the delay's time, rounded to a sample."""
 
+    widens = False
+
     def __init__(self, effect: Delay, sample_rate_hz: int) -> None:
         self._echoes = Echoes(max(1, round(effect.time_ms * sample_rate_hz / 1000.0)), effect.feedback)
 
@@ -114,6 +116,8 @@ class DelayBlocks:
 
 class ReverbBlocks:
     """Freeverb behind a pre-delay."""
+
+    widens = True
 
     def __init__(self, effect: Reverb, sample_rate_hz: int) -> None:
         predelay = round(effect.predelay_ms * sample_rate_hz / 1000.0)

@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import assert_never
 
 import numpy as np
 
+from daw_bridge.adapter import Feature, Losses
 from daw_bridge.audio.audio_file import AudioReader
 from daw_bridge.audio.reader import open_audio
 from daw_bridge.errors import InputError
@@ -40,22 +42,32 @@ def balance(pan: float) -> FloatArray:
     return np.array([[min(1.0, 1.0 - pan)], [min(1.0, 1.0 + pan)]])
 
 
-def make_effect(effect: Effect, sample_rate_hz: int) -> Blocks | None:
+def make_effect(  # noqa: PLR0911  # one line a type
+    effect: Effect, sample_rate_hz: int, losses: Losses
+) -> Blocks | None:
     """The effect at work; None for one that is bypassed or that only a DAW has."""
-    if not effect.enabled or isinstance(effect, PluginRef):
+    if not effect.enabled:
         return None
-    if isinstance(effect, Gain):
-        return GainBlocks(db_to_linear(effect.gain_db))
-    makers: dict[type, type] = {
-        Equalizer: EqualizerBlocks,
-        Compressor: CompressorBlocks,
-        Gate: GateBlocks,
-        Limiter: LimiterBlocks,
-        Delay: DelayBlocks,
-        Reverb: ReverbBlocks,
-    }
-    made: Blocks = makers[type(effect)](effect, sample_rate_hz)
-    return made
+    match effect:
+        case Equalizer():
+            return EqualizerBlocks(effect, sample_rate_hz)
+        case Compressor():
+            return CompressorBlocks(effect, sample_rate_hz)
+        case Gate():
+            return GateBlocks(effect, sample_rate_hz)
+        case Limiter():
+            return LimiterBlocks(effect, sample_rate_hz)
+        case Gain():
+            return GainBlocks(db_to_linear(effect.gain_db))
+        case Reverb():
+            return ReverbBlocks(effect, sample_rate_hz)
+        case Delay():
+            return DelayBlocks(effect, sample_rate_hz)
+        case PluginRef():
+            losses.lost(Feature.PLUGIN, f"{effect.name} is a plug-in for {effect.daw}; it is passed by")
+            return None
+        case _:
+            assert_never(effect)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,18 +79,23 @@ class _Insert:
 class BusStrip:
     """A bus, a return or the mix bus at work."""
 
-    def __init__(self, bus: Bus, sample_rate_hz: int) -> None:
+    def __init__(self, bus: Bus, sample_rate_hz: int, losses: Losses) -> None:
         self.bus = bus
         self._fader = balance(bus.pan) * db_to_linear(bus.gain_db)
         self._inserts = [
             _Insert(blocks, effect.sidechain_bus if isinstance(effect, Compressor) else None)
             for effect in bus.effects
-            if (blocks := make_effect(effect, sample_rate_hz)) is not None
+            if (blocks := make_effect(effect, sample_rate_hz, losses.at(bus.name))) is not None
         ]
 
     def keys(self) -> Iterator[str]:
         """The buses that this one listens to."""
         return (insert.key for insert in self._inserts if insert.key is not None)
+
+    @property
+    def widens(self) -> bool:
+        """Whether an effect makes left and right differ."""
+        return any(insert.blocks.widens for insert in self._inserts)
 
     def inserted(self, block: Block, outputs: dict[str, Block]) -> Block:
         """Behind the effects, before the fader; `outputs` are the buses that are done."""

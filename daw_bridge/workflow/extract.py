@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from daw_bridge.adapter import Feature, Limit, OpenSessionReader, ReadReport, SessionReader, Support
+from daw_bridge.adapter import Feature, Limit, Losses, OpenSessionReader, ReadReport, SessionReader
 from daw_bridge.errors import UsageError
 from daw_bridge.model import Bus, Send, SessionPlan
 from daw_bridge.registry import load_adapter
@@ -58,42 +58,38 @@ def extract_open_template(*, daw: str = "reaper-live", name: str | None = None) 
 
 
 def _extracted(report: ReadReport, name: str) -> ExtractedTemplate:
-    limits = list(report.limits)
-    template = template_of(report.plan, _name(name, "extracted"), limits)
+    losses = Losses(limits=list(report.limits))
+    template = template_of(report.plan, _name(name, "extracted"), losses)
     text = template_to_yaml(template)
     # What is given to the user must be right, or fail here, not in the next build.
     return ExtractedTemplate(
-        template=parse_template_text(text, f"{template.name}.yaml"), text=text, limits=tuple(limits)
+        template=parse_template_text(text, f"{template.name}.yaml"), text=text, limits=tuple(losses.limits)
     )
 
 
-def template_of(plan: SessionPlan, name: str, limits: list[Limit]) -> BusTemplate:
-    """The mixer of a plan as a template; what does not fit is added to `limits`."""
+def template_of(plan: SessionPlan, name: str, losses: Losses) -> BusTemplate:
+    """The mixer of a plan as a template; what does not fit is added to `losses`."""
     returns = plan.returns[:MAX_RETURNS]
     for bus in plan.returns[MAX_RETURNS:]:
-        limits.append(_lost(Feature.RETURNS, bus.name, f"a template has {MAX_RETURNS} returns"))
+        losses.at(bus.name).lost(Feature.RETURNS, f"a template has {MAX_RETURNS} returns")
     return_names = [bus.name for bus in returns]
-    stems = _stems(plan, limits)
+    stems = _stems(plan, losses)
     reference = plan.reference
     return BusTemplate(
         name=name,
         tempo_bpm=min(max(plan.tempo_bpm, TEMPO_BPM[0]), TEMPO_BPM[1]),
-        time_signature=_time_signature(plan.time_signature, limits),
+        time_signature=_time_signature(plan.time_signature, losses),
         buses=tuple(
-            replace(_bus(bus, limits), stems=stems[bus.name], sends=_sends(bus, return_names, limits))
+            replace(_bus(bus, losses), stems=stems[bus.name], sends=_sends(bus, return_names, losses))
             for bus in plan.buses
         ),
-        returns=tuple(replace(_bus(bus, limits), solo=False) for bus in returns),
-        mix_bus=replace(_bus(plan.mix_bus, limits), name="mix", solo=False, group=None),
+        returns=tuple(replace(_bus(bus, losses), solo=False) for bus in returns),
+        mix_bus=replace(_bus(plan.mix_bus, losses), name="mix", solo=False, group=None),
         reference=TemplateReference(include=reference is not None)
         if reference is None
         else TemplateReference(name=_name(reference.name, "Reference"), colour=reference.colour),
-        markers=tuple(_markers(plan, limits)),
+        markers=tuple(_markers(plan, losses)),
     )
-
-
-def _lost(feature: Feature, where: str, what: str) -> Limit:
-    return Limit(feature=feature, support=Support.NOT_POSSIBLE, where=where, what=what)
 
 
 def _name(text: str, fallback: str) -> str:
@@ -102,9 +98,9 @@ def _name(text: str, fallback: str) -> str:
     return flat[:MAX_NAME].strip() or fallback
 
 
-def _bus(bus: Bus, limits: list[Limit]) -> TemplateBus:
+def _bus(bus: Bus, losses: Losses) -> TemplateBus:
     if len(bus.effects) > MAX_EFFECTS:
-        limits.append(_lost(Feature.PLUGIN, bus.name, f"a chain has {MAX_EFFECTS} effects; the rest is left out"))
+        losses.at(bus.name).lost(Feature.PLUGIN, f"a chain has {MAX_EFFECTS} effects; the rest is left out")
     label = _name(bus.label, bus.name)
     return TemplateBus(
         name=bus.name,
@@ -119,21 +115,21 @@ def _bus(bus: Bus, limits: list[Limit]) -> TemplateBus:
     )
 
 
-def _sends(bus: Bus, returns: list[str], limits: list[Limit]) -> tuple[Send, ...]:
+def _sends(bus: Bus, returns: list[str], losses: Losses) -> tuple[Send, ...]:
     kept = tuple(send for send in bus.sends if send.to in returns)
     if len(kept) > MAX_SENDS:
-        limits.append(_lost(Feature.SENDS, bus.name, f"a bus has {MAX_SENDS} sends; the rest is left out"))
+        losses.at(bus.name).lost(Feature.SENDS, f"a bus has {MAX_SENDS} sends; the rest is left out")
     return kept[:MAX_SENDS]
 
 
-def _stems(plan: SessionPlan, limits: list[Limit]) -> dict[str, tuple[str, ...]]:
+def _stems(plan: SessionPlan, losses: Losses) -> dict[str, tuple[str, ...]]:
     """Which stems each bus takes; a stem belongs to the first bus that has it."""
     owners: dict[str, str] = {}
     found: dict[str, list[str]] = {bus.name: [] for bus in plan.buses}
     for track in plan.tracks:
         name = _name(track.name, track.output)
         if name.casefold() in owners:
-            limits.append(_lost(Feature.CLIPS, track.output, f"the stem {name!r} is on {owners[name.casefold()]!r}"))
+            losses.at(track.output).lost(Feature.CLIPS, f"the stem {name!r} is on {owners[name.casefold()]!r}")
         elif track.output in found:
             owners[name.casefold()] = track.output
             found[track.output].append(name)
@@ -144,16 +140,16 @@ def _stems(plan: SessionPlan, limits: list[Limit]) -> dict[str, tuple[str, ...]]
     return {bus: () if names == [bus] else tuple(names[:32]) for bus, names in found.items()}
 
 
-def _time_signature(wanted: tuple[int, int], limits: list[Limit]) -> tuple[int, int]:
+def _time_signature(wanted: tuple[int, int], losses: Losses) -> tuple[int, int]:
     if 1 <= wanted[0] <= 32 and wanted[1] in UNITS:
         return wanted
-    limits.append(_lost(Feature.TEMPO, "project", f"the time signature {wanted[0]}/{wanted[1]}"))
+    losses.at("project").lost(Feature.TEMPO, f"the time signature {wanted[0]}/{wanted[1]}")
     return (4, 4)
 
 
-def _markers(plan: SessionPlan, limits: list[Limit]) -> Iterable[TemplateMarker]:
+def _markers(plan: SessionPlan, losses: Losses) -> Iterable[TemplateMarker]:
     if len(plan.markers) > MAX_MARKERS:
-        limits.append(_lost(Feature.MARKERS, "project", f"a template has {MAX_MARKERS} markers"))
+        losses.at("project").lost(Feature.MARKERS, f"a template has {MAX_MARKERS} markers")
     for number, marker in enumerate(plan.markers[:MAX_MARKERS], start=1):
         start_s = samples_to_s(marker.position_samples, plan.sample_rate_hz)
         length_s = samples_to_s(marker.length_samples, plan.sample_rate_hz)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 
 from benchmarks.adapter_lab import cookbook_db
-from daw_bridge.adapter import Feature, Support
+from daw_bridge.adapter import Feature, Limit, Losses, Support
 from daw_bridge.model import (
     BandKind,
     Compressor,
+    Effect,
     EqBand,
     Equalizer,
     Gain,
@@ -20,13 +22,19 @@ from daw_bridge.model import (
     PluginRef,
 )
 from daw_bridge_ardour import plugins
-from daw_bridge_ardour.effects import Chain, chain_of, shelf_frequency_hz
+from daw_bridge_ardour.effects import Insert, chain_of, shelf_frequency_hz
 
 RATE = 48_000
 
 
-def chain(effect: object) -> Chain:
-    return chain_of([effect], where="Drums", sample_rate_hz=RATE)  # type: ignore[list-item]
+class Made(NamedTuple):
+    inserts: tuple[Insert, ...]
+    limits: list[Limit]
+
+
+def chain(effect: Effect, where: str = "Drums", sample_rate_hz: int = RATE) -> Made:
+    losses = Losses(where)
+    return Made(chain_of([effect], losses, sample_rate_hz), losses.limits)
 
 
 def test_the_independent_cookbook_has_the_textbook_values() -> None:
@@ -89,11 +97,8 @@ def test_a_shelf_knob_is_moved_so_that_the_midpoint_stays() -> None:
 
 
 def test_a_band_above_half_the_rate_is_moved_and_said() -> None:
-    made = chain_of(
-        [Equalizer(bands=(EqBand(kind=BandKind.BELL, frequency_hz=15_000, gain_db=3),))],
-        where="Vox",
-        sample_rate_hz=22_050,
-    )
+    bell = EqBand(kind=BandKind.BELL, frequency_hz=15_000, gain_db=3)
+    made = chain(Equalizer(bands=(bell,)), "Vox", 22_050)
     assert [(limit.feature, limit.where) for limit in made.limits] == [(Feature.EQUALIZER, "Vox")]
     assert "half the sample rate" in made.limits[0].what
 

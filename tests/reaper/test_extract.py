@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from daw_bridge.adapter import Feature, SessionAdapter, SessionReader
+from daw_bridge.adapter import Feature, Losses, SessionAdapter, SessionReader
 from daw_bridge.errors import InputError
 from daw_bridge.model import (
     MIX_BUS,
@@ -27,7 +27,6 @@ from daw_bridge.model import (
 from daw_bridge_reaper import rpp
 from daw_bridge_reaper.adapter import ADAPTER, SEND_ADAPTER
 from daw_bridge_reaper.decode import to_effects
-from daw_bridge_reaper.effects import Notes
 from daw_bridge_reaper.read import read_project
 from daw_bridge_reaper.session import ReaperProject, ReaperTrack, VstFx
 from daw_bridge_reaper.stock_state import ReaComp
@@ -180,10 +179,10 @@ def test_a_real_compressor_keeps_what_a_template_has_no_word_for(shared_dir: Pat
     fx = next(fx for fx in lead.fx if isinstance(fx, VstFx) and fx.plugin == "ReaComp")
     state = ReaComp.decode(fx.data)
     assert (state.ratio, state.lowpass_hz) == pytest.approx((5.2, 8008.0), rel=1e-5)
-    [kept] = to_effects(fx, Notes("Lead"), None, on_return=False)
+    [kept] = to_effects(fx, Losses("Lead"), None, on_return=False)
     assert isinstance(kept, PluginRef) and kept.name == "VST: ReaComp (Cockos)"
     plain = replace(state, lowpass_hz=20_000.0, highpass_hz=0.0)
-    [effect] = to_effects(replace(fx, data=plain.encode()), Notes("Lead"), None, on_return=False)
+    [effect] = to_effects(replace(fx, data=plain.encode()), Losses("Lead"), None, on_return=False)
     assert isinstance(effect, Compressor)
     assert (effect.ratio, effect.attack_ms, effect.release_ms, effect.knee_db) == (5.2, 9.9, 49.0, 1.5)
 

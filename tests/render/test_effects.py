@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from daw_bridge.adapter import Feature, Losses
 from daw_bridge.model import (
     BandKind,
     Compressor,
@@ -37,7 +38,7 @@ def run(
     sizes: Sequence[int] = (1 << 14,),
 ) -> FloatArray:
     """The signal through the effect in blocks of the given sizes, repeated."""
-    blocks = make_effect(effect, rate)
+    blocks = make_effect(effect, rate, Losses())
     assert blocks is not None
     done: list[FloatArray] = []
     begin = 0
@@ -253,5 +254,8 @@ def test_the_reverb_starts_after_its_predelay_and_is_as_wide_as_asked() -> None:
 
 
 def test_what_is_bypassed_or_foreign_is_passed_by() -> None:
-    assert make_effect(Gain(gain_db=6, enabled=False), RATE) is None
-    assert make_effect(PluginRef(daw="reaper", name="X"), RATE) is None
+    losses = Losses()
+    assert make_effect(Gain(gain_db=6, enabled=False), RATE, losses) is None
+    assert not losses.limits
+    assert make_effect(PluginRef(daw="reaper", name="X"), RATE, losses) is None
+    assert [limit.feature for limit in losses.limits] == [Feature.PLUGIN]

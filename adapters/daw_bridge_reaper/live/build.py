@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from daw_bridge.adapter import Feature, Limit
+from daw_bridge.adapter import Feature, Limit, Losses
 from daw_bridge.errors import DawBridgeError, DawError, DawUnreachable
-from daw_bridge_reaper.effects import Notes
 from daw_bridge_reaper.live.api import Project, ReaScript, ReaScriptError
 from daw_bridge_reaper.live.place import Placer
 from daw_bridge_reaper.live.readback import differences, read_tracks
@@ -130,7 +129,7 @@ def _kept_ext_state(project: Project, key: str) -> Iterator[None]:
 
 def _other_settings(project: Project, layout: ReaperProject) -> list[Limit]:
     """What belongs to the project and stays the user's: tempo and rate."""
-    notes = Notes("project")
+    notes = Losses("project")
     _, tempo_bpm, beats = project.call("GetProjectTimeSignature2", project.id, 0.0, 0.0)
     if float(tempo_bpm) != layout.tempo_bpm or float(beats) != layout.time_signature[0]:
         notes.bent(Feature.TEMPO, f"the open project keeps its tempo of {float(tempo_bpm):g} bpm")

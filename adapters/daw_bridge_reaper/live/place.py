@@ -9,11 +9,10 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass, field, replace
 
-from daw_bridge.adapter import Feature, Limit
+from daw_bridge.adapter import Feature, Limit, Losses
 from daw_bridge.errors import DawError
 from daw_bridge.model import Colour
 from daw_bridge_reaper import rpp
-from daw_bridge_reaper.effects import Notes
 from daw_bridge_reaper.layout import free_groups
 from daw_bridge_reaper.live.api import RECEIVE, TRACK_SEND, Pointer, Project, ReaScriptError
 from daw_bridge_reaper.plugin_state import OWN_CHUNK, PARAMETER_LIST, STOCK, VstState, decode_block, stock_state
@@ -198,7 +197,7 @@ class Placer:
             earlier = self._earlier_groups(track) if ours else 0
             for way in GROUP_WAYS:
                 used |= self._membership(track, way) & ~(earlier if way in OUR_WAYS else 0)
-        groups = free_groups(wanted, used, Notes("project", self.limits))
+        groups = free_groups(wanted, used, Losses("project", self.limits))
         tracks = tuple(replace(track, group_mask=groups[track.group_mask]) for track in self.layout.tracks)
         self.layout = replace(self.layout, tracks=tracks)
 
@@ -238,7 +237,7 @@ class Placer:
             self._do(f"taking the plug-ins off {track.name!r}")
             for place in reversed(range(int(self.project.call("TrackFX_GetCount", pointer)))):
                 self.project.call("TrackFX_Delete", pointer, place)
-        notes = Notes(track.name, self.limits)
+        notes = Losses(track.name, self.limits)
         for fx in track.fx:
             state = _live_state(fx)
             self._do(f"adding {state.title} to {track.name!r}")
@@ -252,7 +251,7 @@ class Placer:
             if not fx.enabled:
                 self.project.call("TrackFX_SetEnabled", pointer, place, False)
 
-    def _state(self, pointer: Pointer, place: int, state: _LiveState, notes: Notes) -> None:
+    def _state(self, pointer: Pointer, place: int, state: _LiveState, notes: Losses) -> None:
         call = self.project.call
         if state.chunk is not None:
             text = base64.b64encode(state.chunk).decode("ascii")

@@ -8,11 +8,10 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
 
-from daw_bridge.adapter import Feature, Limit
+from daw_bridge.adapter import Feature, Limit, Losses
 from daw_bridge.errors import DawError
 from daw_bridge.model import Colour
 from daw_bridge_reaper import rpp
-from daw_bridge_reaper.effects import Notes
 from daw_bridge_reaper.live.api import RECEIVE, Pointer, Project
 from daw_bridge_reaper.live.place import COLOUR_SET
 from daw_bridge_reaper.plugin_state import OWN_CHUNK, STOCK
@@ -164,7 +163,7 @@ def differences(wanted: Sequence[ReaperTrack], found: Sequence[ReaperTrack]) -> 
     """What REAPER answered otherwise than it was told, one line for each property."""
     limits: list[Limit] = []
     for track, answer in zip(wanted, found, strict=True):
-        notes = Notes(track.name, limits)
+        notes = Losses(track.name, limits)
         for each in fields(ReaperTrack):
             if each.name in ("key", "fx"):
                 continue
