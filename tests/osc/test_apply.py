@@ -118,7 +118,7 @@ def test_nothing_that_a_profile_cannot_do_is_left_unsaid() -> None:
     assert said == {
         (Feature.CLIPS, "session"),
         (Feature.COLOURS, "Vocals"),
-        (Feature.PLUGIN, "Vocals"),
+        (Feature.COMPRESSOR, "Vocals"),
         (Feature.EQUALIZER, "Vocals"),
         (Feature.GROUPS, "Vocals"),
         (Feature.MARKERS, "Chorus"),
