@@ -16,6 +16,7 @@ from daw_bridge.version import __version__
 TYPE_CHECKING = False  # as typing.TYPE_CHECKING, without loading typing: Ctrl-C is ours only after this file
 
 if TYPE_CHECKING:
+    from daw_bridge.build_options import BuildOptions
     from daw_bridge.errors import (
         AdapterMissing,
         Busy,
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from daw_bridge.workflow.chain import build, rebuild, separate
     from daw_bridge.workflow.evaluating import evaluate
     from daw_bridge.workflow.extract import ExtractedTemplate, extract_template
-    from daw_bridge.workflow.options import BuildOptions, BuildResult
+    from daw_bridge.workflow.options import BuildResult
     from daw_bridge.workflow.rendering import RenderOptions, RenderResult, render
 
 __all__ = [
@@ -88,7 +89,7 @@ __all__ = [
 ]
 
 _HOME = {
-    "BuildOptions": "workflow.options",
+    "BuildOptions": "build_options",
     "BuildResult": "workflow.options",
     "CancelToken": "progress",
     "Evaluation": "metrics.evaluation",

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+from daw_bridge.build_options import BuildOptions
 from daw_bridge.cli.main import main
 from daw_bridge.errors import Cancelled, InputError, OutputError, UsageError
 from daw_bridge.progress import CancelToken
 from daw_bridge.workflow.batch import SongOutcome, estimate, find_songs, run_batch, song_options
 from daw_bridge.workflow.chain import build
 from daw_bridge.workflow.ledger import Ledger
-from daw_bridge.workflow.options import BuildOptions
 
 FAST = BuildOptions(model="preview", template="neutral", daws=())
 

@@ -12,17 +12,17 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Literal, Protocol, Self
+from typing import BinaryIO, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from daw_bridge.audio.encoding import Encoding
 from daw_bridge.audio.provenance import FLAC_PREFIX, bext_chunk, one_line
 from daw_bridge.audio.samples import interleaved
 from daw_bridge.errors import OutputError
 from daw_bridge.files import atomic_path
 
-Encoding = Literal["float32", "pcm24", "flac"]
 FloatArray = NDArray[np.float32]
 
 SUFFIXES: dict[str, str] = {"float32": ".wav", "pcm24": ".wav", "flac": ".flac"}

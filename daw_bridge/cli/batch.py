@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from daw_bridge.cli import build as build_command
+from daw_bridge.cli.options import add_options
 from daw_bridge.errors import SongsFailed
 from daw_bridge.units import clock, human_bytes
 
@@ -22,9 +23,8 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--jobs", metavar="N", default="1", help="processes; 'auto' is one per GPU (default: 1)")
     parser.add_argument("--dry-run", action="store_true", help="say what it would take, and do nothing")
     parser.add_argument("--ledger", type=Path, metavar="FILE", help="where to note what is done (default: the cache)")
-    parser.add_argument("-t", "--template", metavar="T", help="bus template (default: band)")
-    parser.add_argument("--daw", metavar="NAMES", help="one or several (default: reaper)")
-    build_command.add_separation_options(parser)
+    add_options(parser, "session", "folder", "separation", "input")
+    build_command.add_run_options(parser)
     parser.set_defaults(func=run_batch, into=None)
 
 

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from daw_bridge.cli.main import add_output_options
+from daw_bridge.cli.options import add_options, options_from
 from daw_bridge.errors import UsageError
+from daw_bridge.option import names_in
 from daw_bridge.units import SILENCE_DB, clock
 
 if TYPE_CHECKING:
@@ -25,107 +27,36 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     """Add the three commands."""
     build = subparsers.add_parser("build", help="mix -> stems -> DAW session, in one folder")
     build.add_argument("mix", type=Path, metavar="MIX", help="WAV, AIFF, FLAC, OGG, MP3, M4A, or a video")
-    add_separation_options(build)
-    build.add_argument("-t", "--template", metavar="T", help="bus template: a name or a .yaml file (default: band)")
-    build.add_argument("--daw", metavar="NAMES", help="one or several, as in reaper,ardour (default: reaper)")
+    add_options(build, "session", "folder", "separation", "input")
     build.add_argument(
         "--into", type=Path, metavar="PROJECT", help="add the tracks to a copy of this session; -o names the copy"
     )
+    add_run_options(build)
     build.set_defaults(func=run_build, stems_only=False)
     separate = subparsers.add_parser("separate", help="mix -> stems, no session")
     separate.add_argument("mix", type=Path, metavar="MIX", help="WAV, AIFF, FLAC, OGG, MP3, M4A, or a video")
-    add_separation_options(separate)
-    separate.set_defaults(func=run_build, stems_only=True, template=None, daw=None, into=None)
+    add_options(separate, "folder", "separation", "input")
+    add_run_options(separate)
+    separate.set_defaults(func=run_build, stems_only=True, into=None)
     rebuild = subparsers.add_parser("rebuild", help="another session from a finished folder; runs no model")
     rebuild.add_argument("folder", type=Path, metavar="FOLDER", help="a song folder made by build or separate")
     rebuild.add_argument("-t", "--template", metavar="T", help="bus template (default: that of the last session)")
     rebuild.add_argument("--daw", metavar="NAMES", help="one or several (default: those of the last sessions)")
-    _add_progress_option(rebuild)
-    add_output_options(rebuild, default=argparse.SUPPRESS)
+    add_run_options(rebuild)
     rebuild.set_defaults(func=run_rebuild)
 
 
-def add_separation_options(parser: argparse.ArgumentParser) -> None:
-    """What `build`, `separate` and `batch` share."""
-    parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="song folder (default: MIX.session beside it)")
-    parser.add_argument("--name", help="name of the session (default: that of the mix)")
-    parser.add_argument("--force", action="store_true", help="replace files that daw-bridge made in that folder")
-    parser.add_argument("--no-cache", action="store_true", help="neither use nor fill the cache of stems")
-    model = parser.add_argument_group("separation")
-    model.add_argument("-m", "--model", help="see 'daw-bridge models list' (default: htdemucs_ft)")
-    model.add_argument("--weights", type=Path, metavar="PATH", help="weights of your own: a file or a folder")
-    model.add_argument("--stems", metavar="A,B", help="only these stems; the rest stays in the residual")
-    model.add_argument("--two-stems", metavar="STEM", help="that stem and everything else, e.g. vocals")
-    model.add_argument("--overlap", type=float, metavar="0.25", help="share of a segment; at least 0.25")
-    model.add_argument("--segment", type=float, metavar="S", help="seconds a segment; changes the samples")
-    model.add_argument("--shifts", type=int, metavar="N", help="average N shifted runs: better, N times slower")
-    model.add_argument("--residual", metavar="WHERE", help="keep (default), fold:STEM, spread or none")
-    model.add_argument("--format", dest="encoding", metavar="F", help="float32 (default), pcm24 or flac")
-    model.add_argument("--device", metavar="D", help="auto (default), cpu, cuda or cuda:N")
-    model.add_argument("--batch", type=int, metavar="N", help="segments at once (default: from free memory)")
-    model.add_argument("--precision", metavar="P", default="fp32", help="fp32 (default) or tf32; fp16 is refused")
-    model.add_argument("--allow-stems", action="store_true", help="separate even what looks like a stem already")
-    channels = parser.add_mutually_exclusive_group()
-    channels.add_argument("--downmix", action="store_true", help="fold more than two channels to stereo")
-    channels.add_argument("--channels", metavar="L,R", help="take this pair of channels, counted from 1")
-    _add_progress_option(parser)
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """How a run shows itself."""
+    choices = ("auto", "bar", "lines", "jsonl", "none")
+    parser.add_argument("--progress", choices=choices, default="auto", help="how progress is shown on stderr")
     add_output_options(parser, default=argparse.SUPPRESS)
 
 
-def _add_progress_option(parser: argparse.ArgumentParser) -> None:
-    choices = ("auto", "bar", "lines", "jsonl", "none")
-    parser.add_argument("--progress", choices=choices, default="auto", help="how progress is shown on stderr")
-
-
 def build_options(args: argparse.Namespace) -> BuildOptions:
-    """The options of a `build` or `separate` command line; what was not given keeps its default."""
-    from daw_bridge.workflow import BuildOptions
-
-    given = {
-        "model": args.model,
-        "weights": args.weights,
-        "stems": _names(args.stems),
-        "two_stems": args.two_stems,
-        "overlap": args.overlap,
-        "segment_s": args.segment,
-        "shifts": args.shifts,
-        "residual": args.residual,
-        "encoding": args.encoding,
-        "device": args.device,
-        "batch_segments": args.batch,
-        "allow_stems": args.allow_stems,
-        "allow_tf32": args.precision == "tf32",
-        "precision": "fp32" if args.precision == "tf32" else args.precision,
-        "template": args.template,
-        "daws": () if args.stems_only else _daws(args.daw),
-        "output": None if args.into else args.output,
-        "name": args.name,
-        "channels": "downmix" if args.downmix else _pair(args.channels),
-        "force": args.force,
-        "use_cache": not args.no_cache,
-    }
-    return BuildOptions(**{key: value for key, value in given.items() if value is not None})
-
-
-def _daws(text: str | None) -> tuple[str, ...] | None:
-    names = _names(text)
-    if names == ():
-        raise UsageError("--daw: names no DAW; give one, as in --daw reaper, or use 'daw-bridge separate' for none")
-    return names
-
-
-def _names(text: str | None) -> tuple[str, ...] | None:
-    return tuple(part.strip() for part in text.split(",") if part.strip()) if text is not None else None
-
-
-def _pair(text: str | None) -> tuple[int, int] | None:
-    if text is None:
-        return None
-    try:
-        left, right = (int(part) for part in text.split(","))
-    except ValueError:
-        raise UsageError(f"--channels {text}: give two channel numbers from 1, as in --channels 1,2") from None
-    return left, right
+    """The options of a `build`, `separate` or `batch` command line."""
+    fixed: dict[str, object] = {"daws": ()} if args.stems_only else {}
+    return options_from(args, **fixed, **({"output": None} if args.into else {}))
 
 
 def run_build(args: argparse.Namespace) -> None:
@@ -149,12 +80,19 @@ def _new_session(args: argparse.Namespace) -> Path:
     return Path(args.output)
 
 
+def _given_daws(text: str | None) -> tuple[str, ...] | None:
+    """The names of `--daw`; None where it was not given."""
+    if text is None or names_in(text):
+        return None if text is None else names_in(text)
+    raise UsageError("--daw: names no DAW; give one, as in --daw reaper")
+
+
 def run_rebuild(args: argparse.Namespace) -> None:
     from daw_bridge.cli.console import working
     from daw_bridge.workflow import rebuild
 
     with working(args) as (on_progress, _cancel):
-        result = rebuild(args.folder, template=args.template, daws=_daws(args.daw), on_progress=on_progress)
+        result = rebuild(args.folder, template=args.template, daws=_given_daws(args.daw), on_progress=on_progress)
     _report(args, result, separated=False)
 
 

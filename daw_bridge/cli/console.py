@@ -162,7 +162,16 @@ def working(args: Namespace) -> Iterator[tuple[OnProgress, CancelToken]]:
 def say(args: Namespace, text: str) -> None:
     """A line for a person, on stdout; silent with -q and --json."""
     if not args.quiet and not args.json:
-        print(text)
+        print(_in_flags(text))
+
+
+def _in_flags(text: str) -> str:
+    """Options that the core names between backticks, as the command line calls them."""
+    if "`" not in text:
+        return text
+    from daw_bridge.cli.options import in_flags
+
+    return in_flags(text)
 
 
 def answer(args: Namespace, data: object) -> None:
@@ -173,6 +182,6 @@ def answer(args: Namespace, data: object) -> None:
 
 def print_error(text: str) -> None:
     r"""One line whatever a file name holds; a byte that is no text in any encoding is shown as `\xff`."""
-    line = f"daw-bridge: {text}".replace("\n", "\\n").replace("\r", "\\r")
+    line = f"daw-bridge: {_in_flags(text)}".replace("\n", "\\n").replace("\r", "\\r")
     line = "".join(f"\\x{ord(mark) - 0xDC00:02x}" if "\udc80" <= mark <= "\udcff" else mark for mark in line)
     print(line.encode("utf-8", "backslashreplace").decode("utf-8"), file=sys.stderr)

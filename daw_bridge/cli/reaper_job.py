@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from daw_bridge.adapter import Scriptable, ScriptTrack
+from daw_bridge.build_options import BuildOptions
 from daw_bridge.errors import Cancelled, DawBridgeError, DawError, InputError
 from daw_bridge.files import write_atomic
 from daw_bridge.model import SessionPlan
@@ -27,7 +28,6 @@ from daw_bridge.registry import load_adapter
 from daw_bridge.units import clock
 from daw_bridge.workflow.chain import build
 from daw_bridge.workflow.extract import extract_template
-from daw_bridge.workflow.options import BuildOptions
 from daw_bridge.workflow.sessions import choose_template
 
 DAW = "reaper"

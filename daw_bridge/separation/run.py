@@ -23,17 +23,16 @@ from daw_bridge.errors import OutputError
 from daw_bridge.files import sha256_of_file
 from daw_bridge.model import StemSet
 from daw_bridge.progress import CancelToken, OnProgress, Progress, ignore_progress
-from daw_bridge.separation import guard
 from daw_bridge.separation.disk.background import BackgroundWriter
 from daw_bridge.separation.disk.mix_source import Mix, open_mix
 from daw_bridge.separation.disk.residual import Consistency
 from daw_bridge.separation.disk.work_folder import WorkFolder, check_space, remove_abandoned
-from daw_bridge.separation.disk.write_stems import INTEGER_BITS, checked_encoding, write_stems
+from daw_bridge.separation.disk.write_stems import INTEGER_BITS, write_stems
 from daw_bridge.separation.engine.memory import rung_of
 from daw_bridge.separation.engine.separator import FloatArray, Separator
 from daw_bridge.separation.families.family import Loaded, Note
 from daw_bridge.separation.families.loader import load
-from daw_bridge.separation.options import SeparationOptions, wanted_stems
+from daw_bridge.separation.options import SeparationOptions, file_settings, sample_settings, wanted_stems
 from daw_bridge.units import SILENCE_DB
 
 LoadModel = Callable[[SeparationOptions, Note], Loaded]
@@ -65,23 +64,7 @@ class SeparationResult:
 
 def separation_key(audio_sha256: str, options: SeparationOptions, weights_sha256: str) -> str:
     """Hex sha256 over the mix, the weights and every option that influences the written files: the cache's key."""
-    parts = {**_sample_settings(options), "residual": options.residual, "encoding": options.encoding}
-    return _digest({**parts, "audio": audio_sha256, "weights": weights_sha256})
-
-
-def _sample_settings(options: SeparationOptions) -> dict[str, Any]:
-    """The options that influence the model's samples."""
-    stems = wanted_stems(options)
-    return {
-        "algorithm": ALGORITHM,
-        "model": options.model,
-        "stems": sorted(stems) if stems else None,
-        "two_stems": options.two_stems,
-        "overlap": options.overlap,
-        "segment_s": options.segment_s,
-        "shifts": options.shifts if options.shifts > 1 else 0,
-        "allow_tf32": options.allow_tf32,
-    }
+    return _digest({**file_settings(options), "algorithm": ALGORITHM, "audio": audio_sha256, "weights": weights_sha256})
 
 
 def _digest(parts: dict[str, Any]) -> str:
@@ -110,14 +93,13 @@ def separate_reference(
     Raises InputError, OutputError, ModelError, GuardRefused, DeviceError, Busy, Cancelled.
     """
     started = time.monotonic()
-    guard.check_options(options)
-    guard.refuse_provenance(reference, allow=options.allow_stems)
     run = _Run(options, on_progress, cancel or CancelToken())
     loaded = run.load(separator, load_model)
     mine = {"reference": reference.name, "prefix": prefix}
     header = {**mine, "model": options.model, "rung": asdict(loaded.rung) if loaded.rung else None}
     parts = {
-        **_sample_settings(options),
+        **sample_settings(options),
+        "algorithm": ALGORITHM,
         "reference": reference_sha256 or sha256_of_file(reference),
         "weights": loaded.weights_sha256,
     }
@@ -191,7 +173,7 @@ class _Run:
         return Consistency(
             self.options.residual,
             [separator.sources[index] for index in self.kept(separator)],
-            bits=INTEGER_BITS[checked_encoding(self.options.encoding)],
+            bits=INTEGER_BITS[self.options.encoding],
             complement=self.options.two_stems is not None,
         )
 
@@ -242,7 +224,7 @@ class _Run:
                 folder,
                 consistency,
                 rate_hz=separator.sample_rate_hz,
-                encoding=checked_encoding(self.options.encoding),
+                encoding=self.options.encoding,
                 prefix=prefix,
                 provenance=line,
                 on_progress=self.on_progress,
@@ -263,10 +245,9 @@ class _Run:
     def settings(self, loaded: Loaded) -> dict[str, Any]:
         """Everything that influenced the samples, for the manifest."""
         return {
-            **_sample_settings(self.options),
-            "residual": self.options.residual,
-            "encoding": self.options.encoding,
-            "precision": "tf32" if self.options.allow_tf32 else self.options.precision,
+            **file_settings(self.options),
+            "algorithm": ALGORITHM,
+            "precision": self.options.precision,
             "segments_s": list(loaded.segment_s),
             "model_sample_rate_hz": loaded.separator.sample_rate_hz,
             "computed_on": loaded.rung.describe() if loaded.rung else "CPU",

@@ -13,15 +13,16 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from daw_bridge.audio.reader import probe
+from daw_bridge.build_options import BuildOptions
 from daw_bridge.errors import Cancelled, DawBridgeError, InputError, UsageError
 from daw_bridge.files import safe_name
 from daw_bridge.manifest import is_song_folder
 from daw_bridge.progress import CancelToken, OnProgress, Progress, ignore_progress
 from daw_bridge.separation.catalog import model_info
 from daw_bridge.separation.families.keeper import ModelKeeper
+from daw_bridge.separation.options import cuda_device
 from daw_bridge.workflow.chain import SONG_FOLDER_SUFFIX, build
 from daw_bridge.workflow.ledger import Ledger, default_ledger
-from daw_bridge.workflow.options import BuildOptions
 
 # fmt: off
 AUDIO_SUFFIXES = frozenset((
@@ -288,7 +289,7 @@ class _processes:
         slot = self._free.get()
         try:
             if self._gpus:
-                options = replace(options, device=f"cuda:{slot % self._gpus}")
+                options = replace(options, device=cuda_device(slot % self._gpus))
             return self._pools[slot].submit(_in_process, mix, options).result()
         except BrokenProcessPool:
             self._pools[slot] = self._new_pool()

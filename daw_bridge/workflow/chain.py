@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from daw_bridge.archive import (
 from daw_bridge.audio.audio_file import AudioInfo
 from daw_bridge.audio.reader import probe
 from daw_bridge.audio.writer import SUFFIXES
+from daw_bridge.build_options import BuildOptions
 from daw_bridge.cache import StemCache
 from daw_bridge.errors import DawBridgeError, GuardRefused, InputError
 from daw_bridge.files import confined, output_errors, safe_name, sha256_of_file
@@ -28,16 +29,15 @@ from daw_bridge.manifest import Manifest, read_manifest, write_manifest
 from daw_bridge.progress import CancelToken, OnProgress, Progress, ignore_progress
 from daw_bridge.separation.catalog import model_info
 from daw_bridge.separation.disk.work_folder import remove_work_folders
-from daw_bridge.separation.disk.write_stems import checked_encoding
 from daw_bridge.separation.families.loader import import_ahead, load, weights_sha256
-from daw_bridge.separation.guard import check_options, refuse_provenance, refuse_stem_sound
+from daw_bridge.separation.guard import refuse_provenance, refuse_stem_sound
 from daw_bridge.separation.model_info import ModelInfo, check_stems
-from daw_bridge.separation.options import SeparationOptions, wanted_stems
+from daw_bridge.separation.options import request_settings, wanted_stems
 from daw_bridge.separation.run import LoadModel, separation_key
 from daw_bridge.takeover import STAGING, own_hashes, require_free, settle, take_over
 from daw_bridge.version import __version__
 from daw_bridge.workflow.ingest import Ingested, archived_path, ingest
-from daw_bridge.workflow.options import BuildOptions, BuildResult
+from daw_bridge.workflow.options import BuildResult
 from daw_bridge.workflow.sessions import TemplateChoice, choose_template, load_adapters, write_sessions
 from daw_bridge.workflow.stems import make_stems
 
@@ -93,7 +93,6 @@ def build(
     """
     started = time.monotonic()
     mix, options, cancel = Path(mix), options or BuildOptions(), cancel or CancelToken()
-    check_options(options)
     choice = choose_template(options.template)
     adapters = load_adapters(options.daws)
     info = probe(mix)
@@ -190,18 +189,13 @@ def _refuse_own_stems(mix: Path, options: BuildOptions) -> None:
         if (folder / stem.file).resolve() == mix.resolve():
             raise GuardRefused(
                 f"{mix}: is the {stem.name} stem of {folder}; separating it again only adds errors. "
-                f"Give the mix, or insist with --allow-stems"
+                f"Give the mix, or insist with `allow_stems`"
             )
 
 
 def _request(mix: Path, options: BuildOptions, digest: str) -> dict[str, Any]:
     """What makes two runs the same run: the mix's bytes and everything that influences the samples."""
-    kept = {key: value for key, value in asdict(options).items() if key in SeparationOptions.__dataclass_fields__}
-    for speed_only in ("device", "batch_segments", "weights"):
-        kept.pop(speed_only)
-    kept = {key: list(value) if isinstance(value, tuple) else value for key, value in kept.items()}
-    channels = list(options.channels) if isinstance(options.channels, tuple) else options.channels
-    return {"mix_sha256": sha256_of_file(mix), "weights_sha256": digest, "channels": channels, **kept}
+    return {"mix_sha256": sha256_of_file(mix), "weights_sha256": digest, **request_settings(options)}
 
 
 def _with_audio(run: _Run, claim: Claim) -> Manifest:
@@ -234,7 +228,7 @@ def _files_to_be(run: _Run) -> set[str]:
     names |= {f"no_{options.two_stems}"} if options.two_stems else set()
     if options.stems and not options.two_stems:
         names = {"residual", *options.stems}
-    suffix = SUFFIXES[checked_encoding(options.encoding)]
+    suffix = SUFFIXES[options.encoding]
     files = {song.audio_dir / f"{song.stem_prefix}{name}{suffix}" for name in names}
     return {song.relative(path) for path in (*files, song.reference, archived_path(song, run.mix))}
 

@@ -6,13 +6,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from daw_bridge.adapter import SessionMerger, WriteReport
+from daw_bridge.build_options import BuildOptions
 from daw_bridge.errors import OutputError, UsageError
 from daw_bridge.plan import make_plan
 from daw_bridge.progress import CancelToken, OnProgress, ignore_progress
 from daw_bridge.registry import load_adapter
 from daw_bridge.templates.bus_template import BusTemplate
 from daw_bridge.workflow.chain import build
-from daw_bridge.workflow.options import BuildOptions, BuildResult
+from daw_bridge.workflow.options import BuildResult
 from daw_bridge.workflow.sessions import choose_template
 
 

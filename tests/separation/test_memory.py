@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from daw_bridge.build_options import BuildOptions
 from daw_bridge.errors import DeviceError
 from daw_bridge.progress import CancelToken, ignore_progress
 from daw_bridge.separation.engine.devices import choose_rungs, usable_devices
@@ -24,7 +25,6 @@ from daw_bridge.separation.families.demucs.bag import Bag
 from daw_bridge.separation.families.demucs.separator import DemucsSeparator, Plan
 from daw_bridge.workflow.batch import SongOutcome, run_batch
 from daw_bridge.workflow.ledger import Ledger
-from daw_bridge.workflow.options import BuildOptions
 from tests.separation.test_run import write_mix
 from tests.separation.test_weights import package
 from tests.separation.tiny import noise, run, tiny_bag, tiny_module, tiny_separator

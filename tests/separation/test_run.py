@@ -11,7 +11,7 @@ import soundfile
 
 from daw_bridge.audio.provenance import read_provenance
 from daw_bridge.audio.writer import AudioWriter
-from daw_bridge.errors import Busy, Cancelled, GuardRefused, InputError, OutputError, UsageError
+from daw_bridge.errors import Busy, Cancelled, InputError, OutputError, UsageError
 from daw_bridge.progress import CancelToken, OnProgress, Progress
 from daw_bridge.separation.engine.separator import Emit, FloatArray, SampleSource
 from daw_bridge.separation.options import SeparationOptions
@@ -154,12 +154,9 @@ def test_24_bit_refuses_what_it_cannot_hold_and_leaves_nothing(tmp_path: Path) -
     assert not list((tmp_path / "audio").glob("*.wav"))
 
 
-def test_stems_carry_their_provenance_and_are_refused_as_a_mix(tmp_path: Path) -> None:
+def test_stems_carry_their_provenance(tmp_path: Path) -> None:
     stem = separate(tmp_path, noise(5_000), provenance="daw-bridge 1 model=half").stems.stems[0].path
     assert read_provenance(stem) == "daw-bridge 1 model=half stem=left_half"
-    with pytest.raises(GuardRefused, match="--allow-stems"):
-        separate_reference(stem, tmp_path / "again", SeparationOptions(), separator=HalfSeparator())
-    separate_reference(stem, tmp_path / "again", SeparationOptions(allow_stems=True), separator=HalfSeparator())
 
 
 def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:

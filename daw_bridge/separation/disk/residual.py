@@ -18,7 +18,6 @@ from daw_bridge.separation.engine.separator import FloatArray
 from daw_bridge.units import linear_to_db
 
 RESIDUAL = "residual"
-RESIDUAL_MODES = ("keep", "fold", "spread", "none")
 COMPLEMENT_PREFIX = "no_"
 
 
@@ -82,13 +81,10 @@ class Consistency:
 
 
 def _parse(mode: str, stems: Sequence[str]) -> tuple[str, int | None]:
-    if mode in ("keep", "spread", "none"):
-        return mode, None
     kind, _, stem = mode.partition(":")
-    if kind == "fold":
-        if stem in stems:
-            return "fold", list(stems).index(stem)
-        hint = did_you_mean(stem, stems)
-        raise UsageError(f"--residual {mode}: there is no stem {stem!r}{hint}; fold into one of {', '.join(stems)}")
-    hint = did_you_mean(mode, RESIDUAL_MODES)
-    raise UsageError(f"residual {mode!r} is unknown{hint}; use keep, spread, none or fold:STEM")
+    if kind != "fold":
+        return kind, None
+    if stem in stems:
+        return kind, list(stems).index(stem)
+    hint = did_you_mean(stem, stems)
+    raise UsageError(f"`residual` {mode}: there is no stem {stem!r}{hint}; fold into one of {', '.join(stems)}")

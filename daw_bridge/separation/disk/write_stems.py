@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from daw_bridge.audio.audio_file import AudioReader
+from daw_bridge.audio.encoding import Encoding
 from daw_bridge.audio.reader import open_audio
 from daw_bridge.audio.resample import Resampler
-from daw_bridge.audio.writer import SUFFIXES, AudioWriter, Encoding
-from daw_bridge.errors import OutputError, UsageError, did_you_mean
+from daw_bridge.audio.writer import SUFFIXES, AudioWriter
+from daw_bridge.errors import OutputError
 from daw_bridge.model import Stem, StemRole, StemSet
 from daw_bridge.progress import CancelToken, OnProgress, Progress
 from daw_bridge.separation.disk.raw_audio import RawAudio
@@ -26,14 +27,6 @@ INTEGER_BITS: dict[Encoding, int | None] = {"float32": None, "pcm24": 24, "flac"
 
 _BLOCK_SAMPLES = 1 << 16
 _LARGEST_24_BIT = 1.0 - 2.0**-23
-
-
-def checked_encoding(name: str) -> Encoding:
-    """`name` if files can be written so; UsageError otherwise."""
-    for known in INTEGER_BITS:
-        if name == known:
-            return known
-    raise UsageError(f"unknown encoding {name!r}{did_you_mean(name, INTEGER_BITS)}; use {', '.join(INTEGER_BITS)}")
 
 
 def write_stems(

@@ -100,6 +100,5 @@ def say_what_does_nothing(info: ModelInfo, options: SeparationOptions, note: Not
     usual = SeparationOptions()
     idle = [name for name in names if getattr(options, name) != getattr(usual, name)]
     if idle:
-        flags = {"segment_s": "--segment", "batch_segments": "--batch", "allow_tf32": "--precision tf32"}
-        given = ", ".join(flags.get(name, f"--{name}") for name in idle)
+        given = ", ".join(f"`{name}`" for name in idle)
         note(f"{given}: changes nothing with {info.name}, which has its own fixed way of working")

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from daw_bridge.separation.families.family import Loaded, Note
 from daw_bridge.separation.families.loader import load
-from daw_bridge.separation.options import SeparationOptions, wanted_stems
+from daw_bridge.separation.options import SeparationOptions, loading_settings
 
 
 class ModelKeeper:
@@ -16,22 +16,12 @@ class ModelKeeper:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._turn = threading.Lock()
-        self._key: tuple[object, ...] | None = None
+        self._key: dict[str, object] | None = None
         self._loaded: Loaded | None = None
 
     def __call__(self, options: SeparationOptions, note: Note) -> Loaded:
         """The model of the options; only a change of what the model depends on loads again. Raises as `load`."""
-        key = (
-            options.model,
-            options.weights,
-            wanted_stems(options),
-            options.overlap,
-            options.segment_s,
-            options.shifts,
-            options.device,
-            options.batch_segments,
-            options.allow_tf32,
-        )
+        key = loading_settings(options)
         with self._lock:
             if self._loaded is None or key != self._key:
                 self._loaded = None  # the old weights go before the new ones come

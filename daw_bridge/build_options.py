@@ -1,0 +1,114 @@
+"""What a user can ask of a build: a separation, and the sessions to make of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from daw_bridge.errors import UsageError
+from daw_bridge.option import Influence, documented, names_in, names_of, option, path_of
+from daw_bridge.separation.options import SeparationOptions
+
+DEFAULT_TEMPLATE = "band"
+DEFAULT_DAWS = ("reaper",)
+
+
+def _pair(text: str) -> tuple[int, int]:
+    try:
+        left, right = (int(part) for part in text.split(","))
+    except ValueError:
+        raise UsageError(f"`channels` {text}: give two channel numbers from 1, as in `channels` 1,2") from None
+    return left, right
+
+
+def _daws(text: str) -> tuple[str, ...]:
+    names = names_in(text)
+    if not names:
+        raise UsageError("`daws`: names no DAW; give one, as in `daws` reaper, or use 'daw-bridge separate' for none")
+    return names
+
+
+@documented
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildOptions(SeparationOptions):
+    """A separation and the sessions to make of it.
+
+    A value that makes no sense raises UsageError at once, one that a rule of the field forbids GuardRefused.
+    """
+
+    template: str = option(
+        DEFAULT_TEMPLATE,
+        "bus template: a name or a .yaml file",
+        influences=Influence.NOTHING,
+        flags=("-t", "--template"),
+        metavar="T",
+        group="session",
+    )
+    daws: tuple[str, ...] = option(
+        DEFAULT_DAWS,
+        "one or several DAWs to make sessions for, as in reaper,ardour",
+        influences=Influence.NOTHING,
+        flags=("--daw",),
+        metavar="NAMES",
+        parse=_daws,
+        group="session",
+    )
+    output: Path | None = option(
+        None,
+        "song folder; by default MIX.session beside the mix",
+        influences=Influence.NOTHING,
+        flags=("-o", "--output"),
+        metavar="DIR",
+        parse=Path,
+        group="folder",
+    )
+    name: str | None = option(
+        None,
+        "name of the session; by default that of the mix",
+        influences=Influence.NOTHING,
+        flags=("--name",),
+        group="folder",
+    )
+    channels: Literal["downmix"] | tuple[int, int] | None = option(
+        None,
+        "which two of more than two channels, counted from 1; or downmix",
+        influences=Influence.INPUT,
+        flags=("--channels",),
+        switches={"--downmix": ("downmix", "fold more than two channels to stereo")},
+        metavar="L,R",
+        parse=_pair,
+        late=False,
+        group="input",
+    )
+    force: bool = option(
+        False,
+        "replace files that daw-bridge made in that folder",
+        influences=Influence.NOTHING,
+        switches={"--force": (True, "replace files that daw-bridge made in that folder")},
+        group="folder",
+    )
+    use_cache: bool = option(
+        True,
+        "use and fill the cache of stems",
+        influences=Influence.NOTHING,
+        switches={"--no-cache": (False, "neither use nor fill the cache of stems")},
+        group="folder",
+    )
+
+    def __post_init__(self) -> None:
+        """Validate, once and here."""
+        super(BuildOptions, self).__post_init__()
+        object.__setattr__(self, "daws", names_of("daws", self.daws) or ())
+        object.__setattr__(self, "output", path_of("output", self.output))
+        _check_channels(self.channels)
+
+
+def _check_channels(channels: Any) -> None:
+    if channels is None or channels == "downmix":
+        return
+    if isinstance(channels, (tuple, list)) and all(isinstance(each, int) for each in channels):
+        if len(channels) == 2 == len(set(channels)) and min(channels) >= 1:
+            return
+        channels = ",".join(str(channel) for channel in channels)
+    raise UsageError(f"`channels` {channels}: give two different channels counted from 1, as in `channels` 1,2")
