@@ -39,15 +39,30 @@ class SlipDeframer:
     framing: Framing = "slip"
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._rest: list[bytes] = []
+        self._held_bytes = self._held_marks = 0
 
     def feed(self, data: bytes) -> list[bytes]:
-        """Packets that `data` completes; empty frames (the double END) are skipped."""
-        *frames, self._rest = _ENDS.split(self._rest + data)
-        # Each escape mark makes one byte of two.
-        if any(len(each) - each.count(_ESC) > MAX_PACKET_BYTES for each in (*frames, self._rest)):
+        """Packets that `data` completes; empty frames (the double END) are skipped. A byte costs what a byte costs."""
+        first, *others = _ENDS.split(data)
+        self._hold(first)
+        if not others:
+            return []
+        frames = [b"".join(self._rest), *others[:-1]]
+        self._rest, self._held_bytes, self._held_marks = [], 0, 0
+        self._hold(others[-1])
+        if any(len(each) - each.count(_ESC) > MAX_PACKET_BYTES for each in frames):
             raise OscError(f"SLIP: a packet of more than {MAX_PACKET_BYTES} bytes")
         return [_unescaped(escaped) for escaped in frames if escaped]
+
+    def _hold(self, piece: bytes) -> None:
+        if not piece:
+            return
+        self._rest.append(piece)
+        self._held_bytes += len(piece)
+        self._held_marks += piece.count(_ESC)  # each escape mark makes one byte of two
+        if self._held_bytes - self._held_marks > MAX_PACKET_BYTES or self._held_bytes > 2 * MAX_PACKET_BYTES:
+            raise OscError(f"SLIP: a packet of more than {MAX_PACKET_BYTES} bytes")
 
 
 def _unescaped(escaped: bytes) -> bytes:

@@ -5,6 +5,7 @@ Everything runs on one loop and nothing here waits; jobs run in worker processes
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +18,11 @@ from daw_bridge.control.net.security import ERRORS_PER_S, AccessPolicy, Counters
 from daw_bridge.control.queue.jobs import Job, JobState, JobStore
 from daw_bridge.control.queue.runner import ArgvBuilder, JobProgress, JobRunner, cli_argv
 from daw_bridge.control.queue.selection import CHOICES, Catalog, Choice, Selection, Selections
-from daw_bridge.errors import DawBridgeError, UsageError
+from daw_bridge.errors import DawBridgeError, InputError, UsageError
 from daw_bridge.osc import Message, OscValue
 from daw_bridge.units import clock
+
+_log = logging.getLogger(__name__)
 
 Handler = Callable[[Invocation, Client], "tuple[OscValue, ...] | None"]
 """Returns what the reply says, or None when it answers later itself. Raises DawBridgeError."""
@@ -60,11 +63,18 @@ class Bridge:
         self.store, self.music, self.policy, self.catalog = store, music, policy, catalog
         self.selections = Selections(store, catalog, selection or Selection())
         self.counters, self.subscribers = Counters(), Subscribers()
-        self.runner = JobRunner(store, on_state=self._job_state, on_progress=self._job_progress, argv_of=argv_of)
+        self.runner = JobRunner(
+            store,
+            on_state=self._job_state,
+            on_progress=self._job_progress,
+            argv_of=argv_of,
+            check=self._check_path,
+        )
         self.reply_client: Callable[[Client, int], Client] = lambda client, _port: client
         self.snapshots: list[Callable[[], list[Message]]] = []
         self._errors, self._gate = RateLimiter(ERRORS_PER_S, ERRORS_PER_S), _ProgressGate()
         self._trusted: dict[str, None] = {}
+        self._connected: set[str] = set()
         self._handlers: dict[str, Handler] = {
             "ping": lambda _call, _client: ("daw-bridge", __version__),
             "hello": self._hello,
@@ -103,7 +113,7 @@ class Bridge:
             self.error(client, message.address, _request_id(message), exc)
             return
         name = call.command.handler
-        if self.policy.needs_token(client.host) and name not in ("hello", "ping") and not self._is_trusted(client):
+        if name not in ("hello", "ping") and self.is_stranger(client):
             self.counters.add("messages_without_token")
             wrong = UsageError("say the token first: /dawbridge/hello TOKEN")
             self.error(client, call.address, call.request_id, wrong)
@@ -113,6 +123,12 @@ class Bridge:
             answer = self._handlers[name](call, client)
         except DawBridgeError as exc:
             self.error(client, call.address, call.request_id, exc)
+            return
+        except Exception as exc:  # noqa: BLE001  one command's surprise must not end the daemon; it is logged and told
+            _log.exception("%s failed", call.address)
+            self.counters.add("handlers_failed")
+            surprise = DawBridgeError(f"unexpected {type(exc).__name__}; the daemon's log has it, please report this")
+            self.error(client, call.address, call.request_id, surprise)
             return
         if answer is not None:
             self.reply(client, call, *answer)
@@ -143,11 +159,22 @@ class Bridge:
 
     # Who is there
 
+    def arrived(self, client: Client) -> None:
+        """A connection began that has to say the daemon's secret before its commands count, from this machine too."""
+        if self.policy.local_secret:
+            self._connected.add(client.key)
+
+    def is_stranger(self, client: Client) -> bool:
+        """Whether this peer has not yet said what it has to say."""
+        asked = self.policy.needs_token(client.host) or client.key in self._connected
+        return asked and not self._is_trusted(client)
+
     def _is_trusted(self, client: Client) -> bool:
         return client.key in self._trusted or (not client.lasting and client.host in self._trusted)
 
     def _hello(self, call: Invocation, client: Client) -> tuple[OscValue, ...]:
-        if not self.policy.token_matches(str(call.values["token"])) and self.policy.needs_token(client.host):
+        asked = self.policy.needs_token(client.host) or client.key in self._connected
+        if asked and not self.policy.token_matches(str(call.values["token"]), client.host):
             self.counters.add("wrong_tokens")
             raise UsageError("wrong token")
         if len(self._trusted) > 1000:
@@ -159,6 +186,7 @@ class Bridge:
         """A connection ended."""
         self.subscribers.remove(client)
         self._trusted.pop(client.key, None)
+        self._connected.discard(client.key)
 
     def _subscribe(self, call: Invocation, client: Client) -> tuple[OscValue, ...]:
         target = self.reply_client(client, int(call.values.get("port", 0)))
@@ -187,6 +215,13 @@ class Bridge:
         self._job_state(job)
         self.runner.wake()
         return (job.number,)
+
+    def _check_path(self, job: Job) -> None:
+        """InputError when what was queued has become a link, or has left the music folders, while it waited."""
+        path = job.arguments["path"]
+        kind: Literal["file", "folder"] = "folder" if job.command == "rebuild" else "file"
+        if str(self.music.resolve(path, kind)) != path:
+            raise InputError(f"{path}: leads elsewhere now; add it again")
 
     def _cancel(self, call: Invocation, _client: Client) -> tuple[OscValue, ...]:
         number = int(call.values.get("job", 0))

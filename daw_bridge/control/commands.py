@@ -17,6 +17,7 @@ from daw_bridge.osc import OscValue
 PREFIX = "/dawbridge/"
 MAX_TEXT = 1024
 MAX_NAME = 100
+MAX_ADDRESS = 1024
 PATTERN_MARKS = frozenset("*?[]{}")
 
 Kind = Literal["text", "path", "number", "whole", "switch"]
@@ -236,6 +237,8 @@ COMMANDS: tuple[Command, ...] = (
 
 def find_command(address: str) -> tuple[Command, dict[str, Value]]:
     """The command of an address and the value of its placeholder. Raises UsageError."""
+    if len(address) > MAX_ADDRESS:
+        raise UsageError(f"{address[:MAX_NAME]}...: no such command")
     if not PATTERN_MARKS.isdisjoint(address):
         raise UsageError(f"{address}: address patterns are not taken; send one message for each address")
     segments = address.split("/")[1:]

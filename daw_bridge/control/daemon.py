@@ -12,6 +12,7 @@ from pathlib import Path
 
 from daw_bridge.control.bridge import Bridge
 from daw_bridge.control.mixer.commands import MixerCommands
+from daw_bridge.control.net.secret import published_secret
 from daw_bridge.control.net.security import AccessPolicy, MusicFolders
 from daw_bridge.control.net.server import OscServer
 from daw_bridge.control.queue.jobs import JobStore
@@ -100,6 +101,7 @@ async def serve(
         await server.start()
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(server.stop)
+            options.policy.local_secret = stack.enter_context(published_secret(server.port))
             stack.push_async_callback(mixer.close)
             _start_midi(options, bridge, mixer, stack)
             for part in options.parts:

@@ -17,10 +17,12 @@ from pathlib import Path
 import pytest
 
 from daw_bridge.control.daemon import ServeOptions, serve
+from daw_bridge.control.net.secret import known_secret
 from daw_bridge.control.net.security import AccessPolicy
 from daw_bridge.control.queue.selection import Catalog
 from daw_bridge.mixer import MixerAddress
 from daw_bridge.osc import Message, OscValue, decode, encode
+from daw_bridge.osc_stream import frame
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -74,6 +76,14 @@ class Peer:
 
     def close(self) -> None:
         self.socket.close()
+
+
+def connected(port: int) -> socket.socket:
+    """A TCP connection that has said the daemon's secret."""
+    connection = socket.create_connection(("127.0.0.1", port), timeout=20)
+    connection.sendall(frame(encode(Message("/dawbridge/hello", (known_secret(port),))), "length"))
+    assert b"/dawbridge/reply" in connection.recv(200)
+    return connection
 
 
 def stats_of(peer: Peer) -> dict[str, int]:

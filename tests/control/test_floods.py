@@ -16,7 +16,7 @@ from daw_bridge.control.net.security import BURST, RATE_PER_S, RateLimiter
 from daw_bridge.control.net.server import MAX_CONNECTIONS
 from daw_bridge.osc import Message, encode
 from daw_bridge.osc_stream import frame
-from tests.control.conftest import rss_bytes, stats_of
+from tests.control.conftest import connected, rss_bytes, stats_of
 
 Make = Callable[..., Any]
 
@@ -72,7 +72,7 @@ def test_a_tcp_client_that_only_pumps_bytes_neither_blocks_nor_grows_the_daemon(
 
 def test_more_connections_than_allowed_are_refused_and_the_others_work(make_daemon: Make, make_peer: Make) -> None:
     daemon = make_daemon()
-    held = [socket.create_connection(("127.0.0.1", daemon.port), timeout=5) for _ in range(MAX_CONNECTIONS)]
+    held = [connected(daemon.port) for _ in range(MAX_CONNECTIONS)]
     try:
         with socket.create_connection(("127.0.0.1", daemon.port), timeout=5) as one_more:
             try:
@@ -92,8 +92,7 @@ def test_slow_and_vanished_subscribers_do_not_slow_a_job(make_daemon: Make, make
     make_mix(steps=200)
     daemon = make_daemon()
     subscribe = frame(encode(Message("/dawbridge/subscribe")), "length")
-    deaf = socket.create_connection(("127.0.0.1", daemon.port), timeout=5)
-    broken = socket.create_connection(("127.0.0.1", daemon.port), timeout=5)
+    deaf, broken = connected(daemon.port), connected(daemon.port)
     broken.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset instead of a goodbye
     for connection in (deaf, broken):
         connection.sendall(subscribe)
@@ -112,9 +111,7 @@ def test_slow_and_vanished_subscribers_do_not_slow_a_job(make_daemon: Make, make
 def test_a_client_that_reads_nothing_is_closed_and_slows_nobody(make_daemon: Make, make_peer: Make) -> None:
     daemon = make_daemon()
     peer = make_peer(daemon.port)
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as slow:
-        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        slow.connect(("127.0.0.1", daemon.port))
+    with connected(daemon.port) as slow:
         request = frame(encode(Message("/dawbridge/template/list", ("#" + "x" * 100,))), "length")
         while "slow_clients_closed" not in stats_of(peer):
             try:

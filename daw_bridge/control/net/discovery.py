@@ -22,6 +22,7 @@ from daw_bridge.errors import AdapterMissing, Busy
 
 MAX_REQUEST_BYTES = 8192
 REQUEST_TIMEOUT_S = 5.0
+MAX_CONNECTIONS = 16
 _TYPES = {"text": "s", "path": "s", "number": "f", "whole": "i", "switch": "i"}
 
 
@@ -79,6 +80,7 @@ class Discovery:
         self._host, self._port, self._policy = host, port, policy or AccessPolicy(bind_host="127.0.0.1")
         self._server: asyncio.Server | None = None
         self._zeroconf: Any = None
+        self._open = 0
 
     @property
     def query_port(self) -> int:
@@ -127,11 +129,24 @@ class Discovery:
             await self._zeroconf.async_register_service(info, allow_name_change=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._open >= MAX_CONNECTIONS:
+            writer.transport.abort()
+            return
+        self._open += 1
+        try:
+            await self._answer(reader, writer)
+        finally:
+            self._open -= 1
+            writer.close()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             peer = writer.get_extra_info("peername") or ("",)
             if not self._policy.admits(str(peer[0])):
                 return
             head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), REQUEST_TIMEOUT_S)
+            if not _names_this_machine(head, self._host):
+                return
             words = head.partition(b"\r\n")[0].decode("latin-1").split(" ")
             status, body = answer(words[1], self._port) if len(words) == 3 and words[0] == "GET" else (400, None)
             data = b"" if body is None else json.dumps(body).encode()
@@ -145,8 +160,19 @@ class Discovery:
             await asyncio.wait_for(writer.drain(), REQUEST_TIMEOUT_S)
         except (TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, OSError, ValueError):
             pass  # a peer that does not speak HTTP gets nothing
-        finally:
-            writer.close()
+
+
+def _names_this_machine(head: bytes, bound: str) -> bool:
+    """Whether the request asks for us by address, or by a name of loopback: a page whose own name was made to lead here
+    (DNS rebinding) asks for that name. What is bound to a network is asked for by whatever name that network has."""
+    if not is_loopback(bound):
+        return True
+    for line in head.split(b"\r\n")[1:]:
+        name, _, value = line.partition(b":")
+        if name.strip().lower() == b"host":
+            host = value.strip().decode("latin-1").rsplit(":", 1)[0].strip("[]")
+            return is_loopback(host)
+    return True
 
 
 def _address_of(host: str) -> str:

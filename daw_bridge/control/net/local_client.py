@@ -6,6 +6,8 @@ import socket
 import time
 from collections.abc import Iterator
 
+from daw_bridge.control.net.secret import known_secret
+from daw_bridge.control.net.security import is_loopback
 from daw_bridge.errors import DawBridgeError, DawUnreachable
 from daw_bridge.osc import Message, OscError, OscValue, decode, encode
 from daw_bridge.osc_stream import LengthDeframer, frame
@@ -22,8 +24,9 @@ class DaemonClient:
             self._socket = socket.create_connection((host, port), timeout=timeout_s)
         except OSError as exc:
             raise DawUnreachable(f"no daw-bridge daemon at {self._where}; start one with: daw-bridge serve") from exc
-        if token:
-            self.call("/dawbridge/hello", token)
+        said = token or (known_secret(port) if is_loopback(host) else "")
+        if said:
+            self.call("/dawbridge/hello", said)
 
     def __enter__(self) -> DaemonClient:
         return self

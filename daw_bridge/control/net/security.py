@@ -24,6 +24,8 @@ MAX_HOSTS = 256
 RATE_PER_S = 2000.0
 BURST = 2000.0
 ERRORS_PER_S = 20.0
+SHARE_PER_S = 100.0
+"""What every sender may send however busy the others are."""
 MIN_TOKEN_CHARACTERS = 16
 
 
@@ -47,11 +49,15 @@ def parse_networks(texts: Sequence[str]) -> tuple[Network, ...]:
 
 @dataclass(slots=True, kw_only=True)
 class AccessPolicy:
-    """Which senders are heard. Loopback always is; others by `networks`, by `token`, or by both when both are set."""
+    """Which senders are heard. Loopback always is; others by `networks`, by `token`, or by both when both are set.
+
+    `local_secret` is what a connection from this machine has to say first (a datagram need not).
+    """
 
     bind_host: str = "127.0.0.1"
     networks: tuple[Network, ...] = ()
     token: str = ""
+    local_secret: str = ""
 
     def __post_init__(self) -> None:
         if self.token and len(self.token) < MIN_TOKEN_CHARACTERS:
@@ -80,9 +86,11 @@ class AccessPolicy:
         """Whether this address must say the token first. Loopback need not."""
         return bool(self.token) and not is_loopback(host)
 
-    def token_matches(self, given: str) -> bool:
-        """Compared in constant time."""
-        return bool(self.token) and hmac.compare_digest(given.encode(), self.token.encode())
+    def token_matches(self, given: str, host: str = "") -> bool:
+        """Whether it is the token or, from this machine, the daemon's own secret. Compared in constant time."""
+        known = [self.token, self.local_secret if is_loopback(host) else ""]
+        said = given.encode("utf-8", "surrogatepass")
+        return any(bool(secret) and hmac.compare_digest(said, secret.encode()) for secret in known)
 
 
 class RateLimiter:

@@ -7,11 +7,13 @@ import errno
 import logging
 import socket
 import time
+from collections import Counter
+from collections.abc import Callable
 from typing import cast
 
 from daw_bridge.control.bridge import Bridge
 from daw_bridge.control.net.clients import Client
-from daw_bridge.control.net.security import RateLimiter
+from daw_bridge.control.net.security import SHARE_PER_S, RateLimiter, is_loopback
 from daw_bridge.errors import Busy, DawBridgeError, OutputError
 from daw_bridge.osc import IMMEDIATELY, Message, OscError, decode, encode, time_tag_to_unix_s
 from daw_bridge.osc_stream import Deframer, Framing, deframer_for, frame
@@ -19,6 +21,8 @@ from daw_bridge.osc_stream import Deframer, Framing, deframer_for, frame
 _log = logging.getLogger(__name__)
 
 MAX_CONNECTIONS = 64
+HELLO_S = 10.0
+"""How long a connection may be silent before it has said anything that counts; then it makes room for others."""
 MAX_BACKLOG_BYTES = 262_144
 """What a slow client may leave unread before its connection is closed (TCP) or its packets are dropped (UDP)."""
 TIME_TAG_PAST_S = 10.0
@@ -113,13 +117,16 @@ class TcpClient:
 class Gate:
     """What every packet passes: sender, rate, syntax, time tags."""
 
-    def __init__(self, bridge: Bridge, limiter: RateLimiter | None = None) -> None:
-        self._bridge, self._limiter = bridge, limiter or RateLimiter()
+    def __init__(
+        self, bridge: Bridge, limiter: RateLimiter | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._bridge, self._limiter = bridge, limiter or RateLimiter(clock=clock)
         self.packets = Packets(bridge)
-        self._total = RateLimiter(TOTAL_PER_S, TOTAL_PER_S)
+        self._total = RateLimiter(TOTAL_PER_S, TOTAL_PER_S, clock)
+        self._shares = RateLimiter(SHARE_PER_S, SHARE_PER_S, clock)
 
     def packet(self, data: bytes, client: Client) -> bool:
-        """Take one packet; False when the sender is over its rate."""
+        """Take one packet; False when the sender is over its rate. OscError for what is no OSC on a stream."""
         counters = self._bridge.counters
         if not self._bridge.policy.admits(client.host):
             counters.add("packets_from_strangers")
@@ -132,6 +139,8 @@ class Gate:
         except OscError as exc:
             counters.add("packets_malformed")
             _log.debug("malformed packet from %s: %s", client.host, exc)
+            if client.lasting:
+                raise
             return True
         now = time.time()
         for position, message in enumerate(messages):
@@ -147,8 +156,14 @@ class Gate:
         return True
 
     def _allows(self, client: Client) -> bool:
-        """Each sender has a bucket of its own, so that one that floods does not silence the others; all share one."""
-        return self._limiter.allows(client.key) and self._total.allows("")
+        """A sender has a small share for itself, whatever others do; what is beyond it comes out of what all share.
+
+        A sender is a host; on this machine, where many programs are one host, it is a port.
+        """
+        sender = client.key if is_loopback(client.host) else client.host
+        if not self._limiter.allows(sender):
+            return False
+        return self._shares.allows(sender) or self._total.allows("")
 
     @staticmethod
     def _timely(message: Message, now: float) -> bool:
@@ -181,23 +196,48 @@ class _UdpProtocol(asyncio.DatagramProtocol):
 class _TcpProtocol(asyncio.BufferedProtocol):
     """Reads a bounded piece at a time and rests when the peer is over its rate: nobody has the loop to himself."""
 
-    def __init__(self, bridge: Bridge, gate: Gate, open_connections: set[_TcpProtocol]) -> None:
+    def __init__(self, bridge: Bridge, gate: Gate, open_connections: dict[_TcpProtocol, None]) -> None:
         self._bridge, self._gate, self._open = bridge, gate, open_connections
         self._transport: asyncio.Transport | None = None
         self._host = ""
         self._deframer: Deframer | None = None
         self._client: TcpClient | None = None
         self._buffer = bytearray(READ_BYTES)
+        self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         peer = transport.get_extra_info("peername") or ("", 0)
         self._transport, self._host = cast("asyncio.Transport", transport), str(peer[0])
-        if len(self._open) >= MAX_CONNECTIONS or not self._bridge.policy.admits(self._host):
+        if not self._bridge.policy.admits(self._host) or not self._has_room():
             self._bridge.counters.add("connections_refused")
             self._transport.abort()
             return
+        self._timer = asyncio.get_running_loop().call_later(HELLO_S, self._too_silent)
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
-        self._open.add(self)
+        self._open[self] = None
+
+    def _has_room(self) -> bool:
+        """Whether there is room, or one that has not said the secret makes it: the oldest of the host with the most."""
+        if len(self._open) < MAX_CONNECTIONS:
+            return True
+        silent = [other for other in self._open if not other.is_known]
+        if not silent:
+            return False
+        crowd = Counter(other._host for other in silent)
+        oldest = next(other for other in silent if crowd[other._host] == max(crowd.values()))
+        oldest._too_silent()
+        return True
+
+    @property
+    def is_known(self) -> bool:
+        """Whether this peer has said what it has to say before its commands count."""
+        return self._client is not None and not self._bridge.is_stranger(self._client)
+
+    def _too_silent(self) -> None:
+        if self._transport is not None and not self.is_known:
+            self._bridge.counters.add("connections_silent")
+            self._open.pop(self, None)
+            self._transport.abort()
 
     def get_buffer(self, sizehint: int) -> bytearray:  # noqa: ARG002  # asyncio's signature
         return self._buffer
@@ -206,23 +246,29 @@ class _TcpProtocol(asyncio.BufferedProtocol):
         if self._transport is None or self._transport.is_closing():
             return
         data = bytes(self._buffer[:nbytes])
-        if self._deframer is None:
-            self._deframer = deframer_for(data[0])
-        if self._client is None:
-            self._client = TcpClient(
-                self._transport, self._host, self._deframer.framing, self._bridge, self._gate.packets
-            )
         try:
-            packets = self._deframer.feed(data)
+            self._take(data, self._transport)
         except OscError as exc:
             self._bridge.counters.add("streams_malformed")
             _log.debug("stream of %s: %s", self._host, exc)
             self._transport.abort()
-            return
+
+    def _take(self, data: bytes, transport: asyncio.Transport) -> None:
+        """OscError when the stream is none of OSC frames: a page in a browser can send anything behind its headers."""
+        if self._deframer is None:
+            if data[:1] not in (b"\0", b"\xc0"):
+                raise OscError("begins with neither a length nor an END")
+            self._deframer = deframer_for(data[0])
+        if self._client is None:
+            self._client = TcpClient(transport, self._host, self._deframer.framing, self._bridge, self._gate.packets)
+            self._bridge.arrived(self._client)
+        packets = self._deframer.feed(data)
         for position, packet in enumerate(packets, start=1):
+            if transport.is_closing():
+                return
             if not self._gate.packet(packet, self._client):
                 self._bridge.counters.add("packets_over_rate", len(packets) - position)
-                self._rest(self._transport)
+                self._rest(transport)
                 return
 
     @staticmethod
@@ -231,7 +277,9 @@ class _TcpProtocol(asyncio.BufferedProtocol):
         asyncio.get_running_loop().call_later(OVER_RATE_REST_S, transport.resume_reading)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # asyncio's signature
-        self._open.discard(self)
+        self._open.pop(self, None)
+        if self._timer is not None:
+            self._timer.cancel()
         if self._client is not None:
             self._bridge.gone(self._client)
 
@@ -246,7 +294,7 @@ class OscServer:
     def __init__(self, bridge: Bridge, host: str, port: int, limiter: RateLimiter | None = None) -> None:
         self._bridge, self._host, self.port = bridge, host, port
         self._gate = Gate(bridge, limiter)
-        self._connections: set[_TcpProtocol] = set()
+        self._connections: dict[_TcpProtocol, None] = {}
         self._udp: asyncio.DatagramTransport | None = None
         self._tcp: asyncio.Server | None = None
         bridge.reply_client = lambda client, port: client.at_port(port) if isinstance(client, UdpClient) else client

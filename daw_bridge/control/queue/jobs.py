@@ -7,6 +7,7 @@ SQLite in WAL mode with one connection that holds the file for itself, so a seco
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
@@ -22,6 +23,8 @@ SCHEMA_VERSION = 1
 MAX_QUEUED = 1000
 MAX_ATTEMPTS = 3
 """How often a job may take the whole daemon down with it before it counts as failed."""
+
+_log = logging.getLogger(__name__)
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
@@ -215,7 +218,18 @@ class JobStore:
         columns = "id, command, arguments, request_id, state, percent, detail, attempts, created_s, ended_s"
         with self._errors():
             rows = self._database.execute(f"SELECT {columns} FROM jobs {rest}", values).fetchall()  # noqa: S608
-        return [_job_of(row) for row in rows]
+        return [job for row in rows if (job := self._readable(row)) is not None]
+
+    def _readable(self, row: tuple[Any, ...]) -> Job | None:
+        """The job of a row. One that cannot be read counts as failed from here on and stops nothing."""
+        try:
+            return _job_of(row)
+        except (ValueError, TypeError, AttributeError, RecursionError):
+            _log.warning("%s: row %r cannot be read and counts as failed", self._path, row[0])
+            mended = "UPDATE jobs SET state = 'failed', arguments = '{}', detail = ?, percent = 0, attempts = 0, "
+            mended += "created_s = 0, ended_s = 0, command = 'build' WHERE id = ?"
+            self._database.execute(mended, ("its row in the queue was damaged; add it again", row[0]))
+            return None
 
 
 def _job_of(row: tuple[Any, ...]) -> Job:

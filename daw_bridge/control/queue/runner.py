@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from daw_bridge.control.queue.jobs import Job, JobState, JobStore
-from daw_bridge.errors import Busy, Cancelled
+from daw_bridge.errors import Busy, Cancelled, DawBridgeError
 
 _log = logging.getLogger(__name__)
 
@@ -94,7 +94,10 @@ def cli_argv(job: Job) -> list[str]:
 
 
 class JobRunner:
-    """Takes jobs from the store until it is stopped. Callbacks run on the loop and must not block."""
+    """Takes jobs from the store until it is stopped. Callbacks run on the loop and must not block.
+
+    `check` raises a DawBridgeError for a job that may not be started any more.
+    """
 
     def __init__(
         self,
@@ -103,8 +106,9 @@ class JobRunner:
         on_state: Callable[[Job], None],
         on_progress: Callable[[JobProgress], None],
         argv_of: ArgvBuilder = cli_argv,
+        check: Callable[[Job], None] = lambda _job: None,
     ) -> None:
-        self._store, self._argv_of = store, argv_of
+        self._store, self._argv_of, self._check = store, argv_of, check
         self._on_state, self._on_progress = on_state, on_progress
         self._wake = asyncio.Event()
         self._current: tuple[Job, asyncio.subprocess.Process] | None = None
@@ -149,6 +153,7 @@ class JobRunner:
         self._on_state(job)
         output = _Output()
         try:
+            self._check(job)
             argv = [sys.executable, "-m", "daw_bridge.control.queue.worker", *self._argv_of(job)]
             process = await asyncio.create_subprocess_exec(
                 *argv,
@@ -158,6 +163,10 @@ class JobRunner:
             )
         except OSError as exc:
             self._finish(job, JobState.FAILED, f"the worker cannot be started ({exc})")
+            return
+        except (DawBridgeError, KeyError, ValueError) as exc:
+            said = exc if isinstance(exc, DawBridgeError) else f"the job's row is damaged ({exc}); add it again"
+            self._finish(job, JobState.FAILED, str(said))
             return
         self._current = (job, process)
         try:
