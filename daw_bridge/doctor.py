@@ -82,6 +82,7 @@ def _models() -> list[Check]:
     for model in CATALOG.values():
         ok = weights_present(model)
         detail = "weights are here" if ok else "weights are not here yet"
+        detail = f"{detail}; licence {model.licence_class}"
         fix = f"daw-bridge models fetch {model.name}"
         if model.name == DEFAULT_MODEL:
             detail, fix = f"{detail}; the default of build", f"{fix}, or build with --model preview"

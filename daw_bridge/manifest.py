@@ -62,7 +62,10 @@ class StemFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeparationRecord:
-    """`settings` holds everything that influences the samples; levels are floored at `units.SILENCE_DB`."""
+    """`settings` holds everything that influences the samples; levels are floored at `units.SILENCE_DB`.
+
+    `licence` is that of the weights (see `model_info.Licence`); empty in folders of older versions.
+    """
 
     model: str
     weights_sha256: str
@@ -73,6 +76,9 @@ class SeparationRecord:
     elapsed_s: float
     from_cache: bool
     notes: tuple[str, ...] = ()
+    licence: str = ""
+    licence_class: str = ""
+    licence_source: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

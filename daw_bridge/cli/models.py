@@ -12,6 +12,12 @@ if TYPE_CHECKING:
     from daw_bridge.separation.model_info import ModelInfo
 
 
+LICENCES = (
+    "licence: of the weights. clear: free to use for music that is sold; copyleft: conditions that nobody has tried on "
+    "weights; non-commercial: its maker forbids it; unstated: nobody said. docs/licences.md tells what that means"
+)
+
+
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `models list|info|fetch|recommend`."""
     models = subparsers.add_parser("models", help="separation models: list, info, fetch, recommend")
@@ -43,14 +49,16 @@ def run_list(args: argparse.Namespace) -> None:
     from daw_bridge.separation.catalog import CATALOG
 
     records = [_record(info) for info in CATALOG.values()]
-    say(args, f"{'model':<12} {'SDR dB':>6}  {'speed':<9} {'download':>8}  {'here':<4}  stems")
+    say(args, f"{'model':<12} {'SDR dB':>6}  {'speed':<9} {'download':>8}  {'here':<4}  {'licence':<14}  stems")
     for record in records:
         score = f"{record['score']['average_db']:.2f}" if record["score"] else "-"
         size = f"{record['size_mb']} MB" if record["size_mb"] else "bundled"
         here = "yes" if record["weights_here"] else "no"
-        stems = ", ".join(record["stems"])
-        say(args, f"{record['name']:<12} {score:>6}  {record['speed']:<9} {size:>8}  {here:<4}  {stems}")
+        licence, stems = record["licence_class"], ", ".join(record["stems"])
+        begin = f"{record['name']:<12} {score:>6}  {record['speed']:<9} {size:>8}  {here:<4}"
+        say(args, f"{begin}  {licence:<14}  {stems}")
     say(args, "SDR: published, MUSDB18-HQ test, median of 1 s chunks then of songs; more with 'models info MODEL'")
+    say(args, LICENCES)
     answer(args, {"models": records})
 
 
@@ -63,7 +71,8 @@ def run_info(args: argparse.Namespace) -> None:
     say(args, f"{info.name}: {info.summary}")
     rows = {
         "stems": ", ".join(info.stems),
-        "licence": info.licence,
+        "licence": f"{info.licence_class}: {info.licence}",
+        "stated": info.licence_source or "nowhere",
         "weights": f"{info.weights_from}; {'on this machine' if record['weights_here'] else 'not on this machine yet'}",
         "download": f"{info.size_mb} MB" if info.size_mb else "none, it comes with the program",
         "speed": f"{info.speed} ({info.gflop_per_s:g} GFLOP per second of audio)",
@@ -109,7 +118,7 @@ def run_recommend(args: argparse.Namespace) -> None:
     machine = f"a GPU of {memory_gb:.0f} GB" if memory_gb > 0 else "no GPU"
     say(args, f"for {', '.join(stems) or 'drums, bass, other, vocals'} with {machine}, best first:")
     for place, item in enumerate(advice, start=1):
-        say(args, f"{place:>2}. {item.model.name:<12} {item.reason}")
+        say(args, f"{place:>2}. {item.model.name:<12} {item.reason}; licence {item.model.licence_class}")
         for note in item.model.notes:
             say(args, f"    {'':<12} {note}")
     answer(
@@ -118,7 +127,13 @@ def run_recommend(args: argparse.Namespace) -> None:
             "stems": list(stems),
             "gpu_memory_gb": memory_gb,
             "models": [
-                {"name": item.model.name, "score_db": item.score_db, "reason": item.reason, "notes": item.model.notes}
+                {
+                    "name": item.model.name,
+                    "score_db": item.score_db,
+                    "reason": item.reason,
+                    "notes": item.model.notes,
+                    "licence_class": item.model.licence_class,
+                }
                 for item in advice
             ],
         },

@@ -6,6 +6,7 @@ Figures: quality from the papers and repositories named in `source`; cost from d
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Literal
 
 from daw_bridge.errors import UsageError, did_you_mean
@@ -32,6 +33,15 @@ class Score:
     source: str = HT_PAPER
 
 
+class Licence(StrEnum):
+    """What a licence of weights comes to for somebody who sells music; the text of it is in `ModelInfo.licence`."""
+
+    CLEAR = "clear"
+    COPYLEFT = "copyleft"
+    NON_COMMERCIAL = "non-commercial"
+    UNSTATED = "unstated"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeightFile:
     """A file of weights as it is published: `urls` are tried in order, `name` is what it is called in our folder."""
@@ -47,9 +57,10 @@ class ModelInfo:
     """What is known about a model before it is loaded.
 
     `family` is the name in the table of families. `files` are what a fetch downloads, where that needs no more than
-    their addresses; `bundled` weights come with the program. `signatures` are demucs' names of the bag's networks,
-    `checksums` the first 8 hex digits of the sha256 of their legacy files, `bag_weights` the share of each network
-    (row) in each stem. `memory_gb_per_segment` is the peak of
+    their addresses; `bundled` weights come with the program. `licence` is that of the weights, not of the code,
+    `licence_source` where it is stated. `signatures` are demucs' names of the bag's networks, `checksums` the first 8
+    hex digits of the sha256 of their legacy files, `bag_weights` the share of each network (row) in each stem.
+    `memory_gb_per_segment` is the peak of
     one segment's activations, and a batch takes that many times it (measured on the CPU and rounded up: htdemucs 0.85,
     htdemucs_6s 0.91, HDemucs 2.49, Demucs 2.02 GB; with room for what the allocator keeps of HDemucs' large blocks).
     `gflop_per_s` is work per second of audio at the default overlap. `complement` is what the mix less a model's one
@@ -75,6 +86,8 @@ class ModelInfo:
     bag_segment_s: float | None = None
     notes: tuple[str, ...] = ()
     latency_ms: float | None = None
+    licence_class: Licence = Licence.UNSTATED
+    licence_source: str = ""
     files: tuple[WeightFile, ...] = ()
     bundled: bool = False
     complement: str = ""

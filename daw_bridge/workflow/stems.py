@@ -14,7 +14,9 @@ from daw_bridge.errors import WeightsCorrupt
 from daw_bridge.files import sha256_of_file
 from daw_bridge.manifest import ReferenceFile, SeparationRecord, StemFile
 from daw_bridge.progress import CancelToken, OnProgress
+from daw_bridge.separation.catalog import model_info
 from daw_bridge.separation.families.family import Loaded, Note
+from daw_bridge.separation.model_info import Licence
 from daw_bridge.separation.options import SeparationOptions
 from daw_bridge.separation.run import LoadModel, SeparationResult, separate_reference, separation_key
 from daw_bridge.version import __version__
@@ -45,7 +47,7 @@ def make_stems(
     key = separation_key(reference.audio_sha256, options, weights_sha256)
     entry = cache.find(key) if cache is not None else None
     if cache is not None and entry is not None:
-        return _from_cache(song, cache, entry, reference)
+        return _licensed(_from_cache(song, cache, entry, reference), options)
     result = separate_reference(
         song.reference,
         song.audio_dir,
@@ -57,7 +59,7 @@ def make_stems(
         load_model=_same_weights(load_model, weights_sha256),
         reference_sha256=reference.audio_sha256,
     )
-    made = _from_result(song, result, with_loudness(reference, song.reference))
+    made = _licensed(_from_result(song, result, with_loudness(reference, song.reference)), options)
     if cache is not None:
         files = {f"{stem.name}{Path(stem.file).suffix}": song.root / stem.file for stem in made.stems}
         levels = {name: getattr(made.reference, name) for name in ("integrated_lufs", "true_peak_dbtp")}
@@ -117,6 +119,17 @@ def _from_cache(song: SongFolder, cache: StemCache, entry: CacheEntry, reference
     kept: dict[str, Any] = entry.record["separation"]
     record = SeparationRecord(**{**kept, "from_cache": True, "notes": tuple(kept["notes"])})
     return MadeStems(tuple(stems), record, replace(reference, **entry.record["loudness"]))
+
+
+def _licensed(made: MadeStems, options: SeparationOptions) -> MadeStems:
+    """With the licence of the weights as it is known today, also where the stems were cached before."""
+    if options.weights is not None:
+        text, kind, source = "weights of one's own", Licence.UNSTATED, str(options.weights)
+    else:
+        info = model_info(options.model)
+        text, kind, source = info.licence, info.licence_class, info.licence_source
+    record = replace(made.record, licence=text, licence_class=str(kind), licence_source=source)
+    return replace(made, record=record)
 
 
 def _versions() -> dict[str, str]:

@@ -79,6 +79,7 @@ def test_the_original_is_kept_bit_exact_and_the_folder_tells_how_it_was_made(mak
     assert original.read_bytes() == mix.read_bytes()
     assert manifest["original"]["sha256"] == hashlib.sha256(mix.read_bytes()).hexdigest()
     assert manifest["separation"]["model"] == "preview"
+    assert manifest["separation"]["licence_class"] == "clear"
     assert manifest["sessions"][0]["template"] == "band"
     for stem in manifest["stems"]:
         assert hashlib.sha256((result.folder / stem["file"]).read_bytes()).hexdigest() == stem["sha256"]

@@ -18,14 +18,17 @@ from demucs.hf import hf_repo_name, load_safetensors_model
 from demucs.repo import BagOnlyRepo, LocalRepo
 from demucs.states import load_model, save_with_checksum
 
+from daw_bridge import doctor
+from daw_bridge.cli.main import main
 from daw_bridge.errors import ModelError, UsageError, WeightsCorrupt, WeightsMissing
 from daw_bridge.separation.catalog import CATALOG, model_info
 from daw_bridge.separation.families.demucs.bag import find_weights, hub_name, load_bag, read_bag
 from daw_bridge.separation.families.demucs.checkpoint import read_checkpoint, write_checkpoint
 from daw_bridge.separation.families.loader import load, weights_present, weights_sha256
-from daw_bridge.separation.model_info import check_stems
+from daw_bridge.separation.model_info import Licence, check_stems
 from daw_bridge.separation.options import SeparationOptions
 from daw_bridge.separation.recommend import recommend
+from tests.generated_docs import check_section
 from tests.separation.tiny import SOURCES, TINY, by_demucs, noise, run, tiny_module
 
 DEMUCS_MODELS = [info for info in CATALOG.values() if info.family == "demucs"]
@@ -318,6 +321,7 @@ def test_unknown_models_and_stems_are_answered_with_the_nearest() -> None:
 def test_every_model_has_its_facts() -> None:
     for info in CATALOG.values():
         assert info.licence
+        assert info.licence_source, f"{info.name}: where is its licence stated?"
         assert info.summary
         assert info.weights_from
         assert info.stems
@@ -347,3 +351,32 @@ def test_advice_ranks_by_what_is_published_and_fits() -> None:
 def test_a_gpu_memory_that_makes_no_sense_is_refused(memory_gb: float) -> None:
     with pytest.raises(UsageError, match="makes no sense"):
         recommend((), gpu_memory_gb=memory_gb)
+
+
+def test_licences_are_told_truly() -> None:
+    """The author of Demucs says that his weights are not under the MIT licence of his code."""
+    for info in DEMUCS_MODELS:
+        assert info.licence_class is Licence.NON_COMMERCIAL
+        assert "issues 327" in info.licence_source
+        assert not info.licence.startswith("MIT")
+    assert CATALOG["preview"].licence_class is Licence.CLEAR
+    assert all(info.licence_class is Licence.UNSTATED for info in CATALOG.values() if info.family == "bsrnn")
+
+
+def test_generated_table_of_licences_is_that_of_the_catalog() -> None:
+    rows = ["| model | class | licence of the weights | stated |", "|---|---|---|---|"]
+    for info in CATALOG.values():
+        rows.append(f"| `{info.name}` | {info.licence_class} | {info.licence} | {info.licence_source} |")
+    check_section("licences.md", "licences", "\n".join(rows))
+
+
+def test_the_licence_is_shown_wherever_models_are(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "list"]) == 0
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert "non-commercial" in lines["htdemucs_ft"] and " clear " in lines["preview"]
+    assert main(["models", "info", "htdemucs_ft"]) == 0
+    shown = capsys.readouterr().out
+    assert "non-commercial: none; their author" in shown and "issues 327" in shown
+    assert main(["models", "recommend", "--gpu-memory", "0"]) == 0
+    assert "licence non-commercial" in capsys.readouterr().out
+    assert any("licence clear" in check.detail for check in doctor.examine() if check.name == "model preview")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from daw_bridge.separation.model_info import FOUR, ModelInfo
+from daw_bridge.separation.model_info import FOUR, Licence, ModelInfo
 
 MODELS = (
     ModelInfo(
@@ -10,7 +10,9 @@ MODELS = (
         family="band_split",
         stems=FOUR,
         summary="bundled with the program: works offline at once, causal, real time; a sketch, not for production",
-        licence="MIT (code and weights)",
+        licence="MIT, as the program",
+        licence_class=Licence.CLEAR,
+        licence_source="docs/preview-model-card.md, with all that it was trained on",
         weights_from="inside the package",
         size_mb=10,
         bundled=True,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from daw_bridge.separation.model_info import ModelInfo, published_score
+from daw_bridge.separation.model_info import Licence, ModelInfo, published_score
 
 BSRNN_README = "github.com/magronp/bsrnn README (oBSRNN), arXiv 2603.09187"
-_BSRNN_LICENCE = "MIT (code); weights: see the Zenodo record (a mirror's card says CC BY 4.0)"
+_LICENCE = "none found; a mirror's card says CC BY 4.0, which its makers do not confirm"
+_SOURCE = "Zenodo record 17516442"
 _ZENODO = "Zenodo record 17516442"
 
 MODELS = (
@@ -14,7 +15,9 @@ MODELS = (
         family="bsrnn",
         stems=("vocals", "bass", "drums", "other"),
         summary="the best score of all: one band-split network for four stems; needs a GPU",
-        licence=_BSRNN_LICENCE,
+        licence=_LICENCE,
+        licence_class=Licence.UNSTATED,
+        licence_source=_SOURCE,
         weights_from=f"{_ZENODO} (simo-bsrnn-opt)",
         size_mb=435,
         speed="very slow",
@@ -29,7 +32,9 @@ MODELS = (
         family="bsrnn",
         stems=("vocals", "bass", "drums", "other"),
         summary="four band-split networks, one per stem",
-        licence=_BSRNN_LICENCE,
+        licence=_LICENCE,
+        licence_class=Licence.UNSTATED,
+        licence_source=_SOURCE,
         weights_from=f"{_ZENODO} (bsrnn-opt)",
         size_mb=655,
         speed="very slow",
@@ -44,7 +49,9 @@ MODELS = (
         family="bsrnn",
         stems=("vocals", "bass", "drums", "other"),
         summary="four plain band-split networks, after the paper",
-        licence=_BSRNN_LICENCE,
+        licence=_LICENCE,
+        licence_class=Licence.UNSTATED,
+        licence_source=_SOURCE,
         weights_from=f"{_ZENODO} (bsrnn-large)",
         size_mb=587,
         speed="very slow",
