@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from daw_bridge.errors import UsageError
-from daw_bridge.option import Influence, documented, names_in, names_of, option, path_of
+from daw_bridge.option import Influence, documented, names_in, names_of, number_in, option, path_of
 from daw_bridge.separation.options import SeparationOptions
 
 DEFAULT_TEMPLATE = "band"
@@ -81,6 +81,24 @@ class BuildOptions(SeparationOptions):
         late=False,
         group="input",
     )
+    gain_db: float = option(
+        0.0,
+        "gain in dB that is given to the mix when it is decoded; the archived original stays as it is",
+        influences=Influence.INPUT,
+        flags=("--gain",),
+        metavar="DB",
+        parse=float,
+        group="input",
+    )
+    accept_damaged: bool = option(
+        False,
+        "take what decodes of a cut-off or damaged mix, with silence in its holes",
+        influences=Influence.INPUT,
+        switches={
+            "--accept-damaged": (True, "take what decodes of a cut-off or damaged mix, with silence in its holes")
+        },
+        group="input",
+    )
     force: bool = option(
         False,
         "replace files that daw-bridge made in that folder",
@@ -101,6 +119,7 @@ class BuildOptions(SeparationOptions):
         super(BuildOptions, self).__post_init__()
         object.__setattr__(self, "daws", names_of("daws", self.daws) or ())
         object.__setattr__(self, "output", path_of("output", self.output))
+        number_in("`gain_db`", self.gain_db, -300, 300, unit=" dB")
         _check_channels(self.channels)
 
 

@@ -47,6 +47,12 @@ class ReferenceFile:
     silent: bool
     integrated_lufs: float | None
     true_peak_dbtp: float | None
+    claimed_samples: int | None = None
+    """What the source's header says of its length; None where it does not say."""
+    behind_samples: int | None = None
+    """What lies behind that header in the file."""
+    holes: tuple[tuple[int, int], ...] = ()
+    """(first sample, samples) where silence stands for sound that was lost."""
     notes: tuple[str, ...] = ()
     sha256: str = ""
 
@@ -198,7 +204,8 @@ def _manifest_from(data: dict[str, Any]) -> Manifest:
 
 
 def _with_notes(kind: type[Noted], data: dict[str, Any]) -> Noted:
-    return kind(**{**data, "notes": tuple(data["notes"])})
+    lists = {key: tuple(data[key]) for key in ("notes", "holes") if key in data}
+    return kind(**{**data, **lists})
 
 
 def _session_from(data: dict[str, Any]) -> SessionRecord:

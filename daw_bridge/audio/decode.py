@@ -16,12 +16,13 @@ import numpy as np
 
 from daw_bridge.audio.audio_file import AudioInfo, AudioReader, FloatArray
 from daw_bridge.audio.lengths import Hole, holes_text
+from daw_bridge.audio.plausibility import Plausibility, refuse_bit_stream
 from daw_bridge.audio.reader import open_audio
 from daw_bridge.audio.samples import checked_peak, interleaved, silence_no_numbers
 from daw_bridge.audio.writer import AudioWriter
 from daw_bridge.errors import InputError
 from daw_bridge.progress import CancelToken, OnProgress, Progress, ignore_progress
-from daw_bridge.units import linear_to_db
+from daw_bridge.units import db_to_linear, linear_to_db
 
 ChannelChoice = None | str | tuple[int, int]
 """None (mono and stereo only), "downmix", or a pair of channels counted from 1."""
@@ -67,6 +68,7 @@ def decode_to_reference(
     target: Path,
     *,
     channels: ChannelChoice = None,
+    gain_db: float = 0.0,
     accept_damaged: bool = False,
     on_progress: OnProgress = ignore_progress,
     cancel: CancelToken | None = None,
@@ -74,40 +76,91 @@ def decode_to_reference(
     """Decode `source` into the float32 WAV `target` at its own rate, in blocks; nothing is left when it fails.
 
     With `accept_damaged` what decodes is taken, with silence where sound is lost or is no number. Raises DamagedInput
-    (cut off, damaged, NaN or infinite samples), InputError (unreadable, empty, a rate outside 8 to 192 kHz, more than
-    two channels without a choice), OutputError, Cancelled.
+    (cut off, damaged, NaN or infinite samples), InputError (unreadable, empty, a bit stream in place of samples, a rate
+    outside 8 to 192 kHz, more than two channels without a choice), OutputError, Cancelled.
     """
     cancel = cancel or CancelToken()
     with open_audio(source, accept_damaged=accept_damaged) as reader:
         _check_rate(reader)
         choose, count_channels, note = _channel_chooser(source, reader.channels, channels)
-        digest = hashlib.sha256(f"float32le {reader.sample_rate_hz} {count_channels}\n".encode())
-        peak, done = 0.0, 0
-        expected = reader.length_samples or reader.info.estimated_samples or 0
         with AudioWriter(target, sample_rate_hz=reader.sample_rate_hz, channels=count_channels) as writer:
-            for raw in reader.blocks(BLOCK_SAMPLES):
+
+            def write(frames: FloatArray) -> None:
                 cancel.check()
-                if accept_damaged:
-                    silence_no_numbers(reader, raw, done)
-                peak = max(peak, checked_peak(source, raw, done, reader.sample_rate_hz))
-                frames = interleaved(choose(raw))
-                digest.update(frames.astype("<f4", copy=False).data)
                 writer.write(frames.T)
-                done += len(frames)
-                on_progress(Progress(stage="decode", done=done, total=max(done, expected)))
-            if not done:
-                raise InputError(f"{source}: there are no samples in it; export the mix again")
-        return DecodedAudio(
-            info=reader.info,
-            sample_rate_hz=reader.sample_rate_hz,
-            channels=count_channels,
-            length_samples=done,
-            peak_db=linear_to_db(peak),
-            silent=linear_to_db(peak) < SILENT_BELOW_DB,
-            audio_sha256=digest.hexdigest(),
-            holes=tuple(reader.holes),
-            notes=(*reader.info.notes, *reader.late_notes, *_about_holes(reader), *note),
-        )
+
+            how = _How(choose=choose, channels=count_channels, gain_db=gain_db, accept_damaged=accept_damaged)
+            return _decode(reader, how, write, on_progress, note)
+
+
+def examine(
+    source: Path,
+    *,
+    gain_db: float = 0.0,
+    accept_damaged: bool = False,
+    on_progress: OnProgress = ignore_progress,
+    cancel: CancelToken | None = None,
+) -> DecodedAudio:
+    """What decoding gives of a file, with every remark, and nothing is written. Raises as `decode_to_reference`."""
+    cancel = cancel or CancelToken()
+    with open_audio(source, accept_damaged=accept_damaged) as reader:
+        how = _How(choose=lambda block: block, channels=reader.channels, gain_db=gain_db, accept_damaged=accept_damaged)
+        return _decode(reader, how, lambda _frames: cancel.check(), on_progress, ())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _How:
+    """What is done with each block."""
+
+    choose: Callable[[FloatArray], FloatArray]
+    channels: int
+    gain_db: float
+    accept_damaged: bool
+
+
+def _decode(
+    reader: AudioReader,
+    how: _How,
+    take: Callable[[FloatArray], None],
+    on_progress: OnProgress,
+    notes: tuple[str, ...],
+) -> DecodedAudio:
+    """Every block through the checks, to `take` as (n, channels)."""
+    source, rate_hz = reader.info.path, reader.sample_rate_hz
+    digest = hashlib.sha256(f"float32le {rate_hz} {how.channels}\n".encode())
+    gain = np.float32(db_to_linear(how.gain_db))
+    plausibility = Plausibility(how.channels)
+    peak, done = 0.0, 0
+    expected = reader.length_samples or reader.info.estimated_samples or 0
+    for raw in reader.blocks(BLOCK_SAMPLES):
+        block = raw if how.gain_db == 0.0 else raw * gain
+        if how.accept_damaged:
+            silence_no_numbers(reader, block, done)
+        peak = max(peak, checked_peak(source, block, done, rate_hz))
+        if not done and not reader.info.lossy and peak <= 1.0:
+            refuse_bit_stream(source, block)
+        chosen = how.choose(block)
+        plausibility.update(chosen)
+        frames = interleaved(chosen)
+        digest.update(frames.astype("<f4", copy=False).data)
+        take(frames)
+        done += len(frames)
+        on_progress(Progress(stage="decode", done=done, total=max(done, expected)))
+    if not done:
+        raise InputError(f"{source}: there are no samples in it; export the mix again")
+    if how.gain_db:
+        notes = (f"a gain of {how.gain_db:+.1f} dB was applied to the mix", *notes)
+    return DecodedAudio(
+        info=reader.info,
+        sample_rate_hz=rate_hz,
+        channels=how.channels,
+        length_samples=done,
+        peak_db=linear_to_db(peak),
+        silent=linear_to_db(peak) < SILENT_BELOW_DB,
+        audio_sha256=digest.hexdigest(),
+        holes=tuple(reader.holes),
+        notes=(*reader.info.notes, *reader.late_notes, *_about_holes(reader), *plausibility.remarks(), *notes),
+    )
 
 
 def _about_holes(reader: AudioReader) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from daw_bridge.errors import DamagedInput
 from daw_bridge.units import clock
 
-GET_A_WHOLE_ONE = "copy or download it again, or accept the damage (accept-damaged) to take what is there"
+GET_A_WHOLE_ONE = "copy or download it again, or take what is there with `accept_damaged`"
 WRAP_BYTES = 1 << 32
 _NEAR_BYTES = 1 << 16
 _PLACEHOLDERS_AROUND = (1 << 31, 1 << 32, 1 << 63, 1 << 64)

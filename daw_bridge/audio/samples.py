@@ -41,6 +41,8 @@ def checked_peak(path: Path, block: NDArray[Any], start_samples: int, sample_rat
     sample, channel = (int(index) for index in np.argwhere(wrong)[0])
     value = block[channel, sample]
     kind = "NaN" if np.isnan(value) else "infinite" if np.isinf(value) else f"{value:.1e}, which is no sound"
+    if np.isfinite(value) and abs(value) <= 2**31 and value == np.trunc(value):
+        kind += " (integers in a float file? a gain of -138.5 dB is for 24 bits, -186.6 dB for 32: `gain_db`)"
     at = start_samples + sample
     place = f"sample {at} ({at / sample_rate_hz:.3f} s) of channel {channel + 1}"
     raise DamagedInput(f"{path}: {place} is {kind}; export the mix again, or {GET_A_WHOLE_ONE.partition(', or ')[2]}")

@@ -31,6 +31,7 @@ COMMAND_MODULES: tuple[str, ...] = (
     "osc",
     "midi",
     "reaper",
+    "probe",
     "doctor",
     "completion",
 )

@@ -95,7 +95,7 @@ def build(
     mix, options, cancel = Path(mix), options or BuildOptions(), cancel or CancelToken()
     choice = choose_template(options.template)
     adapters = load_adapters(options.daws)
-    info = probe(mix)
+    info = probe(mix, accept_damaged=options.accept_damaged)
     _refuse_own_stems(mix, options)
     model = model_info(options.model)
     if options.weights is None:  # weights of one's own may give other stems
@@ -270,6 +270,8 @@ def _with_stems(run: _Run, claim: Claim) -> Manifest:
             run.song,
             mix_sha256=run.request["mix_sha256"],
             channels=run.options.channels,
+            gain_db=run.options.gain_db,
+            accept_damaged=run.options.accept_damaged,
             on_progress=run.on_progress,
             cancel=run.cancel,
         )

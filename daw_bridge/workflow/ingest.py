@@ -35,6 +35,8 @@ def ingest(
     *,
     mix_sha256: str,
     channels: ChannelChoice,
+    gain_db: float = 0.0,
+    accept_damaged: bool = False,
     on_progress: OnProgress,
     cancel: CancelToken,
 ) -> Ingested:
@@ -49,7 +51,13 @@ def ingest(
     with ThreadPoolExecutor(1, thread_name_prefix="archive") as pool:
         archived = pool.submit(archive_original, mix, copy, mix_sha256)
         decoded = decode_to_reference(
-            mix, song.unchecked_reference, channels=channels, on_progress=on_progress, cancel=cancel
+            mix,
+            song.unchecked_reference,
+            channels=channels,
+            gain_db=gain_db,
+            accept_damaged=accept_damaged,
+            on_progress=on_progress,
+            cancel=cancel,
         )
         digest = archived.result()
     if _stamp(mix) != before:
@@ -81,6 +89,9 @@ def _reference_file(song: SongFolder, decoded: DecodedAudio, channels: ChannelCh
         silent=decoded.silent,
         integrated_lufs=None,
         true_peak_dbtp=None,
+        claimed_samples=decoded.info.claim.claimed_samples,
+        behind_samples=decoded.info.claim.behind_samples,
+        holes=tuple((hole.start_samples, hole.length_samples) for hole in decoded.holes),
         notes=decoded.notes,
     )
 

@@ -23,7 +23,7 @@ from tests.audio import odd_files
 from tests.audio.odd_files import LENGTH, RATE_HZ, chunk, fmt, mp3, ogg, pcm, riff, song, wav
 from tests.generated_docs import check_section
 
-WAY_ON = "accept-damaged"
+WAY_ON = "accept_damaged"
 
 
 @cache

@@ -80,7 +80,7 @@ def test_a_cut_off_file_is_refused(tmp_path: Path, name: str, kept: float) -> No
     if name == "a.mp3" and kept > 0.99:  # bytes of the last frame only: most of it is padding
         assert "the last frame lacks" in probe(path).notes[0]
         return
-    with pytest.raises(DamagedInput, match=r"(cut off|damaged).* at 0:0.*accept-damaged"):
+    with pytest.raises(DamagedInput, match=r"(cut off|damaged).* at 0:0.*accept_damaged"):
         read_all(path)
 
 
