@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from importlib.metadata import entry_points
+from importlib.resources import files
+from pathlib import Path
 from typing import cast
 
 from daw_bridge.adapter import SessionAdapter
@@ -24,16 +26,15 @@ BUILT_IN = {
 """Adapter name -> `module:attribute`, where the attribute is a SessionAdapter."""
 
 
+OSC_MIXER = "daw_bridge_osc.mixer:open_mixer"
+OSC_PROFILES = ("daw_bridge_osc", "profiles")
+"""Package and folder of the OSC profiles: each file there is a mixer."""
+
 MIXERS = {
-    "ardour": "daw_bridge_osc.mixer:open_mixer",
-    "reaper": "daw_bridge_osc.mixer:open_mixer",
     "reaper-live": "daw_bridge_reaper.live.mixer:open_mixer",
-    "abletonosc": "daw_bridge_osc.mixer:open_mixer",
-    "bitwig": "daw_bridge_osc.mixer:open_mixer",
-    "custom": "daw_bridge_osc.mixer:open_mixer",
     "live": "daw_bridge.control.mixer.live_preview:open_mixer",
 }
-"""DAW name -> `module:function`, where the function takes that name and a MixerAddress and returns a MixerControl."""
+"""Mixers that are no OSC profile -> `module:function`: (name, MixerAddress) -> MixerControl."""
 
 
 def adapter_names() -> list[str]:
@@ -61,17 +62,29 @@ def load_adapter(name: str) -> SessionAdapter:
         ) from exc
 
 
-def require_mixer(name: str) -> str:
-    """Where the mixer of that name is made: `module:function`. Raises AdapterMissing for an unknown name."""
-    target = MIXERS.get(name)
-    if target is None:
-        raise AdapterMissing(f"no live mixer called {name!r}{did_you_mean(name, MIXERS)}; known: {', '.join(MIXERS)}")
-    return target
+def mixer_names() -> list[str]:
+    """All DAWs that can be bound without a profile of one's own, in the order of the alphabet."""
+    package, folder = OSC_PROFILES
+    shipped = [Path(each.name) for each in (files(package) / folder).iterdir()]
+    return sorted({*MIXERS, *(each.stem for each in shipped if each.suffix == ".yaml")})
+
+
+def require_mixer(name: str, address: MixerAddress | None = None) -> str:
+    """Where the mixer of that name is made: `module:function`. With a profile in `address` any name will do.
+
+    Raises AdapterMissing for an unknown name.
+    """
+    if name in MIXERS:
+        return MIXERS[name]
+    known = mixer_names()
+    if name not in known and (address is None or address.profile is None):
+        raise AdapterMissing(f"no live mixer called {name!r}{did_you_mean(name, known)}; known: {', '.join(known)}")
+    return OSC_MIXER
 
 
 def open_mixer(name: str, address: MixerAddress | None = None) -> MixerControl:
     """The mixer of a running DAW, connected. Raises AdapterMissing, DawUnreachable, TemplateError (its profile)."""
-    module, _, attribute = require_mixer(name).partition(":")
+    module, _, attribute = require_mixer(name, address).partition(":")
     try:
         factory = getattr(importlib.import_module(module), attribute)
     except ImportError as exc:

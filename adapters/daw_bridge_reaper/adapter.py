@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from daw_bridge.adapter import (
@@ -12,9 +12,6 @@ from daw_bridge.adapter import (
     Feature,
     Limit,
     ReadReport,
-    ScriptTrack,
-    SetupOptions,
-    SetupReport,
     Support,
     WriteReport,
 )
@@ -25,8 +22,8 @@ from daw_bridge_reaper import rpp
 from daw_bridge_reaper.extract import plan_of
 from daw_bridge_reaper.layout import Routing, lay_out
 from daw_bridge_reaper.merge import mergeable, merged_document
-from daw_bridge_reaper.session import STEREO_BALANCE, ReaperProject, ReaperReceive, ReaperTrack
-from daw_bridge_reaper.write import Guids, project_document, track_chunk
+from daw_bridge_reaper.session import ReaperProject
+from daw_bridge_reaper.write import project_document
 
 FEATURES: Mapping[Feature, Support] = {
     Feature.CLIPS: Support.EXACT,
@@ -93,29 +90,6 @@ class ReaperAdapter:
         write_atomic(target, rpp.to_bytes(document))
         return self._report(target, limits)
 
-    def script_tracks(self, plan: SessionPlan, *, seed: str) -> tuple[ScriptTrack, ...]:
-        """See Scriptable.script_tracks."""
-        project, _limits = lay_out(plan, lambda path: str(path.absolute()), self.routing)
-        return tuple(_script_track(track, index, Guids(seed)) for index, track in enumerate(project.tracks))
-
-    def setup(self, options: SetupOptions) -> SetupReport:
-        """See Configurable.setup."""
-        from daw_bridge_reaper.configure.setup import setup
-
-        return setup(options)
-
-    def package_index(self, *, base_url: str, version: str) -> str:
-        """See Configurable.package_index: for ReaPack."""
-        from daw_bridge_reaper.configure.reapack import index_xml
-
-        return index_xml(base_url, version)
-
-    def undo_setup(self, *, resource_path: Path | None, dry_run: bool) -> SetupReport:
-        """See Configurable.undo_setup."""
-        from daw_bridge_reaper.configure.setup import undo
-
-        return undo(resource_path=resource_path, dry_run=dry_run)
-
     def doctor(self) -> list[Check]:
         """See Diagnosable.doctor. Sessions of sends need nothing of their own."""
         from daw_bridge_reaper.configure.doctor import examine
@@ -130,39 +104,6 @@ class ReaperAdapter:
             how_to_open=f"open {target.name} in REAPER (File > Open project)",
             limits=limits,
         )
-
-
-def _script_track(track: ReaperTrack, index: int, guids: Guids) -> ScriptTrack:
-    # Which edit group is free only the open project knows: the action chooses one for each number.
-    bare = replace(track, items=(), receives=(), group_mask=0)
-    colour = track.colour
-    return ScriptTrack(
-        key=track.key,
-        name=track.key.partition(":")[2],
-        label=track.name,
-        state=rpp.plain_text(track_chunk(bare, index, guids)),
-        values={
-            "D_VOL": track.gain_linear,
-            "I_PANMODE": float(STEREO_BALANCE),
-            "D_PAN": track.pan,
-            "B_MUTE": float(track.mute),
-        },
-        colour=(colour.red, colour.green, colour.blue) if colour else None,
-        receives=tuple((receive.source, _send_values(receive)) for receive in track.receives),
-        files=tuple(Path(item.path) for item in track.items),
-        group=track.group_mask.bit_length(),
-    )
-
-
-def _send_values(receive: ReaperReceive) -> dict[str, float]:
-    return {
-        "D_VOL": receive.gain_linear,
-        "D_PAN": receive.pan,
-        "I_SENDMODE": float(receive.mode),
-        "I_SRCCHAN": float(receive.source_channel),
-        "I_DSTCHAN": float(receive.target_channel),
-        "D_PANLAW": receive.pan_law,
-    }
 
 
 def require_free(target: Path) -> None:

@@ -8,12 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from daw_bridge.cli.main import add_output_options
-from daw_bridge.errors import DawError
 
 if TYPE_CHECKING:
-    from daw_bridge.adapter import Configurable, SetupReport
-
-ADAPTER = "reaper"
+    from daw_bridge_reaper.configure.changes import SetupReport
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -41,29 +38,22 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         add_output_options(command, default=argparse.SUPPRESS)
 
 
-def _adapter() -> Configurable:
-    from daw_bridge.adapter import Configurable
-    from daw_bridge.registry import load_adapter
-
-    adapter = load_adapter(ADAPTER)
-    if not isinstance(adapter, Configurable):
-        raise DawError("the REAPER adapter that is installed cannot be set up; install daw-bridge again")
-    return adapter
-
-
 def _setup(args: argparse.Namespace) -> None:
-    from daw_bridge.adapter import SetupOptions
+    from daw_bridge_reaper.configure.changes import SetupOptions
+    from daw_bridge_reaper.configure.setup import setup
 
     options = SetupOptions(
         resource_path=args.resource_path, web_port=args.web_port, live=args.live, dry_run=args.dry_run
     )
-    report = _adapter().setup(options)
+    report = setup(options)
     done = "Start REAPER and press ? for the action list: type daw-bridge."
     _show(args, report, done if report.changed else "Everything is set up already.")
 
 
 def _undo(args: argparse.Namespace) -> None:
-    report = _adapter().undo_setup(resource_path=args.resource_path, dry_run=args.dry_run)
+    from daw_bridge_reaper.configure.setup import undo
+
+    report = undo(resource_path=args.resource_path, dry_run=args.dry_run)
     _show(args, report, "REAPER is as it was before.")
 
 
@@ -83,12 +73,10 @@ def _show(args: argparse.Namespace, report: SetupReport, done: str) -> None:
 
 
 def _doctor(args: argparse.Namespace) -> None:
-    from daw_bridge.adapter import Diagnosable
     from daw_bridge.cli.console import answer, say
-    from daw_bridge.registry import load_adapter
+    from daw_bridge_reaper.configure.doctor import examine
 
-    adapter = load_adapter(ADAPTER)
-    checks = adapter.doctor() if isinstance(adapter, Diagnosable) else []
+    checks = examine()
     for check in checks:
         say(args, f"{'ok ' if check.ok else '-- '} {check.name:<22} {check.detail}")
         if not check.ok and check.fix:
@@ -104,6 +92,7 @@ def _job(args: argparse.Namespace) -> int:
 
 def _index(args: argparse.Namespace) -> None:
     from daw_bridge.version import __version__
+    from daw_bridge_reaper.configure.reapack import index_xml
 
-    index = _adapter().package_index(base_url=args.base_url, version=__version__)
+    index = index_xml(args.base_url, __version__)
     print(json.dumps({"xml": index}) + "\n" if args.json else index, end="")

@@ -1,4 +1,4 @@
-"""Jobs of the actions inside a DAW: a JSON file says what to do, JSON files beside it say how far it is and what came.
+"""Jobs of the actions inside REAPER: a JSON file says what to do, JSON files beside it say how far it is and what came.
 
 job.json       written by the action: {"version": 1, "kind": "separate" | "template" | "extract", ...}
 progress.json  {"beat": n, "share": 0..1, "text": "Separating", "left": "0:40 left"}, renewed each second
@@ -17,20 +17,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from daw_bridge.adapter import Scriptable, ScriptTrack
 from daw_bridge.build_options import BuildOptions
-from daw_bridge.errors import Cancelled, DawBridgeError, DawError, InputError
+from daw_bridge.errors import Cancelled, DawBridgeError, InputError
 from daw_bridge.files import write_atomic
 from daw_bridge.model import SessionPlan
 from daw_bridge.plan import empty_plan, make_plan
 from daw_bridge.progress import CancelToken, Progress
-from daw_bridge.registry import load_adapter
 from daw_bridge.units import clock
 from daw_bridge.workflow.chain import build
 from daw_bridge.workflow.extract import extract_template
 from daw_bridge.workflow.sessions import choose_template
+from daw_bridge_reaper.script import ScriptTrack, script_tracks
 
-DAW = "reaper"
 BEAT_S = 1.0
 WORDS = {
     "decode": "Decoding",
@@ -131,15 +129,7 @@ def _read(path: Path) -> dict[str, Any]:
     return job
 
 
-def _scriptable() -> Scriptable:
-    adapter = load_adapter(DAW)
-    if not isinstance(adapter, Scriptable):
-        raise DawError("the REAPER adapter that is installed serves no actions; install daw-bridge again")
-    return adapter
-
-
 def _separate(job: Mapping[str, Any], folder: Path, reporter: Reporter, cancel: CancelToken) -> dict[str, object]:
-    adapter = _scriptable()
     names = tuple(name.strip() for name in str(job.get("stems") or "").split(",") if name.strip())
     template = str(job.get("template") or BuildOptions().template)
     choice = choose_template(template)
@@ -163,7 +153,7 @@ def _separate(job: Mapping[str, Any], folder: Path, reporter: Reporter, cancel: 
         label = f"{result.manifest.name} (stems)"
         plan = replace(plan, reference=None, mix_bus=replace(plan.mix_bus, label=label), markers=())
         notes += plan.notes
-        tracks = [_track(each) for each in adapter.script_tracks(plan, seed=session)]
+        tracks = [_track(each) for each in script_tracks(plan, seed=session)]
         sources.append({"file": str(file), "folder": str(output), "session": session, "tracks": tracks})
     return {"sources": sources, "notes": notes}
 
@@ -171,7 +161,7 @@ def _separate(job: Mapping[str, Any], folder: Path, reporter: Reporter, cancel: 
 def _template(job: Mapping[str, Any], folder: Path, _reporter: Reporter, _cancel: CancelToken) -> dict[str, object]:
     choice = choose_template(str(job.get("template") or BuildOptions().template))
     plan: SessionPlan = empty_plan(choice.template, name=choice.template.name, sample_rate_hz=44_100)
-    tracks = _scriptable().script_tracks(plan, seed=folder.name)
+    tracks = script_tracks(plan, seed=folder.name)
     buses = [_track(each) | {"name": each.name} for each in tracks if each.key.partition(":")[0] != "reference"]
     return {"template": choice.template.name, "buses": buses}
 

@@ -63,7 +63,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where a DAW's OSC listens, when its profile's port does not fit",
     )
     daws.add_argument(
-        "--profile", action="append", default=[], metavar="DAW=FILE", help="OSC profile of your own for a DAW"
+        "--profile",
+        action="append",
+        default=[],
+        metavar="DAW=FILE",
+        help="OSC profile of your own, by any name",
     )
     midi = parser.add_argument_group("MIDI")
     midi.add_argument("--midi", action="append", default=[], metavar="PORT", help="port to take mapped commands from")
@@ -165,6 +169,7 @@ def _mixers(places: list[str], profiles: list[str]) -> dict[str, MixerAddress]:
     from daw_bridge.registry import require_mixer
 
     found: dict[str, MixerAddress] = {}
+    named: list[str] = []
     for text in places:
         name, _, place = text.partition("=")
         host, *ports = place.split(":")
@@ -174,13 +179,14 @@ def _mixers(places: list[str], profiles: list[str]) -> dict[str, MixerAddress]:
             numbers = []
         if not name or not host or not 1 <= len(numbers) <= 2 or not all(0 < number < 65536 for number in numbers):
             raise UsageError(f"--mixer {text}: write it as ardour=127.0.0.1:3819 or reaper=127.0.0.1:8000:9000")
-        require_mixer(name)
+        named.append(name)
         found[name] = MixerAddress(host=host, port=numbers[0], reply_port=numbers[1] if numbers[1:] else None)
     for text in profiles:
         name, _, file = text.partition("=")
         if not name or not file:
             raise UsageError(f"--profile {text}: write it as reaper=my-reaper.yaml")
-        require_mixer(name)
         load_profile(file, is_file=True)
         found[name] = replace(found.get(name, MixerAddress()), profile=Path(file))
+    for name in named:
+        require_mixer(name, found[name])
     return found

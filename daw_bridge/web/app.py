@@ -20,7 +20,7 @@ from daw_bridge.control.bridge import Bridge
 from daw_bridge.control.mixer.commands import MixerCommands
 from daw_bridge.control.net.security import is_loopback
 from daw_bridge.errors import DawBridgeError
-from daw_bridge.registry import MIXERS
+from daw_bridge.registry import mixer_names
 from daw_bridge.web import tablet, views
 from daw_bridge.web.access import WebAccess
 from daw_bridge.web.answers import NEVER, failed, in_thread, on_error
@@ -109,7 +109,7 @@ class WebApp:
             "selected": selected,
             "templates": templates,
             "daws": self._bridge.catalog.daws(),
-            "mixers": [name for name in MIXERS if name != "live"],
+            "mixers": [name for name in mixer_names() if name != "live"],
             "bound": binding.mixer.name if binding else "",
             "jobs": listed,
             "progress": None

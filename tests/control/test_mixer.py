@@ -12,13 +12,17 @@ from typing import Any
 
 import pytest
 
+from daw_bridge.cli.main import build_parser
+from daw_bridge.cli.serve import serve_options
 from daw_bridge.control.mixer.binding import MixerBinding, Routes, find_channel
 from daw_bridge.control.mixer.commands import routes_of
-from daw_bridge.errors import DawBridgeError, DawError
+from daw_bridge.errors import AdapterMissing, DawBridgeError, DawError
 from daw_bridge.mixer import MixerAddress, MixerChange, MixerChannel, MixerParameter
 from daw_bridge.model import MIX_BUS, Bus, SessionPlan, Track
 from daw_bridge.osc import Message
 from daw_bridge.plan_json import plan_to_json
+from daw_bridge.registry import mixer_names
+from daw_bridge_osc.profile_file import profile_text, shipped_profiles
 from tests.osc.simulated_daw import SimulatedDaw, slashes
 
 Make = Callable[..., Any]
@@ -222,3 +226,17 @@ def test_routes_come_from_the_plan_in_the_manifest(tmp_path: Path) -> None:
     routes = routes_of(tmp_path)
     assert (routes.stems["bass"], routes.buses["low"]) == (("Low End", "low"), ("Low End", "low"))
     assert list(routes.strips()) == [("stem", "bass"), ("bus", "low")]
+
+
+def test_a_profile_file_is_a_mixer_without_an_edit_of_the_core(
+    make_daemon: Make, make_peer: Make, reaper: SimulatedDaw, tmp_path: Path
+) -> None:
+    assert {*shipped_profiles(), "reaper-live", "live"} == set(mixer_names())
+    file = tmp_path / "mine.yaml"
+    file.write_text(profile_text("reaper").replace("title: REAPER", "title: My DAW"), "utf-8")
+    places = ["--mixer", f"mydaw=127.0.0.1:{reaper.port}:{reaper.reply_port}", "--profile", f"mydaw={file}"]
+    args = build_parser().parse_args(["serve", *places])
+    peer = make_peer(make_daemon(mixers=serve_options(args).mixers).port)
+    assert peer.ask("/dawbridge/session/open", "mydaw").arguments[2:4] == ("bound", "My DAW")
+    with pytest.raises(AdapterMissing, match="no live mixer called 'mydaw'"):
+        serve_options(build_parser().parse_args(["serve", *places[:2]]))

@@ -23,7 +23,7 @@ from daw_bridge.control.net.discovery import answer, query_tree
 from daw_bridge.control.net.security import AccessPolicy, MusicFolders
 from daw_bridge.control.queue.jobs import JobStore
 from daw_bridge.control.reference import command_reference, open_stage_control_session, touchosc_sheet
-from daw_bridge.registry import MIXERS, open_mixer
+from daw_bridge.registry import mixer_names, open_mixer
 from daw_bridge_osc.reference import profile_reference
 from tests.control.conftest import CATALOG
 from tests.generated_docs import DOCS, check_section
@@ -141,7 +141,7 @@ def test_every_control_of_the_open_stage_control_session_sends_a_good_command() 
     assert sent["/dawbridge/build"] == [{"mix": "song.wav"}]
     assert sent["/dawbridge/stem/vocals/mute"] == [{"name": "vocals", "mute": True}, {"name": "vocals", "mute": False}]
     assert [each["daw"] for each in sent["/dawbridge/session/open"]] == ["ardour", "reaper-live"]
-    assert {each["daw"] for each in sent["/dawbridge/session/open"]} <= set(MIXERS)
+    assert {each["daw"] for each in sent["/dawbridge/session/open"]} <= set(mixer_names())
 
 
 def test_the_touchosc_sheet_works_line_by_line_with_oscsend(make_daemon: Make, make_peer: Make, liblo: None) -> None:

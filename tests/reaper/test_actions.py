@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from daw_bridge.adapter import SetupOptions
 from daw_bridge.cli.reaper_job import run_job
 from daw_bridge_reaper.adapter import ADAPTER
 from daw_bridge_reaper.configure import host
+from daw_bridge_reaper.configure.changes import SetupOptions
+from daw_bridge_reaper.configure.setup import setup
 from tests.reaper.plans import full_plan
 from tests.reaper.simulator.functions import WrongCall
 from tests.reaper.simulator.lua import Reaper
@@ -81,7 +82,7 @@ def scripts(tmp_path: Path, place: Place, monkeypatch: pytest.MonkeyPatch) -> Pa
     resource = tmp_path / "REAPER é"
     resource.mkdir()
     (resource / "reaper.ini").write_text("[REAPER]\n")
-    ADAPTER.setup(SetupOptions(resource_path=resource))
+    setup(SetupOptions(resource_path=resource))
     return resource / "Scripts" / "daw-bridge"
 
 

@@ -10,11 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daw_bridge.adapter import SetupOptions
 from daw_bridge.cli.main import main
 from daw_bridge.errors import Busy, InputError, OutputError
-from daw_bridge_reaper.adapter import ADAPTER
 from daw_bridge_reaper.configure import host, setup
+from daw_bridge_reaper.configure.changes import SetupOptions
 from daw_bridge_reaper.configure.doctor import examine
 from daw_bridge_reaper.configure.host import running_programs
 from daw_bridge_reaper.configure.ini_text import IniText
@@ -54,19 +53,19 @@ def options(resource: Path, *, live: bool = True, dry_run: bool = False) -> Setu
 @pytest.mark.parametrize("live", [False, True])
 def test_undo_brings_everything_back(resource: Path, live: bool) -> None:
     before = contents(resource)
-    ADAPTER.setup(options(resource, live=live))
+    setup.setup(options(resource, live=live))
     assert contents(resource) != before
-    ADAPTER.undo_setup(resource_path=resource, dry_run=False)
+    setup.undo(resource_path=resource, dry_run=False)
     after = contents(resource)
     assert after.pop("reaper-extstate.ini", b"[reapy]\n") == b"[reapy]\n"
     # The only trace: a last line without an end got one.
     assert after == before | {"reaper-kb.ini": KEYS + b"\n"}
     with pytest.raises(InputError, match="nothing to undo"):
-        ADAPTER.undo_setup(resource_path=resource, dry_run=False)
+        setup.undo(resource_path=resource, dry_run=False)
 
 
 def test_the_written_lines_are_what_reaper_reads(resource: Path) -> None:
-    ADAPTER.setup(options(resource))
+    setup.setup(options(resource))
     ini = IniText.parse((resource / "reaper.ini").read_bytes().decode("latin-1"))
     assert ini.newline == "\r\n"
     assert ini.control_surfaces()[0].startswith('OSC "iPad"')
@@ -90,24 +89,24 @@ def test_the_written_lines_are_what_reaper_reads(resource: Path) -> None:
 
 def test_a_second_setup_changes_nothing_and_undo_still_knows_the_first_state(resource: Path) -> None:
     before = contents(resource)
-    ADAPTER.setup(options(resource))
+    setup.setup(options(resource))
     once = contents(resource)
-    assert ADAPTER.setup(options(resource)).changed == ()
+    assert setup.setup(options(resource)).changed == ()
     assert contents(resource) == once
-    ADAPTER.undo_setup(resource_path=resource, dry_run=False)
+    setup.undo(resource_path=resource, dry_run=False)
     assert contents(resource)["reaper.ini"] == before["reaper.ini"]
 
 
 def test_undo_keeps_what_reaper_wrote_meanwhile(resource: Path) -> None:
-    ADAPTER.setup(options(resource))
+    setup.setup(options(resource))
     ini = (resource / "reaper.ini").read_bytes()
     (resource / "reaper.ini").write_bytes(ini.replace(b"lastproject=C:\\x=y.rpp", b"lastproject=new.rpp"))
-    ADAPTER.undo_setup(resource_path=resource, dry_run=False)
+    setup.undo(resource_path=resource, dry_run=False)
     assert (resource / "reaper.ini").read_bytes() == REAPER_INI.replace(b"C:\\x=y.rpp", b"new.rpp")
 
 
 def test_backups_hold_the_old_bytes(resource: Path) -> None:
-    report = ADAPTER.setup(options(resource))
+    report = setup.setup(options(resource))
     backup = resource / "reaper.ini.before-daw-bridge-1"
     assert backup.read_bytes() == REAPER_INI
     assert any(str(backup) in note for note in report.notes)
@@ -125,9 +124,9 @@ def test_nothing_is_written_while_reaper_runs(resource: Path, monkeypatch: pytes
     monkeypatch.setattr(host, "running_programs", lambda: ["reaper"])
     before = contents(resource)
     with pytest.raises(Busy, match="close it"):
-        ADAPTER.setup(options(resource))
+        setup.setup(options(resource))
     with pytest.raises(Busy):
-        ADAPTER.undo_setup(resource_path=resource, dry_run=False)
+        setup.undo(resource_path=resource, dry_run=False)
     assert contents(resource) == before
 
 
@@ -142,31 +141,31 @@ def test_a_failure_in_the_middle_puts_everything_back(resource: Path) -> None:
     (resource / "reaper-extstate.ini").mkdir()
     before = contents(resource)
     with pytest.raises((OutputError, InputError)):
-        ADAPTER.setup(options(resource))
+        setup.setup(options(resource))
     assert contents(resource) == before
     assert not list(resource.glob("*.before-daw-bridge*"))
 
 
 def test_a_folder_without_reaper_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="start REAPER once"):
-        ADAPTER.setup(SetupOptions(resource_path=tmp_path))
+        setup.setup(SetupOptions(resource_path=tmp_path))
 
 
 def test_a_port_of_their_own_is_remembered(resource: Path) -> None:
-    ADAPTER.setup(SetupOptions(resource_path=resource, web_port=8123, live=True))
+    setup.setup(SetupOptions(resource_path=resource, web_port=8123, live=True))
     assert read_settings().address.web_port == 8123
     assert read_settings().address.host == "127.0.0.1"
 
 
 def test_a_forged_journal_deletes_nothing_else(resource: Path, tmp_path: Path) -> None:
-    ADAPTER.setup(options(resource))
+    setup.setup(options(resource))
     victim = tmp_path / "victim.txt"
     victim.write_text("mine")
     journal = tmp_path / "config" / "reaper-setup.json"
     raw = json.loads(journal.read_text())
     raw["created"] += [str(victim), str(resource / "Scripts" / "daw-bridge" / ".." / ".." / "reaper.ini")]
     journal.write_text(json.dumps(raw))
-    ADAPTER.undo_setup(resource_path=resource, dry_run=False)
+    setup.undo(resource_path=resource, dry_run=False)
     assert victim.read_text() == "mine" and (resource / "reaper.ini").is_file()
 
 
@@ -175,7 +174,7 @@ def test_the_doctor_names_each_missing_link(resource: Path, tmp_path: Path, monk
     assert [(check.name, check.ok) for check in examine()] == [("REAPER", False)]
     monkeypatch.setattr("daw_bridge_reaper.configure.doctor.default_resource_path", lambda: resource)
     assert {check.name: check.ok for check in examine()}["REAPER actions"] is False
-    ADAPTER.setup(options(resource))
+    setup.setup(options(resource))
     checks = {check.name: check.ok for check in examine()}
     assert checks["REAPER actions"] and checks["REAPER live: web"] and checks["REAPER live: server"]
     assert not checks["REAPER live: answers"]

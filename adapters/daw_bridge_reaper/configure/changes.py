@@ -12,6 +12,25 @@ from daw_bridge.files import output_errors, write_atomic
 BACKUP_SUFFIX = ".before-daw-bridge"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetupOptions:
+    """How REAPER is prepared. `live` also switches on what is needed to drive it from outside."""
+
+    resource_path: Path | None = None
+    web_port: int = 2307
+    live: bool = False
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetupReport:
+    """What was written, or would be: the files, a unified diff, and what a person should know."""
+
+    changed: tuple[Path, ...]
+    diff: str
+    notes: tuple[str, ...] = ()
+
+
 @dataclass(slots=True)
 class Changes:
     """New content by path; None deletes. Only what differs from the disk counts."""

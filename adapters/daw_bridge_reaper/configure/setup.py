@@ -20,11 +20,10 @@ from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from daw_bridge.adapter import SetupOptions, SetupReport
 from daw_bridge.errors import Busy, InputError, OutputError, UsageError
 from daw_bridge.files import output_errors, write_atomic
 from daw_bridge.paths import user_config_dir
-from daw_bridge_reaper.configure.changes import Changes
+from daw_bridge_reaper.configure.changes import Changes, SetupOptions, SetupReport
 from daw_bridge_reaper.configure.host import (
     default_resource_path,
     python_library,

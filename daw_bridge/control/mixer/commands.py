@@ -79,7 +79,7 @@ class MixerCommands:
 
     async def _bind(self, daw: str, address: MixerAddress, routes: Routes) -> tuple[OscValue, ...]:
         """Let go of the bound DAW, then bind this one: both may want the same feedback port."""
-        require_mixer(daw)
+        require_mixer(daw, address)
         loop = asyncio.get_running_loop()
         async with self._binding_lock:
             if await self._release():
