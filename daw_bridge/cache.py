@@ -2,7 +2,8 @@
 
 An entry is a folder `stems/<key>/` with the stem files and `entry.json`. It shares its files by hard link with the song
 folder that they were made in, where the disk allows it; every other song folder gets copies, so that an editor that
-writes into one song's stem never changes another song. An entry whose files were written to since is not used again.
+writes into one song's stem never changes another song. An entry whose files were written to since is not used again:
+size and time tell at once, the sha256 when a file is copied out.
 The oldest entries go first when the cache grows past its limit.
 """
 
@@ -12,12 +13,13 @@ import json
 import logging
 import os
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from daw_bridge.errors import OutputError
-from daw_bridge.files import atomic_path, link_or_copy, output_errors, write_atomic
+from daw_bridge.files import atomic_path, link_or_copy, output_errors, sha256_of_file, write_atomic
 from daw_bridge.paths import user_cache_dir
 
 _log = logging.getLogger(__name__)
@@ -26,22 +28,26 @@ DEFAULT_LIMIT_BYTES = 20_000_000_000
 ENTRY_NAME = "entry.json"
 
 
+class CacheDamaged(Exception):
+    """A file of the cache is not what was stored; what it stood for has to be made again."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheEntry:
     """One cached separation. `record` is what its owner stored with it; `size_bytes` counts the audio.
 
-    `files` has the size in bytes and the time of the last change in ns of each file.
+    `files` has the size in bytes, the time of the last change in ns and the sha256 of each file.
     """
 
     key: str
     folder: Path
-    files: dict[str, tuple[int, int]]
+    files: dict[str, tuple[int, int, str]]
     record: dict[str, Any]
     used_at_s: float
 
     @property
     def size_bytes(self) -> int:
-        return sum(size for size, _ in self.files.values())
+        return sum(size for size, _, _ in self.files.values())
 
 
 class StemCache:
@@ -64,16 +70,26 @@ class StemCache:
         entry = self._read(folder)
         if entry is None:
             return None
-        if any(_stamp(folder / name) != stamp for name, stamp in entry.files.items()):
-            shutil.rmtree(folder, ignore_errors=True)
+        if any(_stamp(folder / name) != (size, at) for name, (size, at, _) in entry.files.items()):
+            self.drop(entry)
             return None
-        os.utime(folder / ENTRY_NAME)
+        with suppress(OSError):  # a cache that can only be read is still read
+            os.utime(folder / ENTRY_NAME)
         return entry
 
+    def drop(self, entry: CacheEntry) -> None:
+        """Forget an entry that is not what it was."""
+        shutil.rmtree(entry.folder, ignore_errors=True)
+
     def fetch(self, entry: CacheEntry, name: str, target: Path) -> None:
-        """Put a copy of one file of an entry at `target`."""
+        """Put a copy of one file of an entry at `target`. CacheDamaged when it is not the file that was stored."""
         with atomic_path(target) as part:
-            shutil.copyfile(entry.folder / name, part)
+            try:
+                shutil.copyfile(entry.folder / name, part)
+            except FileNotFoundError as exc:
+                raise CacheDamaged(f"{entry.folder / name}: is gone from the cache") from exc
+            if sha256_of_file(part) != entry.files[name][2]:
+                raise CacheDamaged(f"{entry.folder / name}: was changed since it was stored")
         target.chmod(0o444)
 
     def store(self, key: str, files: dict[str, Path], record: dict[str, Any]) -> None:
@@ -85,7 +101,7 @@ class StemCache:
             for name, source in files.items():
                 source.chmod(0o444)
                 link_or_copy(source, folder / name)
-            stamps = {name: _stamp(folder / name) for name in files}
+            stamps = {name: (*_stamp(folder / name), sha256_of_file(folder / name)) for name in files}
             body = json.dumps({"files": stamps, "record": record}, indent=1)
             write_atomic(folder / ENTRY_NAME, body)
         except (OSError, OutputError) as exc:
@@ -116,7 +132,10 @@ class StemCache:
             return CacheEntry(
                 key=folder.name,
                 folder=folder,
-                files={str(Path(name).name): (int(size), int(at)) for name, (size, at) in data["files"].items()},
+                files={
+                    str(Path(name).name): (int(size), int(at), str(digest))
+                    for name, (size, at, digest) in data["files"].items()
+                },
                 record=dict(data["record"]),
                 used_at_s=path.stat().st_mtime,
             )
@@ -124,10 +143,10 @@ class StemCache:
             return None
 
 
-def _stamp(path: Path) -> tuple[int, int] | None:
-    """Size in bytes and last change in ns; None when the file is gone."""
+def _stamp(path: Path) -> tuple[int, int]:
+    """Size in bytes and last change in ns; of a file that is gone, what none has."""
     try:
         found = path.stat()
     except OSError:
-        return None
+        return -1, -1
     return found.st_size, found.st_mtime_ns

@@ -42,6 +42,8 @@ def own_hashes(root: Path, manifest: Manifest | None) -> dict[str, str]:
     parts = (manifest.original, manifest.reference, *manifest.stems)
     found = {part.file: part.sha256 for part in parts if part is not None}
     for file, digest in found.items():
+        if Path(file).parent.as_posix() not in OWN_FOLDERS:
+            raise InputError(f"{root}: its manifest names {file!r}, which is no audio of a song folder")
         if not digest and confined(root, file).is_file():  # a manifest of before references had one
             found[file] = sha256_of_file(confined(root, file))
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+from daw_bridge.archive import folder_lock
 from daw_bridge.build_options import BuildOptions
 from daw_bridge.cli.main import main
 from daw_bridge.errors import Cancelled, InputError, OutputError, UsageError
@@ -108,7 +110,7 @@ def test_a_song_folder_of_any_name_holds_no_songs(songs: list[Path], tmp_path: P
 def test_a_failure_names_the_song_and_has_an_exit_code_of_its_own(
     songs: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    build(songs[0], FAST)
+    build(songs[0], replace(FAST, residual="spread"))
     command = ["-q", "batch", str(tmp_path / "songs"), "-m", "preview", "--stems-only"]
     assert main([*command, "--ledger", str(tmp_path / "ledger.sqlite")]) == 11
     lines = capsys.readouterr().err.splitlines()
@@ -137,3 +139,49 @@ def test_what_cannot_be_is_refused(songs: list[Path], tmp_path: Path) -> None:
     (tmp_path / "text.sqlite").write_text("this is no database, and long enough to be sure of it" * 50)
     with pytest.raises(OutputError, match="--ledger"):
         Ledger(tmp_path / "text.sqlite")
+
+
+def test_a_song_that_is_finished_but_in_no_ledger_is_done(songs: list[Path], tmp_path: Path) -> None:
+    """Killed between the two, the ledger lost, another batch or the daemon did it."""
+    folders = [build(mix, FAST).folder for mix in songs[:2]]
+    before = [(folder / "manifest.json").read_bytes() for folder in folders]
+    for number in (1, 2):
+        outcomes = run_batch(songs, FAST, Ledger(tmp_path / f"{number}.sqlite"))
+        assert [outcome.skipped for outcome in outcomes] == [True, True, False, number == 2]
+        assert [outcome.mix.name for outcome in outcomes if outcome.error] == ["broken.wav"]
+    assert [(folder / "manifest.json").read_bytes() for folder in folders] == before
+
+
+def test_a_song_whose_stems_are_there_gets_the_sessions_that_are_asked_for(songs: list[Path], tmp_path: Path) -> None:
+    separated = build(songs[0], FAST)
+    stems = [(separated.folder / stem.file).stat().st_mtime_ns for stem in separated.manifest.stems]
+    (outcome,) = run_batch(songs[:1], replace(FAST, daws=("reaper",)), Ledger(tmp_path / "ledger.sqlite"))
+    assert outcome.skipped and list(separated.folder.glob("*.rpp"))
+    assert [(separated.folder / stem.file).stat().st_mtime_ns for stem in separated.manifest.stems] == stems
+
+
+def test_a_ledger_that_names_a_damaged_song_is_not_believed(songs: list[Path], tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    (made,) = run_batch(songs[:1], FAST, ledger)
+    assert made.folder is not None
+    next(made.folder.glob("audio/*drums*")).unlink()
+    (again,) = run_batch(songs[:1], replace(FAST, force=True), ledger)
+    assert not again.skipped and not again.error and list(made.folder.glob("audio/*drums*"))
+
+
+def test_two_batches_at_once_share_the_work(songs: list[Path], tmp_path: Path) -> None:
+    """One song is being built by another batch: this one does the others first, then finds it done."""
+    busy, order = song_options(songs[0], FAST, songs).output, list[str]()
+    assert busy is not None
+    lock = ExitStack()
+    lock.enter_context(folder_lock(busy))
+
+    def on_song(outcome: SongOutcome) -> None:
+        order.append(outcome.mix.name)
+        if len(order) == 2:  # the other batch comes to the end of its song
+            lock.close()
+            build(songs[0], FAST)
+
+    outcomes = run_batch([songs[0], songs[1], songs[3]], FAST, Ledger(tmp_path / "ledger.sqlite"), on_song=on_song)
+    assert order == ["b.wav", "c.wav", "a.wav"]
+    assert not [outcome.error for outcome in outcomes if outcome.error] and outcomes[0].skipped

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from daw_bridge.cache import StemCache
+from daw_bridge.cache import CacheDamaged, StemCache
 
 
 def store(cache: StemCache, tmp_path: Path, key: str, size: int = 100) -> Path:
@@ -97,3 +97,35 @@ def test_what_is_fetched_is_a_file_of_its_own(tmp_path: Path) -> None:
         (entry.folder / "vocals.wav").stat().st_ino,
     )
     assert (tmp_path / "out.wav").stat().st_mode & 0o222 == 0
+
+
+def test_a_file_that_was_changed_with_its_time_kept_is_not_handed_out(tmp_path: Path) -> None:
+    cache = StemCache(tmp_path / "cache")
+    source = store(cache, tmp_path, "one")
+    entry = cache.find("one")
+    assert entry is not None
+    kept = source.stat()
+    source.chmod(0o644)
+    with source.open("r+b") as handle:
+        handle.write(b"edited")
+    os.utime(source, ns=(kept.st_atime_ns, kept.st_mtime_ns))
+    assert cache.find("one") is not None, "size and time are those of before"
+    with pytest.raises(CacheDamaged, match="was changed"):
+        cache.fetch(entry, "vocals.wav", tmp_path / "out.wav")
+    (entry.folder / "vocals.wav").unlink()
+    with pytest.raises(CacheDamaged, match="is gone"):
+        cache.fetch(entry, "vocals.wav", tmp_path / "out.wav")
+    assert not (tmp_path / "out.wav").exists() and not list(tmp_path.glob("*.part"))
+
+
+def test_a_cache_that_can_only_be_read_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = StemCache(tmp_path / "cache")
+    store(cache, tmp_path, "one")
+
+    def refused(*_args: object, **_kwargs: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    for name in ("utime", "mkdir", "unlink", "rename", "replace", "link"):
+        monkeypatch.setattr(os, name, refused)
+    assert cache.find("one") is not None
+    cache.store("two", {"vocals.wav": tmp_path / "one.wav"}, {})

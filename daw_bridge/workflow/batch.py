@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -14,7 +15,7 @@ from queue import SimpleQueue
 
 from daw_bridge.audio.reader import probe
 from daw_bridge.build_options import BuildOptions
-from daw_bridge.errors import Cancelled, DawBridgeError, InputError, UsageError
+from daw_bridge.errors import Busy, Cancelled, DawBridgeError, InputError, UsageError
 from daw_bridge.files import safe_name
 from daw_bridge.manifest import is_song_folder
 from daw_bridge.progress import CancelToken, OnProgress, Progress, ignore_progress
@@ -22,6 +23,7 @@ from daw_bridge.separation.catalog import model_info
 from daw_bridge.separation.families.keeper import ModelKeeper
 from daw_bridge.separation.options import cuda_device
 from daw_bridge.workflow.chain import SONG_FOLDER_SUFFIX, build
+from daw_bridge.workflow.finished import finished_before, is_finished
 from daw_bridge.workflow.ledger import Ledger, default_ledger
 
 # fmt: off
@@ -31,13 +33,15 @@ AUDIO_SUFFIXES = frozenset((
 ))
 # fmt: on
 LIST_SUFFIXES = frozenset((".txt", ".m3u", ".m3u8"))
+BUSY_WAIT_S = 0.5
 SONGS_IN_FLIGHT = 2
 """On a GPU: while one song computes, the next is decoded or the last one written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SongOutcome:
-    """How one song of a batch ended. `error` is empty when it went well; `skipped` when an earlier run did it."""
+    """How one song of a batch ended. `error` is empty when it went well; `skipped` when an earlier run did it,
+    `busy` while another run works on it."""
 
     mix: Path
     folder: Path | None = None
@@ -45,6 +49,7 @@ class SongOutcome:
     elapsed_s: float = 0.0
     error: str = ""
     skipped: bool = False
+    busy: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,7 +195,8 @@ def run_batch(
     outcomes: dict[Path, SongOutcome] = {}
     todo = []
     for mix in songs:
-        if mix.exists() and ledger.is_done(mix):
+        known = ledger.folder_of(mix) if mix.exists() else None
+        if known is not None and is_finished(known):
             outcomes[mix] = SongOutcome(mix=mix, skipped=True)
             on_song(outcomes[mix])
         else:
@@ -198,18 +204,26 @@ def run_batch(
     runner = _processes(jobs, options) if jobs > 1 else _threads(options, cancel)
     with runner as submit:
         pending: dict[Future[SongOutcome], Path] = {}
-        queue = iter(todo)
+        queue, later = iter(todo), list[Path]()
         while True:
             for mix in queue:  # a bounded queue: never more songs in flight than there is room for
                 pending[submit(mix, song_options(mix, options, songs))] = mix
                 if len(pending) >= runner.room:
                     break
+            if not pending and later:  # another batch, or the daemon, is at the last songs
+                time.sleep(BUSY_WAIT_S)
+                cancel.check()
+                queue, later = iter(later), []
+                continue
             if not pending:
                 break
             finished, _ = wait(pending, timeout=0.2, return_when=FIRST_COMPLETED)
             for future in finished:
                 mix = pending.pop(future)
                 outcome = future.result()
+                if outcome.busy:
+                    later.append(mix)
+                    continue
                 outcomes[mix] = outcome
                 _note(ledger, outcome)
                 on_song(outcome)
@@ -228,9 +242,19 @@ def _note(ledger: Ledger, outcome: SongOutcome) -> None:
 def build_song(mix: Path, options: BuildOptions, keeper: ModelKeeper, cancel: CancelToken) -> SongOutcome:
     """One song, with whatever goes wrong in its outcome. Raises Cancelled only."""
     try:
+        before = finished_before(mix, options)
+        if before is not None:
+            return SongOutcome(
+                mix=mix,
+                folder=options.output,
+                null_depth_db=before.separation.null_depth_db if before.separation else None,
+                skipped=True,
+            )
         result = build(mix, options, cancel=cancel, load_model=keeper)
     except Cancelled:
         raise
+    except Busy:
+        return SongOutcome(mix=mix, busy=True)
     except DawBridgeError as exc:
         text = str(exc)  # an error about a folder does not tell which song was meant for it
         return SongOutcome(mix=mix, error=text if str(mix) in text else f"{mix}: {text}")

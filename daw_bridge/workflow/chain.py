@@ -111,7 +111,7 @@ def build(
         weights_sha256=digest,
         name=name,
         song=SongFolder(root / STAGING, name.replace(" ", "_")),
-        request=_request(mix, options, digest),
+        request=request_of(mix, options, digest),
         load_model=load_model,
         on_progress=on_progress,
         cancel=cancel,
@@ -193,7 +193,7 @@ def _refuse_own_stems(mix: Path, options: BuildOptions) -> None:
             )
 
 
-def _request(mix: Path, options: BuildOptions, digest: str) -> dict[str, Any]:
+def request_of(mix: Path, options: BuildOptions, digest: str) -> dict[str, Any]:
     """What makes two runs the same run: the mix's bytes and everything that influences the samples."""
     return {"mix_sha256": sha256_of_file(mix), "weights_sha256": digest, **request_settings(options)}
 

@@ -39,12 +39,16 @@ class Ledger:
 
     def is_done(self, mix: Path) -> bool:
         """Whether this very file (by size and time) was finished and its song folder is still there."""
+        return self.folder_of(mix) is not None
+
+    def folder_of(self, mix: Path) -> Path | None:
+        """The song folder that was made of this very file (by size and time); None where none is known or there."""
         status = mix.stat()
         rows = self._run(
             "select folder from songs where mix = ? and size_bytes = ? and modified_ns = ? and state = 'done'",
             (str(mix.resolve()), status.st_size, status.st_mtime_ns),
         )
-        return bool(rows) and Path(rows[0][0]).is_dir()
+        return Path(rows[0][0]) if rows and Path(rows[0][0]).is_dir() else None
 
     def done(self, mix: Path, folder: Path, elapsed_s: float) -> None:
         self._record(mix, "done", str(folder.resolve()), "", elapsed_s)
@@ -54,7 +58,7 @@ class Ledger:
 
     def seconds_per_byte(self) -> float | None:
         """How fast finished songs went, for an estimate; None before the first one."""
-        rows = self._run("select sum(elapsed_s) / sum(size_bytes) from songs where state = 'done'")
+        rows = self._run("select sum(elapsed_s) / sum(size_bytes) from songs where state = 'done' and elapsed_s > 0")
         return None if rows[0][0] is None else float(rows[0][0])
 
     def _record(self, mix: Path, state: str, folder: str, error: str, elapsed_s: float) -> None:

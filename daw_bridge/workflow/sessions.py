@@ -10,12 +10,14 @@ from pathlib import Path
 
 from daw_bridge.adapter import Reachable, SessionAdapter, WriteReport
 from daw_bridge.archive import free_session_name
+from daw_bridge.errors import InputError
 from daw_bridge.files import confined, output_errors, sha256_of_file
-from daw_bridge.manifest import Manifest, SessionRecord, write_manifest
+from daw_bridge.manifest import MANIFEST_NAME, Manifest, SessionRecord, write_manifest
 from daw_bridge.model import SessionPlan
 from daw_bridge.plan import make_plan
 from daw_bridge.plan_json import plan_to_json
 from daw_bridge.registry import load_adapter
+from daw_bridge.takeover import OWN_FOLDERS
 from daw_bridge.templates.bus_template import BusTemplate, read_template
 from daw_bridge.templates.store import find_template
 
@@ -55,6 +57,8 @@ def write_sessions(
     A session that we wrote and nobody changed since is replaced; one that the user has changed stays, and the new one
     gets the next free name.
     """
+    for record in manifest.sessions:
+        _check_record(folder, record)
     _put_back(folder, manifest.sessions)
     plan = make_plan(manifest.stem_set(folder), choice.template, name=manifest.name)
     reports = []
@@ -78,6 +82,20 @@ def write_under_free_name(adapter: SessionAdapter, plan: SessionPlan, folder: Pa
     return adapter.write(plan, folder, free_session_name(plan.name, taken))
 
 
+def _check_record(folder: Path, record: SessionRecord) -> None:
+    """InputError for a record of what no session can be: a stranger's folder could have its stems deleted by one."""
+    path = confined(folder, record.file)
+    inside = path.parent == folder.resolve() and not path.name.startswith(".")
+    if not inside or path.name in (*OWN_FOLDERS, MANIFEST_NAME):
+        raise InputError(f"{folder / MANIFEST_NAME}: names {record.file!r} as a session, which it cannot be")
+
+
+def _is_named_as_written(path: Path, adapter: SessionAdapter) -> bool:
+    """Whether `path` is where the adapter puts a session of some name."""
+    end = adapter.session_path(path.parent, "x").name.removeprefix("x")
+    return len(path.name) > len(end) and path.name.endswith(end)
+
+
 @contextmanager
 def _unchanged_aside(
     folder: Path, records: Sequence[SessionRecord], adapter: SessionAdapter
@@ -90,7 +108,7 @@ def _unchanged_aside(
     kept, aside = [], []
     for record in records:
         path = confined(folder, record.file)
-        if record.adapter != adapter.name:
+        if record.adapter != adapter.name or not _is_named_as_written(path, adapter):
             kept.append(record)
         elif _is_as_written(folder, record):
             aside.append(path)

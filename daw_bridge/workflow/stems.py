@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import platform
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -9,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from daw_bridge.archive import SongFolder
-from daw_bridge.cache import CacheEntry, StemCache
+from daw_bridge.audio.null import null_depth_db
+from daw_bridge.cache import CacheDamaged, CacheEntry, StemCache
 from daw_bridge.errors import WeightsCorrupt
 from daw_bridge.files import sha256_of_file
 from daw_bridge.manifest import ReferenceFile, SeparationRecord, StemFile
@@ -18,9 +20,12 @@ from daw_bridge.separation.catalog import model_info
 from daw_bridge.separation.families.family import Loaded, Note
 from daw_bridge.separation.model_info import Licence
 from daw_bridge.separation.options import SeparationOptions
-from daw_bridge.separation.run import LoadModel, SeparationResult, separate_reference, separation_key
+from daw_bridge.separation.run import NULL_DEPTH_DB, LoadModel, SeparationResult, separate_reference, separation_key
+from daw_bridge.units import SILENCE_DB
 from daw_bridge.version import __version__
 from daw_bridge.workflow.ingest import with_loudness
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,11 @@ def make_stems(
     key = separation_key(reference.audio_sha256, options, weights_sha256)
     entry = cache.find(key) if cache is not None else None
     if cache is not None and entry is not None:
-        return _licensed(_from_cache(song, cache, entry, reference), options)
+        try:
+            return _licensed(_from_cache(song, cache, entry, reference), options)
+        except (CacheDamaged, KeyError, TypeError) as exc:
+            _log.warning("the cached stems are made again: %s", exc)
+            cache.drop(entry)
     result = separate_reference(
         song.reference,
         song.audio_dir,
@@ -118,6 +127,10 @@ def _from_cache(song: SongFolder, cache: StemCache, entry: CacheEntry, reference
         stems.append(StemFile(**{**cached, "file": song.relative(target)}))
     kept: dict[str, Any] = entry.record["separation"]
     record = SeparationRecord(**{**kept, "from_cache": True, "notes": tuple(kept["notes"])})
+    depth_db = max(SILENCE_DB, null_depth_db(song.reference, [song.root / stem.file for stem in stems]))
+    if depth_db > NULL_DEPTH_DB >= record.null_depth_db:
+        raise CacheDamaged(f"{entry.folder}: its stems null to {depth_db:.1f} dBFS only")
+    record = replace(record, null_depth_db=round(depth_db, 2))
     return MadeStems(tuple(stems), record, replace(reference, **entry.record["loudness"]))
 
 

@@ -18,7 +18,7 @@ import soundfile as sf
 
 from daw_bridge.adapter import SessionAdapter, WriteReport
 from daw_bridge.errors import Cancelled, InputError, OutputError
-from daw_bridge.manifest import read_manifest
+from daw_bridge.manifest import read_manifest, write_manifest
 from daw_bridge.model import SessionPlan
 from daw_bridge.progress import CancelToken, Progress
 from daw_bridge.registry import load_adapter
@@ -401,3 +401,59 @@ class FailingAdapter:
 
     def write(self, plan: SessionPlan, folder: Path, name: str) -> WriteReport:
         raise OutputError(f"{folder / name} {plan.name}: the disk is full")
+
+
+def test_the_null_of_cached_stems_is_measured_on_these_very_files(make_mix: MakeMix, tmp_path: Path) -> None:
+    """A cached file changed with size and time kept: it is separated again. Its record changed, too: it is measured."""
+    mix = make_mix(seconds=0.5)
+    first = build(mix, replace(FAST, output=tmp_path / "one"))
+    stem = first.folder / first.manifest.stems[0].file
+    kept = stem.stat()
+    data = bytearray(stem.read_bytes())
+    data[-4000:] = bytes(4000)
+    stem.chmod(0o644)
+    with stem.open("r+b") as handle:
+        handle.write(data)
+    os.utime(stem, ns=(kept.st_atime_ns, kept.st_mtime_ns))
+    second = build(mix, replace(FAST, output=tmp_path / "two"))
+    assert second.manifest.separation is not None and not second.manifest.separation.from_cache
+    assert second.manifest.stems == tuple(
+        replace(new, sha256=old.sha256) for new, old in zip(second.manifest.stems, first.manifest.stems, strict=True)
+    )
+    (entry,) = (tmp_path / "cache" / "stems").glob("*/entry.json")
+    told = json.loads(entry.read_text("utf-8"))
+    told["record"]["separation"]["null_depth_db"] = -150.0
+    drums = entry.with_name("drums.wav")
+    drums.unlink()
+    drums.write_bytes(bytes(data))
+    found = drums.stat()
+    told["files"]["drums.wav"] = [found.st_size, found.st_mtime_ns, hashlib.sha256(bytes(data)).hexdigest()]
+    entry.write_text(json.dumps(told), "utf-8")
+    third = build(mix, replace(FAST, output=tmp_path / "three"))
+    assert third.manifest.separation is not None and third.manifest.separation.null_depth_db <= -120.0
+    assert null_depth_db(third.folder) <= -120.0
+
+
+@pytest.mark.parametrize(
+    "file", ["audio", "original", "manifest.json", "audio/mix_vocals.wav", ".replacement", "mix.txt"]
+)
+def test_a_strangers_session_record_deletes_no_stems(make_mix: MakeMix, file: str) -> None:
+    made = build(make_mix(seconds=0.3), FAST)
+    (made.folder / "mix.txt").write_text("the user's notes")
+    (made.folder / "mix.rpp").unlink()
+    before = {path: path.read_bytes() for path in made.folder.rglob("*") if path.is_file()}
+    target = made.folder / file
+    inside = sorted(path for path in target.rglob("*") if path.is_file()) if target.is_dir() else [target]
+    record = replace(
+        made.manifest.sessions[0],
+        file=file,
+        files=tuple(path.relative_to(made.folder).as_posix() for path in inside),
+        sha256=hashlib.sha256(inside[0].read_bytes()).hexdigest() if inside and inside[0].is_file() else "0",
+    )
+    write_manifest(made.folder, replace(made.manifest, sessions=(record,)))
+    try:
+        rebuild(made.folder, template="band", daws=("reaper",))
+    except InputError as exc:
+        assert "which it cannot be" in str(exc)
+    del before[made.folder / "manifest.json"]
+    assert {path: path.read_bytes() for path in before} == before

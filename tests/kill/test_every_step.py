@@ -197,6 +197,28 @@ def test_a_rebuild(tmp_path: Path, runs: Runs) -> None:
     raise AssertionError("the run never came to its end")
 
 
+def test_a_batch(tmp_path: Path, runs: Runs) -> None:
+    songs = tmp_path / "songs"
+    for number in range(2):
+        write_mix(songs / f"{number}.wav", seed=number)
+    assert runs.run("batch", songs, tmp_path / "gold") == 0
+    gold = {name: stems(tmp_path / "gold" / f"{name}.session") for name in ("0", "1")}
+    for kill_at in kill_points(1):
+        folder = tmp_path / str(kill_at)
+        status = runs.run("batch", songs, folder, kill_at=kill_at)
+        assert runs.run("batch", songs, folder) == 0, kill_at
+        for name, expected in gold.items():
+            done = read_manifest(folder / f"{name}.session")
+            assert done is not None and done.state == "complete", kill_at
+            assert faults(folder / f"{name}.session", done) == [], kill_at
+            assert stems(folder / f"{name}.session") == expected, kill_at
+        assert leftovers(folder) == [], kill_at
+        shutil.rmtree(folder)
+        if status == 0:
+            return
+    raise AssertionError("the run never came to its end")
+
+
 def test_a_job_of_the_daemon(tmp_path: Path, runs: Runs) -> None:
     mix = write_mix(tmp_path / "mix.wav")
     assert runs.run("job", mix, tmp_path / "gold") == 0
