@@ -11,11 +11,12 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from daw_bridge.adapter import Check, Feature, Support, WriteReport
+from daw_bridge.adapter import Check, Feature, Limit, Support, WriteReport
 from daw_bridge.errors import OutputError, UsageError
 from daw_bridge.files import PART_SUFFIX, output_errors
 from daw_bridge.model import SessionPlan
 from daw_bridge_ardour.media import media_names, place
+from daw_bridge_ardour.rates import at_rate, played_rate_hz
 from daw_bridge_ardour.session_xml import session_text
 
 SESSION_SUFFIX = ".ardour"
@@ -59,9 +60,9 @@ class ArdourAdapter:
     def write(self, plan: SessionPlan, folder: Path, name: str) -> WriteReport:
         """Write `folder/NAME-ardour/NAME.ardour` with its audio linked into it; whole or not at all.
 
-        Ardour's session names have no `;`, so it becomes a `,`. Raises OutputError when the session exists or the
-        place cannot be written to, InputError when a clip's file is missing or does not fit (rate, more than two
-        channels), UsageError for a name that is a path.
+        Ardour's session names have no `;`, so it becomes a `,`. A rate that Ardour does not play is resampled. Raises
+        OutputError when the session exists or the place cannot be written to, InputError when a clip's file is missing
+        or does not fit (rate, more than two channels), UsageError for a name that is a path.
         """
         if name in ("", ".", "..") or any(mark in name for mark in "/\\:"):
             raise UsageError(f"{name!r} cannot name an Ardour session; leave out / \\ :")
@@ -69,11 +70,20 @@ class ArdourAdapter:
         target = self.session_path(folder, name)
         if os.path.lexists(target):
             raise OutputError(f"{target}: exists already; sessions are never overwritten, give another name or folder")
+        rate_hz, own_rate_hz = played_rate_hz(plan.sample_rate_hz), plan.sample_rate_hz
+        resampled = rate_hz != own_rate_hz
+        if resampled:
+            plan = at_rate(plan, rate_hz)
         clips = [
             clip for track in (*plan.tracks, *([plan.reference] if plan.reference else [])) for clip in track.clips
         ]
-        media = media_names(clip for clip in clips if clip.length_samples > 0)
+        media = media_names((clip for clip in clips if clip.length_samples > 0), suffix=".wav" if resampled else "")
         text, limits = session_text(plan, name, media)
+        if resampled:
+            what = (
+                f"Ardour does not play or export sessions of {own_rate_hz} Hz; this one is of {rate_hz} Hz, resampled"
+            )
+            limits = (Limit(feature=Feature.CLIPS, support=Support.APPROXIMATED, where="session", what=what), *limits)
         part = folder / f".{name[:60]}.{secrets.token_hex(4)}{PART_SUFFIX}"
         try:
             with output_errors(target):
@@ -82,7 +92,7 @@ class ArdourAdapter:
                 (part / "interchange" / name / "midifiles").mkdir()
                 for empty in _EMPTY_FOLDERS:
                     (part / empty).mkdir()
-                place(media, audio)
+                place(media, audio, resample_to_hz=rate_hz if resampled else None)
                 (part / f"{name}{SESSION_SUFFIX}").write_bytes(text)
                 part.rename(target)
         except BaseException:

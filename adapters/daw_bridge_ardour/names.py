@@ -9,7 +9,14 @@ from __future__ import annotations
 
 import unicodedata
 
-RESERVED = ("Master", "Monitor", "Auditioner", "Click", "Audition", "LTC In", "LTC Out")
+# fmt: off
+RESERVED = (
+    "Master", "Monitor", "Auditioner", "Audition", "Click", "LTC In", "LTC Out", "MIDI Clock In", "MIDI Clock Out",
+    "MTC In", "MTC Out", "MMC In", "MMC Out", "Scene In", "Scene Out", "MIDI Control In", "MIDI Control Out",
+    "Virtual Keyboard", "X-Virtual-Keyboard", "Transport", "Foldback", "Physical", "System",
+)
+# fmt: on
+"""What Ardour calls its own strips and ports; in any case, for it does not open a session with a bus `auditioner`."""
 _REPLACED = str.maketrans({"/": "-", "\\": "-", ":": "-", "|": "-", '"': "'", "<": "(", ">": ")", "*": "+", "?": "."})
 
 
@@ -28,16 +35,20 @@ class Names:
     """Hands out each name once: a track called as its bus becomes `Vocals stem`, the next one `Vocals stem 2`."""
 
     def __init__(self) -> None:
-        self._taken = set(RESERVED)
+        self._reserved = {name.casefold() for name in RESERVED}
+        self._taken: set[str] = set()
 
     def take(self, text: str, *, fallback: str, suffix: str = "") -> str:
         """A legal, free name, which is taken from now on; `suffix` is tried before numbers."""
         name = legal_name(text, fallback=fallback)
-        if name in self._taken and suffix:
+        if self._is_taken(name) and suffix:
             name = f"{name} {suffix}"
         number, free = 1, name
-        while free in self._taken:
+        while self._is_taken(free):
             number += 1
             free = f"{name} {number}"
         self._taken.add(free)
         return free
+
+    def _is_taken(self, name: str) -> bool:
+        return name in self._taken or name.casefold() in self._reserved

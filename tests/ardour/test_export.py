@@ -20,6 +20,7 @@ from benchmarks.adapter_lab import (
     write_clip,
 )
 from benchmarks.adapters import EQ_CASES, measure_compressors, measure_equalizers, render_with_ardour
+from daw_bridge.audio.resample import Resampler
 from daw_bridge.model import (
     Bus,
     Compressor,
@@ -35,6 +36,7 @@ from daw_bridge.model import (
 )
 from daw_bridge_ardour.adapter import ADAPTER
 from daw_bridge_ardour.program import Ardour, export_session
+from daw_bridge_ardour.rates import played_rate_hz
 from tests.ardour.plans import song_plan
 
 pytestmark = pytest.mark.daw
@@ -50,6 +52,33 @@ def test_a_neutral_session_nulls_against_the_mix(song: Path, ardour: Ardour, rat
     """Every stem has an impulse on its own sample, so a null also says that each is on its exact sample."""
     plan, audio = song_plan(song, rate=rate, channels=channels, seconds=1.0)
     assert null_db(render_with_ardour(plan, song, ardour), audio["reference"]) <= NULL_DB
+
+
+@pytest.mark.parametrize("rate", [22_050, 44_056])
+def test_a_rate_that_ardour_does_not_play_becomes_one_that_it_plays(song: Path, ardour: Ardour, rate: int) -> None:
+    plan, audio = song_plan(song, rate=rate, channels=2, seconds=1.0)
+    report = ADAPTER.write(plan, song, "song")
+    assert f"{rate} Hz" in report.limits[0].what
+    rendered = read_audio(export_session(report.session_path, song / "render.wav", ardour=ardour, timeout_s=280))
+    played = played_rate_hz(rate)
+    resampler = Resampler(rate, played, 2)
+    expected = np.concatenate([resampler.process(audio["reference"]), resampler.finish()], axis=1)
+    assert rendered.shape == expected.shape
+    assert null_db(rendered, expected) <= NULL_DB
+
+
+def test_buses_called_as_ardours_own_strips_are_played(song: Path, ardour: Ardour) -> None:
+    """A bus called `auditioner` kept Ardour from opening the session at all."""
+    plan, audio = song_plan(song, rate=44_100, channels=2, seconds=0.5)
+    labels = ("auditioner", "master", "MONITOR", "click", "Virtual Keyboard")
+    buses = tuple(replace(bus, label=label) for bus, label in zip(plan.buses, labels, strict=True))
+    tracks = tuple(
+        replace(track, name=name)
+        for track, name in zip(plan.tracks, ("Auditioner", "Master", "audition", "Click", "LTC in"), strict=True)
+    )
+    report = ADAPTER.write(replace(plan, buses=buses, tracks=tracks), song, "master")
+    rendered = read_audio(export_session(report.session_path, song / "render.wav", ardour=ardour, timeout_s=280))
+    assert null_db(rendered, audio["reference"]) <= NULL_DB
 
 
 def test_names_with_every_mark_that_disks_take_are_played(song: Path, ardour: Ardour) -> None:
