@@ -12,12 +12,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
+from typing import Any, cast
 
 import numpy as np
 
 from daw_bridge.audio.decode import decode_to_reference
+from daw_bridge.audio.encoding import Encoding
 from daw_bridge.audio.loudness import measure
 from daw_bridge.audio.null import null_depth_db
 from daw_bridge.audio.reader import open_audio
@@ -35,7 +38,7 @@ def music_like(count_samples: int, seed: int) -> np.ndarray:
     return (steps - np.linspace(0, 1, count_samples, dtype=np.float32) * steps[:, -1:]).astype(np.float32)
 
 
-def write(path: Path, duration_s: float, encoding: str = "float32") -> Path:
+def write(path: Path, duration_s: float, encoding: Encoding = "float32") -> Path:
     block = 0.3 * np.tanh(music_like(BLOCK_SAMPLES, 0))
     with AudioWriter(path, sample_rate_hz=RATE_HZ, channels=2, encoding=encoding) as writer:
         while writer.length_samples < duration_s * RATE_HZ:
@@ -47,7 +50,7 @@ def encode(path: Path, source: Path, codec: str) -> Path:
     import av
 
     with av.open(str(source)) as given, av.open(str(path), "w") as output:
-        stream = output.add_stream(codec, rate=RATE_HZ, layout="stereo")
+        stream: Any = output.add_stream(codec, rate=RATE_HZ, layout="stereo")
         stream.bit_rate = 256_000
         for frame in given.decode(audio=0):
             output.mux(stream.encode(frame))
@@ -116,21 +119,21 @@ def main() -> None:
         }
         print("| step | x real time, median | best |\n|---|---|---|")
         for kind, path in files.items():
-            report(f"read {kind}", audio_s, args.repeats, lambda path=path: read_through(path))
+            report(f"read {kind}", audio_s, args.repeats, partial(read_through, path))
         for kind, path in files.items():
             report(
                 f"decode {kind} to the reference",
                 audio_s,
                 args.repeats,
-                lambda path=path: decode_to_reference(path, folder / "out.wav"),
+                partial(decode_to_reference, path, folder / "out.wav"),
             )
         for rate_hz in (48_000, 96_000):
-            report(f"resample to {rate_hz} Hz", audio_s, args.repeats, lambda rate=rate_hz: resample_through(wav, rate))
+            report(f"resample to {rate_hz} Hz", audio_s, args.repeats, partial(resample_through, wav, rate_hz))
         report("loudness and true peak", audio_s, args.repeats, lambda: measure(wav))
         report("null test of 5 files", audio_s, args.repeats, lambda: null_depth_db(wav, [wav] * 5))
         for encoding, suffix in SUFFIXES.items():
             out = folder / f"w{suffix}"
-            report(f"write {encoding}", audio_s, args.repeats, lambda out=out, kind=encoding: write(out, audio_s, kind))
+            report(f"write {encoding}", audio_s, args.repeats, partial(write, out, audio_s, cast("Encoding", encoding)))
     for minutes in (1, 60):
         print(f"peak memory, decode + loudness + null, {minutes} min: {peak_memory_mb(minutes):.0f} MB", flush=True)
 

@@ -211,7 +211,7 @@ class _ArdourAlone:
         started = time.perf_counter()
         self.socket.settimeout(0.2)
         for _ in range(20):
-            self.socket.send(encode(Message("/strip/gain", (int(self.number), level_db), "if")))
+            self.socket.send(encode(Message("/strip/gain", (self.number, level_db), "if")))
             try:
                 while not self._is_report(self._next(), level_db):
                     pass
@@ -221,8 +221,10 @@ class _ArdourAlone:
         raise AssertionError(f"Ardour reports nothing for {level_db} dB")
 
     def _is_report(self, message: Message, level_db: float) -> bool:
-        is_ours = message.address == "/strip/gain" and message.arguments[0] == self.number
-        return is_ours and abs(float(message.arguments[1]) - level_db) < 0.01
+        if message.address != "/strip/gain" or message.arguments[0] != self.number:
+            return False
+        reported_db = message.arguments[1]
+        return isinstance(reported_db, float) and abs(reported_db - level_db) < 0.01
 
 
 def _with_daemon(measure: Callable[[int, int], str]) -> str:

@@ -36,9 +36,9 @@ def network(model: str, place: int) -> torch.nn.Module:
     """One random network of that model's architecture."""
     torch.manual_seed(place)
     if model.startswith("htdemucs"):
-        return HTDemucs(SOURCES, **HTDEMUCS)  # type: ignore[no-any-return]
+        return HTDemucs(SOURCES, **HTDEMUCS)
     # mdx_extra: two networks with complex-as-channels, two on amplitudes.
-    return HDemucs(SOURCES, cac=place < 2)  # type: ignore[no-any-return]
+    return HDemucs(SOURCES, cac=place < 2)
 
 
 def make_repository(folder: Path, model: str) -> Path:

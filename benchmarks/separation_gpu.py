@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import cast
 
 import torch
 
@@ -53,9 +54,9 @@ def share_of_peak(model: str, repository: Path, device: str, minutes: float) -> 
     from daw_bridge.progress import CancelToken, ignore_progress
     from daw_bridge.separation.disk.raw_audio import RawAudio
     from daw_bridge.separation.families.loader import load
-    from daw_bridge.separation.options import SeparationOptions
+    from daw_bridge.separation.options import Device, SeparationOptions
 
-    loaded = load(SeparationOptions(model=model, weights=repository, device=device), print)
+    loaded = load(SeparationOptions(model=model, weights=repository, device=cast("Device", device)), print)
     with tempfile.TemporaryDirectory() as temporary, RawAudio(Path(temporary) / "mix.f32", 2) as source:
         import numpy as np
 

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
@@ -63,7 +64,7 @@ def draw(folder: Path, target: Path) -> None:
     figure.savefig(target, dpi=110, facecolor=PAPER)
 
 
-def lane(axis: plt.Axes, plan: SessionPlan, track: Track, bounds: np.ndarray) -> None:
+def lane(axis: Axes, plan: SessionPlan, track: Track, bounds: np.ndarray) -> None:
     """Header with the bus on the left, the waveform on the right."""
     bus = None if track.output == "master" else plan.bus(track.output)
     colour = track.colour.hex() if track.colour else FAINT

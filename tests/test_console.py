@@ -44,6 +44,6 @@ def test_the_time_of_each_stage_is_logged(caplog: pytest.LogCaptureFixture) -> N
     with caplog.at_level(logging.DEBUG, logger="daw_bridge"):
         times = StageTimes(ignore_progress)
         for stage in ("decode", "decode", "separate"):
-            times(Progress(stage=stage, done=1, total=1))  # type: ignore[arg-type]
+            times(Progress(stage=stage, done=1, total=1))
         times.close()
     assert [message.partition(":")[0] for message in caplog.messages] == ["Decoding", "Separating"]

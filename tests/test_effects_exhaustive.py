@@ -41,7 +41,7 @@ def plan_with(effect: Effect) -> SessionPlan:
 
 
 def test_every_effect_has_a_row_of_its_own_a_template_record_and_a_name_in_plans() -> None:
-    example = {Equalizer: {"bands": ()}, Delay: {"time_ms": 1.0}}
+    example: dict[type, dict[str, Any]] = {Equalizer: {"bands": ()}, Delay: {"time_ms": 1.0}}
     made = [kind(**(example.get(kind) or _required(kind))) for kind in EFFECTS]
     assert len({feature_of(effect) for effect in made}) == len(EFFECTS)
     assert {record.build for record in RETURN_EFFECTS.values()} == set(EFFECTS)

@@ -36,7 +36,7 @@ def test_every_error_of_the_tree_is_public() -> None:
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="has no attribute 'biuld'"):
-        _ = daw_bridge.biuld  # type: ignore[attr-defined]
+        _ = daw_bridge.biuld
 
 
 def test_importing_the_errors_and_options_loads_nothing_heavy() -> None:

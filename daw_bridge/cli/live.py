@@ -220,12 +220,15 @@ def keyboard() -> Iterator[Callable[[float], str]]:
     def keys(wait_s: float) -> str:
         return sys.stdin.read(1) if select.select([sys.stdin], [], [], wait_s)[0] else ""
 
-    try:
-        import termios
-        import tty
+    if sys.platform == "win32":
+        yield nothing
+        return
+    import termios
+    import tty
 
+    try:
         before = termios.tcgetattr(sys.stdin)
-    except (ImportError, OSError, ValueError, termios.error):
+    except (OSError, ValueError, termios.error):
         yield nothing
         return
     try:

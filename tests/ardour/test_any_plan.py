@@ -39,7 +39,7 @@ def test_every_connection_send_and_id_resolves(plan: SessionPlan) -> None:
     numbered = [element for element in root.iter() if element.get("id") and element.tag != "Port"]
     ids = [element.get("id") for element in numbered]
     assert len(ids) == len(set(ids))
-    assert max(int(id_) for id_ in ids) < int(root.get("id-counter", "0"))
+    assert max(int(id_ or 0) for id_ in ids) < int(root.get("id-counter", "0"))
     routes = {route.get("id") for route in root.findall("Routes/Route")}
     assert all(send.get("target") in routes for send in root.iter("Processor") if send.get("type") == "intsend")
     slots = [send.get("bitslot") for send in root.iter("Processor") if send.get("bitslot")]

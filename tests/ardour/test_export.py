@@ -249,6 +249,6 @@ def test_many_stems_odd_names_missing_plugins_and_empty_files(song: Path, ardour
         mix_bus=Bus(name="mix", label="Mix: <all>"),
     )
     rendered = render_with_ardour(plan, song, ardour)
-    wanted = np.sum(audio[:30], axis=0, dtype=np.float32)
+    wanted = np.asarray(np.sum(audio[:30], axis=0, dtype=np.float32))
     end = 300 * 30
     assert null_db(rendered[:, :end], wanted[:, :end]) <= NULL_DB

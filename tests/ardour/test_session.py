@@ -6,6 +6,7 @@ import os
 import stat
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -143,7 +144,7 @@ def test_a_missing_stem_leaves_nothing_behind(song: Path) -> None:
     ("change", "message"),
     [({"sample_rate_hz": 32_000}, "32000 Hz in a session of 44100"), ({"channels": 6}, "6 channels")],
 )
-def test_a_clip_that_does_not_fit_is_refused(song: Path, change: dict[str, int], message: str) -> None:
+def test_a_clip_that_does_not_fit_is_refused(song: Path, change: dict[str, Any], message: str) -> None:
     plan, _ = song_plan(song, rate=44_100, channels=2, seconds=0.1)
     wrong = replace(plan.tracks[0].clips[0], **change)
     with pytest.raises(InputError, match=message):

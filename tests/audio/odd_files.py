@@ -114,7 +114,7 @@ def _encode(
 ) -> None:
     layout = {1: "mono", 2: "stereo"}[len(audio)]
     with av.open(target, "w", format=container, options=options) as output:
-        stream = output.add_stream(codec, rate=rate_hz, layout=layout)
+        stream: Any = output.add_stream(codec, rate=rate_hz, layout=layout)
         if quality is None:
             stream.bit_rate = bit_rate
         else:

@@ -49,7 +49,7 @@ def encode(
     """A file through FFmpeg's encoders, as PyAV carries them."""
     layout = {1: "mono", 2: "stereo", 6: "5.1"}[audio.shape[0]]
     with av.open(str(path), "w", format=container) as output:
-        stream = output.add_stream(codec, rate=rate_hz, layout=layout)
+        stream: Any = output.add_stream(codec, rate=rate_hz, layout=layout)
         if bit_rate:
             stream.bit_rate = bit_rate
         wanted = stream.codec_context.format.name if stream.codec_context.format else "fltp"

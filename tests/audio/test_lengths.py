@@ -6,11 +6,13 @@ import io
 import struct
 from functools import cache
 from pathlib import Path
+from typing import cast
 
 import av
 import numpy as np
 import pytest
 import soundfile
+from av.container import InputContainer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -37,7 +39,7 @@ def ffmpeg_samples(data: bytes) -> int | None:
     try:
         with av.open(io.BytesIO(data), metadata_errors="replace") as container:
             stream = container.streams.audio[0]
-            packets = container.demux(stream)
+            packets = cast("InputContainer", container).demux(stream)
             while True:
                 try:
                     packet = next(packets, None)

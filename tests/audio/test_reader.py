@@ -199,7 +199,8 @@ def test_a_video_without_sound_is_refused_and_with_two_sounds_says_so(tmp_path: 
                     sound.sample_rate, sound.pts = 48_000, index * 1024 + late_samples
                     sound.time_base = Fraction(1, 48_000)
                     output.mux(stream.encode(sound))
-            for stream in (picture, *streams):
+            output.mux(picture.encode(None))
+            for stream in streams:
                 output.mux(stream.encode(None))
         return tmp_path / name
 

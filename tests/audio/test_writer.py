@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import struct
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -12,17 +13,18 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from daw_bridge.audio.encoding import Encoding
 from daw_bridge.audio.provenance import read_provenance
 from daw_bridge.audio.reader import probe
 from daw_bridge.audio.writer import AudioWriter, to_24_bit
 from daw_bridge.errors import OutputError
 from tests.audio.signals import noise
 
-ENCODINGS = ("float32", "pcm24", "flac")
+ENCODINGS: tuple[Encoding, ...] = ("float32", "pcm24", "flac")
 
 
 def write(
-    path: Path, audio: np.ndarray, encoding: str = "float32", block: int = 1000, **options: object
+    path: Path, audio: np.ndarray, encoding: Encoding = "float32", block: int = 1000, **options: Any
 ) -> AudioWriter:
     with AudioWriter(path, sample_rate_hz=44_100, channels=audio.shape[0], encoding=encoding, **options) as writer:
         for start in range(0, audio.shape[1], block):
@@ -43,7 +45,7 @@ def read(path: Path) -> np.ndarray:
     rf64=st.booleans(),
 )
 def test_samples_come_back_for_every_length_block_and_encoding(
-    tmp_path_factory: pytest.TempPathFactory, length: int, channels: int, block: int, encoding: str, rf64: bool
+    tmp_path_factory: pytest.TempPathFactory, length: int, channels: int, block: int, encoding: Encoding, rf64: bool
 ) -> None:
     if encoding == "flac" and length == 0:
         return
@@ -65,7 +67,7 @@ def test_float32_keeps_what_is_over_full_scale(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["pcm24", "flac"])
-def test_integers_count_what_they_clip(tmp_path: Path, encoding: str) -> None:
+def test_integers_count_what_they_clip(tmp_path: Path, encoding: Encoding) -> None:
     audio = np.zeros((2, 1_000), dtype=np.float32)
     audio[0, 3:6] = 1.5
     audio[1, 999] = -7.0
@@ -77,7 +79,7 @@ def test_integers_count_what_they_clip(tmp_path: Path, encoding: str) -> None:
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
-def test_the_same_input_gives_the_same_bytes_whatever_the_blocks(tmp_path: Path, encoding: str) -> None:
+def test_the_same_input_gives_the_same_bytes_whatever_the_blocks(tmp_path: Path, encoding: Encoding) -> None:
     audio = noise(30_000)
     write(tmp_path / "a", audio, encoding, block=65_536, provenance="daw-bridge 0.1.0 vocals")
     write(tmp_path / "b", audio, encoding, block=65_536, provenance="daw-bridge 0.1.0 vocals")
@@ -129,8 +131,9 @@ def test_the_header_is_true_past_4_gib(tmp_path: Path) -> None:
     frames = 600_000_000  # 4.8 GB
     with AudioWriter(path, sample_rate_hz=44_100, channels=2) as writer:
         writer.write(noise(10))
+        assert writer._handle is not None
         writer._handle.seek((frames - 20) * 8, 1)
-        writer._encoder._data_bytes = frames * 8 - 80  # type: ignore[attr-defined]
+        cast("Any", writer._encoder)._data_bytes = frames * 8 - 80
         writer.write(noise(10))
     try:
         assert soundfile.info(path).frames == frames
@@ -147,7 +150,7 @@ PROVENANCE = st.text(max_size=700).map(
 @settings(max_examples=60, deadline=None)
 @given(text=PROVENANCE, encoding=st.sampled_from(ENCODINGS))
 def test_provenance_comes_back_word_for_word(
-    tmp_path_factory: pytest.TempPathFactory, text: str, encoding: str
+    tmp_path_factory: pytest.TempPathFactory, text: str, encoding: Encoding
 ) -> None:
     path = tmp_path_factory.mktemp("p") / "a"
     write(path, noise(100), encoding, provenance=text)
@@ -168,7 +171,7 @@ def test_other_peoples_files_have_no_provenance(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
-def test_an_error_in_the_middle_leaves_nothing_and_keeps_the_old_file(tmp_path: Path, encoding: str) -> None:
+def test_an_error_in_the_middle_leaves_nothing_and_keeps_the_old_file(tmp_path: Path, encoding: Encoding) -> None:
     path = tmp_path / "a.wav"
     path.write_bytes(b"old")
     with pytest.raises(RuntimeError), AudioWriter(path, sample_rate_hz=44_100, channels=2, encoding=encoding) as writer:
@@ -188,7 +191,7 @@ class FullDisk:
         self._room_bytes -= len(data)
         if self._room_bytes < 0:
             raise OSError(errno.ENOSPC, "No space left on device")
-        return self._handle.write(data)  # type: ignore[attr-defined, no-any-return]
+        return self._handle.write(data)  # type: ignore[attr-defined]
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._handle, name)
@@ -197,7 +200,7 @@ class FullDisk:
 @pytest.mark.parametrize("encoding", ENCODINGS)
 @pytest.mark.parametrize("room_bytes", [10, 5_000, 100_000])
 def test_a_full_disk_is_one_line_and_leaves_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoding: str, room_bytes: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoding: Encoding, room_bytes: int
 ) -> None:
     real_open = Path.open
 
@@ -215,7 +218,7 @@ def test_an_unwritable_folder_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="cannot write"):
         write(tmp_path / "no" / "a.wav", noise(100))
     with pytest.raises(OutputError, match="unknown encoding 'mp3'"):
-        write(tmp_path / "a.wav", noise(100), "mp3")
+        write(tmp_path / "a.wav", noise(100), cast("Any", "mp3"))
 
 
 def test_flac_says_what_it_cannot_hold(tmp_path: Path) -> None:

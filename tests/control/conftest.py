@@ -112,9 +112,10 @@ class DaemonThread:
         self._thread = threading.Thread(target=self._main, args=(options,))
         self._thread.start()
         assert self._ready.wait(60), "the daemon did not start"
-        if self.error:
+        error: BaseException | None = self.error
+        if error is not None:
             self._thread.join()
-            raise self.error
+            raise error
 
     def _main(self, options: ServeOptions) -> None:
         async def run() -> None:

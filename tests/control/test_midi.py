@@ -32,7 +32,7 @@ sockets = pytest.importorskip("mido.sockets")
 Make = Callable[..., Any]
 
 
-def _move(channel: str, parameter: MixerParameter, value: float) -> MixerChange:
+def _move(channel: str, parameter: MixerParameter, value: Any) -> MixerChange:
     return MixerChange(channel=channel, parameter=parameter, value=value)
 
 

@@ -8,7 +8,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -130,7 +130,7 @@ def test_a_mixer_that_raises_anything_does_not_stop_its_thread() -> None:
                 said.append(str(error))
                 answered.set()
 
-            binding.set("Vocals", parameter, 1.0, outcome)  # type: ignore[arg-type]
+            binding.set("Vocals", parameter, 1.0, outcome)
             await answered.wait()
         while mixer.polls < 2:
             await asyncio.sleep(0.01)
@@ -164,7 +164,7 @@ def test_who_waits_for_a_value_is_answered_when_the_daw_is_let_go_of(bound: Any,
     while not any(message.address == "/track/2/mute" for message in list(reaper.received)):
         time.sleep(0.01)  # the first is on its way
     bound.send("/dawbridge/session/close", "#close")
-    answers = {}
+    answers: dict[object, str] = {}
     while len(answers) < 3:
         message = bound.wait(lambda each: each.address in ("/dawbridge/reply", "/dawbridge/error"))
         answers[message.arguments[0]] = str(message.arguments[2])
@@ -200,7 +200,7 @@ ROUTES = Routes(stems={"bass": ("Low End", "low"), "drums": ("Drum Bus",)}, buse
         ("bus", "drum", "Drum Bus"),
     ],
 )
-def test_a_stem_means_the_bus_that_carries_it(kind: str, name: str, channel: str) -> None:
+def test_a_stem_means_the_bus_that_carries_it(kind: Literal["stem", "bus"], name: str, channel: str) -> None:
     assert find_channel(kind, name, CHANNELS, ROUTES) == channel
     with pytest.raises(DawError, match="has no bus called 'guitar'"):
         find_channel("bus", "guitar", CHANNELS, ROUTES)

@@ -124,7 +124,7 @@ def test_the_open_stage_control_session_has_documented_properties_only() -> None
 
 def test_every_control_of_the_open_stage_control_session_sends_a_good_command() -> None:
     """What the program sends by its reference: `on` and `off` of a toggle, `on` of a tap, a fader's ends, a text."""
-    sent: dict[str, list[tuple[Any, ...]]] = {}
+    sent: dict[str, list[dict[str, Any]]] = {}
     for widget in json.loads((SURFACES / "open-stage-control.json").read_text("utf-8"))["content"]["widgets"]:
         if widget.get("bypass"):
             continue

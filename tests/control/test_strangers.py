@@ -122,7 +122,8 @@ class Waiting:
     """A bridge that only counts."""
 
     def __init__(self, bridge: Any) -> None:
-        self.policy, self.counters, self.heard = bridge.policy, bridge.counters, []
+        self.policy, self.counters = bridge.policy, bridge.counters
+        self.heard: list[Any] = []
 
     def receive(self, message: Message, client: Any) -> None:
         self.heard.append(client.host)

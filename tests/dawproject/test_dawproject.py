@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -102,8 +102,8 @@ def approx(value: object) -> object:
         return round(value, 9) + 0.0
     if isinstance(value, tuple):
         return tuple(approx(item) for item in value)
-    if hasattr(value, "__dataclass_fields__"):
-        return replace(value, **{name: approx(getattr(value, name)) for name in value.__dataclass_fields__})
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{each.name: approx(getattr(value, each.name)) for each in fields(value)})
     return value
 
 

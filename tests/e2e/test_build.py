@@ -258,9 +258,9 @@ def test_a_newer_bounce_replaces_its_song_but_another_mix_never_does(make_mix: M
     build(mix, replace(FAST, output=folder))
     newer = make_mix(seconds=1.7)
     assert newer == mix
-    assert build(newer, replace(FAST, output=folder, force=True)).manifest.reference.length_samples == round(
-        1.7 * 44_100
-    )  # type: ignore[union-attr]
+    reference = build(newer, replace(FAST, output=folder, force=True)).manifest.reference
+    assert reference is not None
+    assert reference.length_samples == round(1.7 * 44_100)
     before = stems_of(folder)
     for force in (False, True):
         with pytest.raises(OutputError, match=r"holds another mix \(.*mix\.wav\); give another folder with -o"):

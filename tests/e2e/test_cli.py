@@ -157,9 +157,9 @@ def test_wild_file_names_work(name: str, make_mix: MakeMix, capsys: pytest.Captu
 def test_a_name_that_is_no_text_is_read_and_printed(make_mix: MakeMix) -> None:
     mix = make_mix(seconds=0.3)
     mix = mix.rename(mix.with_name("bad\udcff.wav"))
-    for arguments, code in ((["build", mix], 0), (["build", mix.with_name("none\udcfe.wav")], 3)):
+    for path, code in ((mix, 0), (mix.with_name("none\udcfe.wav"), 3)):
         ended = subprocess.run(
-            [sys.executable, "-m", "daw_bridge", *arguments, "-m", "preview", "--json", "--daw", "reaper,ardour"],
+            [sys.executable, "-m", "daw_bridge", "build", path, "-m", "preview", "--json", "--daw", "reaper,ardour"],
             cwd=ROOT, check=False, capture_output=True, env=os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'adapters'}"},
         )  # fmt: skip
         assert ended.returncode == code, ended.stderr

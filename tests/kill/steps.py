@@ -26,7 +26,8 @@ from daw_bridge.control.queue import jobs as jobs_module
 from daw_bridge.progress import CancelToken, OnProgress, Progress
 from daw_bridge.registry import load_adapter
 from daw_bridge.separation.engine.separator import Emit, SampleSource
-from daw_bridge.separation.families.loader import Loaded, Note, weights_sha256
+from daw_bridge.separation.families.family import Loaded, Note
+from daw_bridge.separation.families.loader import weights_sha256
 from daw_bridge.separation.options import SeparationOptions
 from daw_bridge.workflow import BuildOptions, build, rebuild
 
@@ -101,7 +102,7 @@ def work(order: dict[str, Any]) -> None:
         case "rebuild":
             rebuild(folder, template="band", daws=("reaper", "ardour"))
         case "batch":
-            batch_module.ModelKeeper = lambda: shares  # type: ignore[assignment, misc]
+            vars(batch_module)["ModelKeeper"] = lambda: shares
             ledger = ledger_module.Ledger(folder / "ledger.sqlite")
             songs = sorted(mix.glob("*.wav"))
             outcomes = batch_module.run_batch(songs, replace(options, daws=()), ledger)

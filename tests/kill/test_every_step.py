@@ -144,7 +144,7 @@ def test_a_build_from_nothing(tmp_path: Path, runs: Runs) -> None:
 
 def test_a_forced_build_over_a_finished_song(tmp_path: Path, runs: Runs) -> None:
     mix, base = write_mix(tmp_path / "mix.wav"), tmp_path / "base"
-    first = {"stems": ("drums", "bass")}
+    first: dict[str, Any] = {"stems": ("drums", "bass")}
     assert runs.run("build", mix, base, **first) == 0
     (base / "audio" / "mine.wav").write_bytes(b"mine")
     assert runs.run("build", mix, tmp_path / "gold") == 0

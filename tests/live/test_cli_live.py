@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from tests.separation.small_net import make_net
 
 
 def test_a_block_out_of_range_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("sounddevice", exc_type=(ImportError, OSError))
+    pytest.importorskip("sounddevice", exc_type=cast("Any", (ImportError, OSError)))
     assert main(["live", "--block", "9000"]) == 2
     assert capsys.readouterr().err == "daw-bridge: --block 9000: give 1 to 8192 samples\n"
 
@@ -44,7 +45,7 @@ def test_wrong_faders_are_usage_errors(arguments: list[str], message: str, capsy
 
 
 def test_an_unknown_device_is_one_clear_line(capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("sounddevice", exc_type=(ImportError, OSError))
+    pytest.importorskip("sounddevice", exc_type=cast("Any", (ImportError, OSError)))
     assert main(["live", "--output", "no such card"]) == 8
     assert "--list-devices" in capsys.readouterr().err
 

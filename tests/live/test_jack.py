@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -27,8 +28,10 @@ def jack_server(request: pytest.FixtureRequest) -> Iterator[subprocess.Popen[byt
     """A JACK server of its own with the dummy driver: no sound card needed. Its rate is the test's parameter."""
     if shutil.which("jackd") is None:
         pytest.skip("no JACK here (Debian: apt install jackd2 libportaudio2)")
-    pytest.importorskip("jack", reason="no JACK-Client (dev group)", exc_type=(ImportError, OSError))
-    pytest.importorskip("sounddevice", reason="no sounddevice (extra live)", exc_type=(ImportError, OSError))
+    pytest.importorskip("jack", reason="no JACK-Client (dev group)", exc_type=cast("Any", (ImportError, OSError)))
+    pytest.importorskip(
+        "sounddevice", reason="no sounddevice (extra live)", exc_type=cast("Any", (ImportError, OSError))
+    )
     command = [
         "jackd",
         "-n",

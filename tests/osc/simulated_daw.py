@@ -172,7 +172,7 @@ def live(daw: SimulatedDaw, message: Message) -> list[Message]:
 def _live_track(daw: SimulatedDaw, message: Message, parts: list[str]) -> list[Message]:
     number = message.arguments[0]
     if not isinstance(number, int) or not 0 <= number < len(daw.names):
-        return [Message("/live/error", (f"Index out of range: {number}",))]
+        return [Message("/live/error", (f"Index out of range: {number!r}",))]
     if parts[2] == "set":
         daw.set(number, parts[3], message.arguments[1])
         return []

@@ -13,6 +13,7 @@ import pytest
 from daw_bridge.adapter import Feature, Support
 from daw_bridge.cli.main import main
 from daw_bridge.model import (
+    BandKind,
     Bus,
     Colour,
     Compressor,
@@ -34,8 +35,8 @@ NAMES = ["vocals", "Vocals", "Mix", "Reference"]
 
 
 def make_plan(**changes: Any) -> SessionPlan:
-    bell = EqBand(kind="bell", frequency_hz=300.0, gain_db=-3.0, q=1.4)
-    shelf = EqBand(kind="highshelf", frequency_hz=8000.0, gain_db=2.0)
+    bell = EqBand(kind=BandKind.BELL, frequency_hz=300.0, gain_db=-3.0, q=1.4)
+    shelf = EqBand(kind=BandKind.HIGHSHELF, frequency_hz=8000.0, gain_db=2.0)
     vocals = Bus(
         name="vocals", label="Vocals", colour=Colour.from_hex("#ff8800"), gain_db=-2.0, pan=0.1, group="leads",
         effects=(Equalizer(bands=(bell, shelf)), Compressor(threshold_db=-18.0, ratio=3.0)),

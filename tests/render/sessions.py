@@ -54,7 +54,7 @@ def stem_set(folder: Path, signals: Mapping[str, FloatArray], *, rate: int = 44_
         stems=tuple(
             stem(name, signal, "residual" if name == "residual" else "stem") for name, signal in signals.items()
         ),
-        reference=stem("reference", mix, "reference"),
+        reference=stem("reference", np.asarray(mix), "reference"),
     )
 
 

@@ -46,7 +46,7 @@ def song(tmp_path: Path) -> Path:
     return folder
 
 
-def sound(path: Path) -> np.ndarray:  # type: ignore[type-arg]
+def sound(path: Path) -> np.ndarray:
     return np.asarray(soundfile.read(path)[0].T)
 
 

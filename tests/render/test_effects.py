@@ -77,7 +77,7 @@ def test_bands_follow_their_transfer_function(
     band = EqBand(kind=kind, frequency_hz=frequency_hz, gain_db=gain_db, q=q)
     length = 1 << 16
     response = run(Equalizer(bands=(band,)), impulse(length, 0), rate=rate, sizes=(513, 1029, 4096))
-    frequencies = np.fft.rfftfreq(length, 1 / rate)
+    frequencies = np.asarray(np.fft.rfftfreq(length, 1 / rate), np.float64)
     measured = 20 * np.log10(np.maximum(np.abs(np.fft.rfft(response[0])), 1e-9))
     expected = analytic_db(band, frequencies, rate)
     audible = (frequencies >= 30) & (frequencies <= 16_000) & (expected > -60)

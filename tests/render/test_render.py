@@ -174,7 +174,7 @@ def test_the_reference_alone_is_the_mix_untouched(tmp_path: Path) -> None:
         rendered(without, tmp_path, reference=True)
 
 
-def _reference(plan: SessionPlan) -> np.ndarray:  # type: ignore[type-arg]
+def _reference(plan: SessionPlan) -> np.ndarray:
     assert plan.reference is not None
     return np.asarray(soundfile.read(plan.reference.clips[0].path)[0].T)
 

@@ -42,7 +42,7 @@ class Trap:
 
     def set(self) -> None:
         """Lay the trap in this process: every block of frames is journalled at once, so that each kill tells."""
-        work_folder._SECONDS_BETWEEN_FLUSHES = 0.0  # type: ignore[misc]
+        work_folder._SECONDS_BETWEEN_FLUSHES = 0.0
         work_folder.WorkFolder.record = self._before("journal", work_folder.WorkFolder.record)  # type: ignore[method-assign]
         RawAudio.append = self._before("frames", RawAudio.append)  # type: ignore[method-assign]
         sys.addaudithook(lambda event, _: self.pass_by("rename") if event == "os.rename" else None)

@@ -13,8 +13,9 @@ def make_net(*, seed: int = 0, causal: bool = True) -> BandSplitNet:
     net = BandSplitNet(
         BandSplitConfig(features=8, time_hidden=12, band_hidden=6, mask_hidden=10, layers=2, causal=causal)
     )
-    for project in net.masks:
-        torch.nn.init.normal_(project.weight, std=0.3)
+    for name, weight in net.masks.named_parameters():
+        if name.endswith("weight"):
+            torch.nn.init.normal_(weight, std=0.3)
     for parameter in net.parameters():
         parameter.requires_grad_(False)
     return net.eval()

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from daw_bridge.errors import Cancelled, DeviceError, ModelError, UsageError
 from daw_bridge.progress import CancelToken, Progress, ignore_progress
 from daw_bridge.separation.engine.memory import Rung, ladder
+from daw_bridge.separation.engine.separator import FloatArray
 from daw_bridge.separation.families.bsrnn.chunks import Chunking, Fader, OverlapAdd
 from daw_bridge.separation.families.bsrnn.network import Bsrnn
 from daw_bridge.separation.families.bsrnn.separator import BsrnnSeparator, load_bsrnn_separator
@@ -140,7 +141,8 @@ def test_progress_never_goes_back_and_ends_at_the_end() -> None:
 
 
 def test_cancellation_is_heard_within_a_chunk() -> None:
-    token, blocks = CancelToken(), []
+    token = CancelToken()
+    blocks: list[FloatArray] = []
 
     def on_progress(event: Progress) -> None:
         if event.done > 0:
@@ -165,7 +167,8 @@ class Greedy(torch.nn.Module):
 
 
 def test_out_of_memory_halves_the_batch_says_so_and_changes_nothing() -> None:
-    mix, notes = make_mix(9_000), []
+    mix = make_mix(9_000)
+    notes: list[str] = []
     greedy: Any = Greedy(make_network(), limit=1)
     stems = run(make_separator(greedy, batch=4, note=notes.append), mix)
     assert np.abs(stems - run(make_separator(), mix)).max() < 1e-6

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -55,7 +56,7 @@ def test_output_equals_that_of_the_published_program(oracles: Path, variant: str
 @pytest.mark.shared
 def test_quiet_input_shows_that_every_epsilon_is_in_its_place(oracles: Path) -> None:
     network = load_network(oracles / "bsrnn-opt" / "checkpoint.ckpt")
-    mix = torch.from_numpy(np.load(oracles / "bsrnn-opt" / "input.npy")) * np.float32(1e-4)
+    mix = torch.from_numpy(np.load(oracles / "bsrnn-opt" / "input.npy") * np.float32(1e-4))
     expected = np.load(oracles / "bsrnn-opt" / "output_quiet_1e-4.npy")
     with torch.inference_mode():
         error = network(mix[None])[0].numpy() - expected
@@ -101,7 +102,8 @@ PUBLISHED = {
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_networks_have_the_published_sizes(name: str) -> None:
-    shape, bands, millions, entries = PUBLISHED[name]
+    bands, millions, entries = PUBLISHED[name][1:]
+    shape: dict[str, Any] = PUBLISHED[name][0]
     features = shape["features"]
     config = BsrnnConfig(
         targets=("any",),

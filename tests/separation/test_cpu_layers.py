@@ -29,11 +29,11 @@ SIZES: dict[str, Any] = {
 
 
 def encoder_layer(inputs: int, outputs: int, **settings: Any) -> Any:
-    return HEncLayer(inputs, outputs, norm=False, dconv_kw={"compress": 4, "depth": 3}, **settings)  # type: ignore[no-untyped-call]
+    return HEncLayer(inputs, outputs, norm=False, dconv_kw={"compress": 4, "depth": 3}, **settings)
 
 
 def decoder_layer(inputs: int, outputs: int, **settings: Any) -> Any:
-    return HDecLayer(inputs, outputs, norm=False, dconv_kw={"compress": 4, "depth": 3}, **settings)  # type: ignore[no-untyped-call]
+    return HDecLayer(inputs, outputs, norm=False, dconv_kw={"compress": 4, "depth": 3}, **settings)
 
 
 @pytest.fixture(autouse=True)
@@ -127,7 +127,7 @@ def test_a_folded_norm_keeps_its_digits(offset: float) -> None:
 
 def test_winograd_equals_the_convolution(monkeypatch: pytest.MonkeyPatch) -> None:
     """Against float64: small beside what separation does to a sound, and bit-equal from run to run."""
-    if not torch.backends.nnpack.is_available():  # type: ignore[no-untyped-call]
+    if not torch.backends.nnpack.is_available():
         pytest.skip("this build of PyTorch has no NNPACK for this processor")
     conv = nn.Conv2d(24, 48, 3, 1, 1).requires_grad_(requires_grad=False)
     x = torch.randn(1, 24, 37, 53)

@@ -11,7 +11,7 @@ import zipfile
 from collections import OrderedDict, defaultdict
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -155,10 +155,10 @@ def test_a_pickle_that_wants_more_than_data_is_refused(case: str, tmp_path: Path
         assert read(archive(pickled)).dtype == np.int64
         return
     with pytest.raises(NotData):
-        read(archive(pickled, **{"0": bytes(16)}))
+        read(archive(pickled, **cast("Any", {"0": bytes(16)})))
     package = b"\x80\x02}(" + text("klass") + name("demucs.htdemucs", "HTDemucs") + text("args") + HOSTILE[case]
     (tmp_path / "x.th").write_bytes(
-        archive(package + text("kwargs") + b"}" + text("state") + b"}u.", **{"0": bytes(16)})
+        archive(package + text("kwargs") + b"}" + text("state") + b"}u.", **cast("Any", {"0": bytes(16)}))
     )
     with pytest.raises(WeightsCorrupt, match="read safely"):
         read_checkpoint(tmp_path / "x.th")

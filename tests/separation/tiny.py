@@ -116,7 +116,8 @@ def by_demucs(
     model: Any = copy.deepcopy(modules[0])
     if len(modules) > 1 or bag_weights is not None or bag_segment_s is not None:
         shares = None if bag_weights is None else [list(row) for row in bag_weights]
-        model = BagOfModels([copy.deepcopy(module) for module in modules], shares, bag_segment_s)
+        members: list[Any] = [copy.deepcopy(module) for module in modules]
+        model = BagOfModels(members, shares, bag_segment_s)
     with torch.no_grad():
         stems = apply_model(model, ((wave - mean) / deviation)[None], **{"shifts": 0, "overlap": 0.25, **settings})[0]
     return np.asarray((stems * deviation + mean).numpy(), dtype=np.float32)

@@ -79,7 +79,8 @@ def save_network(path: Path, network: Bsrnn) -> Path:
 def transparent_network(config: BsrnnConfig = SIMO) -> Bsrnn:
     """Every mask is 1 + 0j: what comes out is what went in, whatever the weights before."""
     network = make_network(config)
-    for masker in network.maskers:
+    maskers: Any = network.maskers
+    for masker in maskers:
         for layer in masker.mask:
             layer[5].weight.zero_()
             layer[5].bias.zero_()

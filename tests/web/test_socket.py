@@ -97,7 +97,7 @@ def test_a_slow_page_is_let_go_and_no_memory_grows() -> None:
         client.send(message)
     assert client.overflowed
     assert client.waiting.qsize() == MAX_WAITING
-    assert json.loads(client.waiting.get_nowait()) == {
+    assert json.loads(client.waiting.get_nowait() or "") == {
         "address": "/dawbridge/ping",
         "arguments": [1.5, "text", True, None],
     }

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import shutil
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from daw_bridge.web import uploads as module
+from daw_bridge.errors import Busy, InputError
 from daw_bridge.web.uploads import DiskFull, TooLarge, Uploads, upload_of
 from tests.web.conftest import Web
 
@@ -55,7 +57,7 @@ def test_names_stay_inside_the_music_folder(web: Web, music: Path, name: str) ->
 
 
 def test_an_upload_that_was_cut_off_goes_on(web: Web, music: Path) -> None:
-    marks = {"X_Upload_Size": str(len(BODY)), "X_Upload_Mark": "1"}
+    marks: dict[str, Any] = {"X_Upload_Size": str(len(BODY)), "X_Upload_Mark": "1"}
     cut = socket.create_connection(("127.0.0.1", web.daemon.port))
     head = (
         f"PUT /api/uploads/b.wav HTTP/1.1\r\nHost: {web.host}\r\nOrigin: http://{web.host}\r\nX-Upload-Mark: 1\r\n"
@@ -100,8 +102,8 @@ async def chunks(*parts: bytes) -> AsyncIterator[bytes]:
 
 
 def test_a_disk_without_room_refuses_before_the_first_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    usage = module.shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(module.shutil, "disk_usage", lambda _: usage._replace(free=1000))
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
     with pytest.raises(DiskFull, match="free"):
         asyncio.run(Uploads(tmp_path).take(upload_of("a.wav", "", "2000"), 0, chunks(b"x" * 2000)))
     assert names(tmp_path) == []
@@ -140,7 +142,7 @@ def test_two_pages_do_not_write_into_one_upload(tmp_path: Path) -> None:
         first = asyncio.create_task(uploads.take(upload, 0, slow()))
         while not list(tmp_path.glob(".a.wav.*")):
             await asyncio.sleep(0.001)
-        with pytest.raises(module.Busy):
+        with pytest.raises(Busy):
             await uploads.take(upload, 0, chunks(b"abcdefgh"))
         gate.set()
         await first
@@ -159,8 +161,8 @@ def test_an_error_of_the_disk_is_said_in_words(tmp_path: Path, monkeypatch: pyte
     def refuse(*_: object) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(module.os, "fsync", refuse)
-    with pytest.raises(module.InputError, match="cannot be written"):
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(InputError, match="cannot be written"):
         asyncio.run(Uploads(tmp_path).take(upload_of("a.wav", "", "3"), 0, chunks(b"123")))
 
 

@@ -17,7 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import diffq
+import diffq  # type: ignore[import-not-found]  # not installed here: its licence
 import numpy as np
 import torch
 from demucs.hdemucs import HDemucs
