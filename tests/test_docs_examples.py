@@ -19,7 +19,7 @@ from daw_bridge.errors import WeightsMissing
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(r"^```(\w*)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-NEEDS_A_DAW = ("Session.connect(", "LiveArdour(")
+NEEDS_A_DAW = ("Session.connect(",)
 """Python that is compiled and typed here, and run against REAPER's simulator elsewhere."""
 
 

@@ -10,11 +10,11 @@ import pytest
 
 from benchmarks.ardour_osc import ardour_with_osc
 from daw_bridge.errors import DawError, DawUnreachable
-from daw_bridge_ardour.live import LiveArdour, fader_to_db
-from daw_bridge_ardour.osc_link import OscLink
 from daw_bridge_ardour.program import find_ardour
-from daw_bridge_ardour.read import read_session
+from tests.ardour.live_ardour import LiveArdour, fader_to_db
+from tests.ardour.osc_link import OscLink
 from tests.ardour.plans import full_plan
+from tests.ardour.read_back import read_session
 
 
 @pytest.fixture(scope="module")

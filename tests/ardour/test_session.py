@@ -14,8 +14,8 @@ from daw_bridge.adapter import Diagnosable, Feature, SessionAdapter
 from daw_bridge.errors import InputError, OutputError, TemplateError, UsageError
 from daw_bridge.model import Bus, Clip, PluginRef, SessionPlan, Track
 from daw_bridge_ardour.adapter import ADAPTER
-from daw_bridge_ardour.read import ReadSession, read_session
 from tests.ardour.plans import full_plan, song_plan
+from tests.ardour.read_back import ReadSession, read_session
 
 
 def written(plan: SessionPlan, folder: Path, name: str = "Song") -> ReadSession:

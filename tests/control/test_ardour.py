@@ -13,10 +13,10 @@ import pytest
 from benchmarks.ardour_osc import ardour_with_osc
 from daw_bridge.cli.main import main
 from daw_bridge.plan_json import plan_from_json, plan_to_json
-from daw_bridge_ardour.live import LiveArdour
 from daw_bridge_ardour.program import find_ardour
 from daw_bridge_osc.client import OscDaw
 from daw_bridge_osc.profile_file import load_profile
+from tests.ardour.live_ardour import LiveArdour
 from tests.ardour.plans import song_plan
 
 pytestmark = pytest.mark.daw

@@ -18,7 +18,7 @@ from typing import Literal
 
 from daw_bridge.errors import DawError, DawUnreachable, did_you_mean
 from daw_bridge.units import linear_to_db
-from daw_bridge_ardour.osc_link import Argument, Message, OscLink
+from tests.ardour.osc_link import Argument, Message, OscLink
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 3819
