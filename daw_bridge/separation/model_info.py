@@ -20,6 +20,7 @@ FOUR = ("drums", "bass", "other", "vocals")
 SIX = (*FOUR, "guitar", "piano")
 
 CSDR = "MUSDB18-HQ test, cSDR (median of 1 s chunks, then of songs), dB"
+WHOLE_SONG = "MUSDB18-HQ test, whole-song SDR (10 log10 of the energies), mean over songs, dB"
 HT_PAPER = "Rouard, Massa, Défossez: Hybrid Transformers for Music Source Separation (2023)"
 
 
@@ -103,6 +104,11 @@ def published_score(
 ) -> Score:
     pairs = (("vocals", vocals), ("drums", drums), ("bass", bass), ("other", other))
     return Score(average_db=average, stems_db=pairs, source=source)
+
+
+def whole_song_score(average: float, stems_db: tuple[tuple[str, float], ...], source: str) -> Score:
+    """A figure of the protocol that the community uses; never to be compared with cSDR."""
+    return Score(average_db=average, stems_db=stems_db, protocol=WHOLE_SONG, source=source)
 
 
 def check_stems(stems: tuple[str, ...], model: str, known: tuple[str, ...]) -> None:
