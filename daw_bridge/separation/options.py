@@ -13,6 +13,7 @@ from typing import Any, Literal, cast, get_args
 
 from daw_bridge.audio.encoding import Encoding
 from daw_bridge.errors import GuardRefused, UsageError, did_you_mean
+from daw_bridge.files import safe_name
 from daw_bridge.option import Influence, documented, names_in, names_of, number_in, one_of, option, path_of, values
 
 DEFAULT_MODEL = "htdemucs_ft"
@@ -68,6 +69,43 @@ class SeparationOptions:
         flags=("--weights",),
         metavar="PATH",
         parse=Path,
+    )
+    checkpoint: Path | None = option(
+        None,
+        "a checkpoint of the community that is not in the list, with its config",
+        influences=Influence.LOADING,
+        flags=("--checkpoint",),
+        metavar="FILE",
+        parse=Path,
+    )
+    config: Path | None = option(
+        None,
+        "the YAML that is published beside the checkpoint",
+        influences=Influence.LOADING,
+        flags=("--config",),
+        metavar="YAML",
+        parse=Path,
+    )
+    ensemble: str | None = option(
+        None,
+        "several models for the same stems: A,B:2 (weighted mean), vocals=A,drums=B, median:A,B, or a preset",
+        influences=Influence.SAMPLES,
+        flags=("--ensemble",),
+        metavar="MODELS",
+    )
+    chain: tuple[str, ...] = option(
+        (),
+        "separate stems further, as in drums:drumsep5,vocals:kar_aufr33",
+        influences=Influence.SAMPLES,
+        flags=("--chain",),
+        metavar="STEM:MODEL",
+        parse=names_in,
+    )
+    accept_licence: bool = option(
+        False,
+        "accept the licences of the models that are asked for, where they are not clear; remembered",
+        influences=Influence.NOTHING,
+        switches={"--accept-licence": (True, "accept the licence of a model that is not clearly free to use")},
     )
     stems: tuple[str, ...] | None = option(
         None,
@@ -170,6 +208,8 @@ class SeparationOptions:
         """Validate, once and here. A list of names becomes a tuple, a path that is a text becomes a Path."""
         _set(self, "stems", names_of("stems", self.stems))
         _set(self, "weights", path_of("weights", self.weights))
+        _set(self, "chain", names_of("chain", self.chain) or ())
+        _check_checkpoint(self)
         _check_names(self)
         _check_overlap(self.overlap)
         if self.segment_s is not None:
@@ -191,6 +231,24 @@ class SeparationOptions:
 def cuda_device(index: int) -> Device:
     """The device of one card."""
     return cast("Device", f"cuda:{index}")
+
+
+def _check_checkpoint(options: SeparationOptions) -> None:
+    """A checkpoint comes with its config, and is then the model."""
+    for name in ("checkpoint", "config"):
+        _set(options, name, path_of(name, getattr(options, name)))
+    if (options.checkpoint is None) != (options.config is None):
+        given, other = ("checkpoint", "config") if options.config is None else ("config", "checkpoint")
+        raise UsageError(
+            f"a {given} is given without a {other}; the two belong together: the checkpoint's file and the YAML that "
+            "is published beside it"
+        )
+    if options.checkpoint is None:
+        return
+    name = safe_name(options.checkpoint.stem)
+    if options.model not in (DEFAULT_MODEL, name) or options.weights is not None or options.ensemble is not None:
+        raise UsageError("a checkpoint is the model itself; leave `model`, `weights` and `ensemble` out")
+    _set(options, "model", name)
 
 
 def _set(options: SeparationOptions, name: str, value: object) -> None:

@@ -117,7 +117,7 @@ def separate_reference(
                 cancel=run.cancel,
             )
         )
-        consistency = run.consistency(loaded.separator)
+        consistency = run.consistency(loaded)
         recorded = rung_of(work.header.get("rung"))
         with loaded.turn:
             if loaded.repeat is not None and recorded is not None:
@@ -161,7 +161,11 @@ class _Run:
 
     def load(self, separator: Separator | None, load_model: LoadModel) -> Loaded:
         if separator is not None:
-            return Loaded(separator=separator, weights_sha256=str(getattr(separator, "weights_sha256", "")))
+            return Loaded(
+                separator=separator,
+                weights_sha256=str(getattr(separator, "weights_sha256", "")),
+                complement=str(getattr(separator, "complement", "")),
+            )
         return load_model(self.options, self.note)
 
     def kept(self, separator: Separator) -> list[int]:
@@ -169,12 +173,14 @@ class _Run:
         wanted = wanted_stems(self.options)
         return [index for index, name in enumerate(separator.sources) if wanted is None or name in wanted]
 
-    def consistency(self, separator: Separator) -> Consistency:
+    def consistency(self, loaded: Loaded) -> Consistency:
+        separator = loaded.separator
         return Consistency(
             self.options.residual,
             [separator.sources[index] for index in self.kept(separator)],
             bits=INTEGER_BITS[self.options.encoding],
             complement=self.options.two_stems is not None,
+            rest=loaded.complement,
         )
 
     def compute(self, mix: Mix, separator: Separator, work: WorkFolder, consistency: Consistency) -> int:

@@ -24,10 +24,13 @@ COMPLEMENT_PREFIX = "no_"
 class Consistency:
     """Turns the model's stems, block by block, into what is written. `mode` as in SeparationOptions.residual.
 
-    With `complement`, the one stem's complement (mix minus stem) is written instead of a residual.
+    With `complement`, the one stem's complement (mix minus stem) is written instead of a residual. `rest` is what a
+    kept residual is called where it is a stem in its own right: the instrumental of a model that gives vocals only.
     """
 
-    def __init__(self, mode: str, stems: Sequence[str], *, bits: int | None, complement: bool = False) -> None:
+    def __init__(
+        self, mode: str, stems: Sequence[str], *, bits: int | None, complement: bool = False, rest: str = ""
+    ) -> None:
         self._mode, self._fold = ("complement", None) if complement else _parse(mode, stems)
         self._bits = bits
         self._energy, self._count = 0.0, 0
@@ -36,7 +39,7 @@ class Consistency:
         if self._mode == "complement":
             names.append(COMPLEMENT_PREFIX + stems[0])
         elif self._mode == "keep":
-            names.append(RESIDUAL)
+            names.append(rest or RESIDUAL)
         self.names = tuple(names)
         self.peaks = [0.0] * len(names)
 

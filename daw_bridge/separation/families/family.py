@@ -29,7 +29,8 @@ class Loaded:
     """A separator and the sha256 of its weights.
 
     `rung` is how it computes, where that can vary; `repeat` makes it compute as an earlier run did, so that a resumed
-    run gives the identical samples. `turn` is held while it computes, where several songs share it.
+    run gives the identical samples. `complement` is what the mix less the stems is called, where it has a name of its
+    own. `turn` is held while it computes, where several songs share it.
     """
 
     separator: Separator
@@ -37,6 +38,7 @@ class Loaded:
     rung: Rung | None = None
     repeat: Callable[[Rung], None] | None = None
     segment_s: tuple[float, ...] = ()
+    complement: str = ""
     turn: AbstractContextManager[object] = field(default_factory=nullcontext)
 
 
@@ -83,7 +85,12 @@ class LadderSeparator(Separator, Protocol):
 
 
 def loaded_on_rungs(
-    separator: LadderSeparator, sha256: str, options: SeparationOptions, *, segment_s: tuple[float, ...] = ()
+    separator: LadderSeparator,
+    sha256: str,
+    options: SeparationOptions,
+    *,
+    segment_s: tuple[float, ...] = (),
+    complement: str = "",
 ) -> Loaded:
     """What `load` gives for a separator on rungs; a batch that the user chose is not overruled by an earlier run's."""
     return Loaded(
@@ -92,6 +99,7 @@ def loaded_on_rungs(
         rung=separator.rung,
         repeat=separator.repeat if options.batch_segments is None else None,
         segment_s=segment_s,
+        complement=complement,
     )
 
 

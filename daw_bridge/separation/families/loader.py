@@ -10,7 +10,7 @@ from pathlib import Path
 
 from daw_bridge.files import output_errors
 from daw_bridge.progress import CancelToken, OnProgress, Progress, ignore_progress
-from daw_bridge.separation.catalog import model_info
+from daw_bridge.separation.catalog import chosen_model
 from daw_bridge.separation.families.family import Loaded, Note
 from daw_bridge.separation.families.imports import import_heavy
 from daw_bridge.separation.families.store import missing, weights_home
@@ -24,7 +24,7 @@ def load(options: SeparationOptions, note: Note) -> Loaded:
 
     Raises ModelError, WeightsMissing, WeightsCorrupt, DeviceError, UsageError.
     """
-    info = model_info(options.model)
+    info = chosen_model(options)
     if options.weights is None:
         fetch(info)
     return FAMILIES[info.family].load(info, options, note)
@@ -35,7 +35,7 @@ def weights_sha256(options: SeparationOptions, on_progress: OnProgress = ignore_
 
     Fetches the weights when they are not on this machine. Raises ModelError, WeightsMissing, WeightsCorrupt.
     """
-    info = model_info(options.model)
+    info = chosen_model(options)
     if options.weights is None:
         fetch(info, on_progress=on_progress)
     return FAMILIES[info.family].sha256(info, options)

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from daw_bridge.errors import DeviceError, ModelError, UsageError, WeightsMissing
+from daw_bridge.files import sha256_of_file
 from daw_bridge.separation.families.community.config import Config, read_config
 from daw_bridge.separation.families.community.settings import LEAST_OVERLAPS, Settings
 from daw_bridge.separation.families.family import Loaded, Note, loaded_on_rungs
-from daw_bridge.separation.families.store import checked_sha256, weights_path
+from daw_bridge.separation.families.store import checked_sha256, combined_sha256, weights_path
 from daw_bridge.separation.model_info import ModelInfo, check_stems
 from daw_bridge.separation.options import DEFAULT_OVERLAP, SeparationOptions, wanted_stems
 
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
 
     from daw_bridge.separation.families.community.checkpoint import State
     from daw_bridge.separation.families.download import Download
+
+
+def _complement(info: ModelInfo, stems: tuple[str, ...] | None) -> str:
+    """What the mix less the model's one stem is called, when that is what is separated."""
+    return info.complement if len(info.stems) == 1 and (stems is None or stems == info.stems) else ""
 
 
 class CommunityFamily:
@@ -71,12 +77,14 @@ class CommunityFamily:
         if not path.is_file():
             raise WeightsMissing(f"{path}: no such file; give the checkpoint of {info.name}")
         digest = checked_sha256(path)
-        if not options.weights and info.own_sha256 and digest != info.own_sha256:
+        if not options.checkpoint and not options.weights and info.own_sha256 and digest != info.own_sha256:
             raise WeightsMissing(
                 f"{path}: is another file than the one that the model {info.name} was added with (sha256 "
                 f"{digest[:8]}..., it was {info.own_sha256[:8]}...); add it again with 'daw-bridge models add'"
             )
-        return digest
+        if not info.own_config:
+            return digest
+        return combined_sha256([digest, sha256_of_file(Path(info.own_config))])
 
     def load(self, info: ModelInfo, options: SeparationOptions, note: Note) -> Loaded:
         from daw_bridge.separation.engine.devices import choose_rungs
@@ -90,14 +98,15 @@ class CommunityFamily:
         chunks = self._chunks(settings, options, note)
         path = self._checkpoint(info, options.weights)
         digest = self.sha256(info, options)
+        file_sha256 = "" if info.own_config else digest
         need = Need(
             weights_gb=path.stat().st_size / GIB,
             per_segment_gb=self.activations_gb(settings, len(kept)) * chunks.chunk_samples / settings.chunk_samples,
         )
         rungs = choose_rungs(need, self._device(options.device, note), options.batch_segments, note)
-        network = self.network(settings, path, kept, sha256=digest)
+        network = self.network(settings, path, kept, sha256=file_sha256)
         if info.own_config:
-            note(f"{path.name}: sha256 {digest}")
+            note(f"{path.name}: sha256 {checked_sha256(path)}")
         separator = CommunitySeparator(
             info.name,
             network,
@@ -110,7 +119,7 @@ class CommunityFamily:
             note=note,
         )
         segment_s = chunks.chunk_samples / settings.sample_rate_hz
-        return loaded_on_rungs(separator, digest, options, segment_s=(segment_s,))
+        return loaded_on_rungs(separator, digest, options, segment_s=(segment_s,), complement=_complement(info, stems))
 
     def settings_of(self, info: ModelInfo) -> Settings[Any]:
         """How a model of the catalog, or of the user's own, is run."""
