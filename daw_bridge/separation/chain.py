@@ -40,9 +40,7 @@ def parse_chain(items: Sequence[str]) -> tuple[Link, ...]:
     for item in items:
         parent, *rest = item.split(":")
         if len(rest) not in (1, 2) or not parent or not all(rest):
-            raise UsageError(
-                f"chain {item!r}: write STEM:MODEL, as in drums:drumsep5, or STEM:MODEL:A+B"
-            )
+            raise UsageError(f"chain {item!r}: write STEM:MODEL, as in drums:drumsep5, or STEM:MODEL:A+B")
         stems = tuple(rest[1].split("+")) if len(rest) == 2 else None
         if any(parent == link.parent for link in links):
             raise UsageError(f"chain: {parent} is separated twice; one model can have it")

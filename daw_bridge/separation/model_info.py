@@ -66,6 +66,7 @@ class ModelInfo:
     htdemucs_6s 0.91, HDemucs 2.49, Demucs 2.02 GB; with room for what the allocator keeps of HDemucs' large blocks).
     `gflop_per_s` is work per second of audio at the default overlap. `complement` is what the mix less a model's one
     stem is called. `cpu_s_per_s` is the measured time of one CPU core for a second of audio, all passes counted.
+    `asks_for_licence`: not to be used before its licence has been accepted once.
     A model of the user's own lies in `own_checkpoint` with its `own_config`; `own_sha256` is what it was when added.
     """
 
@@ -94,6 +95,7 @@ class ModelInfo:
     complement: str = ""
     task: Task = "stems"
     cpu_s_per_s: float | None = None
+    asks_for_licence: bool = False
     own_checkpoint: str = ""
     own_config: str = ""
     own_sha256: str = ""

@@ -191,11 +191,8 @@ def separate(
         )
         return replace(result, settings={**result.settings, **_licences(recipe)})
     started = time.monotonic()
-    parts = {
-        **file_settings(options),
-        "reference": reference_sha256 or sha256_of_file(reference),
-        "recipe": recipe.name,
-    }
+    heard = reference_sha256 or sha256_of_file(reference)
+    parts = {**file_settings(options), "reference": heard, "recipe": recipe.name, "by": provenance}
     key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
     kitchen = _Kitchen(
         reference=reference,

@@ -19,9 +19,9 @@ from daw_bridge.errors import Busy, Cancelled, DawBridgeError, InputError, Usage
 from daw_bridge.files import safe_name
 from daw_bridge.manifest import is_song_folder
 from daw_bridge.progress import CancelToken, OnProgress, Progress, ignore_progress
-from daw_bridge.separation.catalog import model_info
 from daw_bridge.separation.families.keeper import ModelKeeper
 from daw_bridge.separation.options import cuda_device
+from daw_bridge.separation.recipe import read_recipe
 from daw_bridge.workflow.chain import SONG_FOLDER_SUFFIX, build
 from daw_bridge.workflow.finished import finished_before, is_finished
 from daw_bridge.workflow.ledger import Ledger, default_ledger
@@ -128,7 +128,7 @@ def song_options(mix: Path, options: BuildOptions, songs: Sequence[Path]) -> Bui
 def estimate(songs: Sequence[Path], options: BuildOptions, ledger: Ledger) -> Estimate:
     """Time and disk that a batch would take; nothing is decoded or written."""
     audio_s, disk, size, unreadable, done = 0.0, 0, 0, [], 0
-    files = len(model_info(options.model).stems) + 2
+    files = len(read_recipe(options).stem_names) + 2
     for mix in songs:
         try:
             info = probe(mix)
@@ -191,6 +191,7 @@ def run_batch(
     """
     if jobs < 1:
         raise UsageError(f"--jobs {jobs}: give 1 or more")
+    read_recipe(options)  # what is wrong with the models is said before the first song, not at every one
     cancel = cancel or CancelToken()
     outcomes: dict[Path, SongOutcome] = {}
     todo = []

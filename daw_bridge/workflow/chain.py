@@ -27,12 +27,11 @@ from daw_bridge.errors import DawBridgeError, GuardRefused, InputError
 from daw_bridge.files import confined, output_errors, safe_name, sha256_of_file
 from daw_bridge.manifest import Manifest, read_manifest, write_manifest
 from daw_bridge.progress import CancelToken, OnProgress, Progress, ignore_progress
-from daw_bridge.separation.catalog import model_info
 from daw_bridge.separation.disk.work_folder import remove_work_folders
-from daw_bridge.separation.families.loader import import_ahead, load, weights_sha256
+from daw_bridge.separation.families.loader import import_ahead, load
 from daw_bridge.separation.guard import refuse_provenance, refuse_stem_sound
-from daw_bridge.separation.model_info import ModelInfo, check_stems
-from daw_bridge.separation.options import request_settings, wanted_stems
+from daw_bridge.separation.options import request_settings
+from daw_bridge.separation.recipe import Recipe, read_recipe, weights_of
 from daw_bridge.separation.run import LoadModel, separation_key
 from daw_bridge.takeover import STAGING, own_hashes, require_free, settle, take_over
 from daw_bridge.version import __version__
@@ -52,7 +51,7 @@ class _Run:
     mix: Path
     info: AudioInfo
     options: BuildOptions
-    model: ModelInfo
+    recipe: Recipe
     weights_sha256: str
     name: str
     song: SongFolder
@@ -97,17 +96,15 @@ def build(
     adapters = load_adapters(options.daws)
     info = probe(mix, accept_damaged=options.accept_damaged)
     _refuse_own_stems(mix, options)
-    model = model_info(options.model)
-    if options.weights is None:  # weights of one's own may give other stems
-        check_stems(wanted_stems(options) or (), model.name, model.stems)
-    digest = weights_sha256(options, on_progress)
+    recipe = read_recipe(options)
+    digest = weights_of(options, on_progress)
     root = options.output or mix.with_name(f"{safe_name(mix.stem)}{SONG_FOLDER_SUFFIX}")
     name = safe_name(options.name or mix.stem)
     run = _Run(
         mix=mix,
         info=info,
         options=options,
-        model=model,
+        recipe=recipe,
         weights_sha256=digest,
         name=name,
         song=SongFolder(root / STAGING, name.replace(" ", "_")),
@@ -224,10 +221,7 @@ def _is_whole(root: Path, manifest: Manifest) -> bool:
 def _files_to_be(run: _Run) -> set[str]:
     """The files that this run may put into the song folder, as far as the model tells before it is loaded."""
     song, options = run.song, run.options
-    names = {"residual", *run.model.stems} if options.two_stems is None else {"residual", options.two_stems}
-    names |= {f"no_{options.two_stems}"} if options.two_stems else set()
-    if options.stems and not options.two_stems:
-        names = {"residual", *options.stems}
+    names = {"residual", *run.recipe.stem_names}
     suffix = SUFFIXES[options.encoding]
     files = {song.audio_dir / f"{song.stem_prefix}{name}{suffix}" for name in names}
     return {song.relative(path) for path in (*files, song.reference, archived_path(song, run.mix))}
@@ -263,7 +257,7 @@ def _with_stems(run: _Run, claim: Claim) -> Manifest:
             return left  # killed before they were put in place
     else:
         if cache is None:
-            import_ahead(run.model)
+            import_ahead(run.recipe.models[0])
         ingested = ingest(
             run.mix,
             run.info,
@@ -277,7 +271,7 @@ def _with_stems(run: _Run, claim: Claim) -> Manifest:
         )
         key = separation_key(ingested.reference.audio_sha256, run.options, run.weights_sha256)
         if cache is not None and cache.find(key) is None:
-            import_ahead(run.model)
+            import_ahead(run.recipe.models[0])
         refuse_stem_sound(run.song.unchecked_reference, name=run.mix, allow=run.options.allow_stems)
         manifest = _begin(run, claim, ingested)
         reference = ingested.reference
@@ -331,4 +325,4 @@ def _needed_bytes(run: _Run) -> int:
     """What the run writes at most: the copy, the reference, all stems and the residual, once more while working."""
     samples = run.info.length_samples or 0
     one_file = samples * min(run.info.channels, 2) * BYTES_PER_SAMPLE
-    return run.mix.stat().st_size + one_file * (2 + 2 * len(run.model.stems))
+    return run.mix.stat().st_size + one_file * (2 + 2 * len(run.recipe.stem_names) * len(run.recipe.models))

@@ -16,16 +16,19 @@ from daw_bridge.errors import WeightsCorrupt
 from daw_bridge.files import sha256_of_file
 from daw_bridge.manifest import ReferenceFile, SeparationRecord, StemFile
 from daw_bridge.progress import CancelToken, OnProgress
-from daw_bridge.separation.catalog import model_info
 from daw_bridge.separation.families.family import Loaded, Note
 from daw_bridge.separation.model_info import Licence
 from daw_bridge.separation.options import SeparationOptions
-from daw_bridge.separation.run import NULL_DEPTH_DB, LoadModel, SeparationResult, separate_reference, separation_key
+from daw_bridge.separation.recipe import read_recipe, separate
+from daw_bridge.separation.run import NULL_DEPTH_DB, LoadModel, SeparationResult, separation_key
 from daw_bridge.units import SILENCE_DB
 from daw_bridge.version import __version__
 from daw_bridge.workflow.ingest import with_loudness
 
 _log = logging.getLogger(__name__)
+
+_STRICTNESS = (Licence.CLEAR, Licence.COPYLEFT, Licence.UNSTATED, Licence.NON_COMMERCIAL)
+"""Of several models' licences the last of these counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,8 @@ def make_stems(
         except (CacheDamaged, KeyError, TypeError) as exc:
             _log.warning("the cached stems are made again: %s", exc)
             cache.drop(entry)
-    result = separate_reference(
+    plain = read_recipe(options).is_plain
+    result = separate(
         song.reference,
         song.audio_dir,
         options,
@@ -65,7 +69,7 @@ def make_stems(
         provenance=f"daw-bridge {__version__} model={options.model} weights={weights_sha256[:16]}",
         on_progress=on_progress,
         cancel=cancel,
-        load_model=_same_weights(load_model, weights_sha256),
+        load_model=_same_weights(load_model, weights_sha256) if plain else load_model,
         reference_sha256=reference.audio_sha256,
     )
     made = _licensed(_from_result(song, result, with_loudness(reference, song.reference)), options)
@@ -139,8 +143,10 @@ def _licensed(made: MadeStems, options: SeparationOptions) -> MadeStems:
     if options.weights is not None:
         text, kind, source = "weights of one's own", Licence.UNSTATED, str(options.weights)
     else:
-        info = model_info(options.model)
-        text, kind, source = info.licence, info.licence_class, info.licence_source
+        infos = read_recipe(options).models
+        text = "; ".join(dict.fromkeys(info.licence for info in infos))
+        kind = max((info.licence_class for info in infos), key=_STRICTNESS.index)
+        source = "; ".join(dict.fromkeys(info.licence_source for info in infos if info.licence_source))
     record = replace(made.record, licence=text, licence_class=str(kind), licence_source=source)
     return replace(made, record=record)
 

@@ -10,10 +10,10 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from daw_bridge.errors import ModelError, UsageError, WeightsMissing
+from daw_bridge.errors import ModelError, TemplateError, UsageError, WeightsMissing
 from daw_bridge.files import output_errors, safe_name, sha256_of_file, write_atomic
 from daw_bridge.paths import user_config_dir
-from daw_bridge.separation.model_info import ModelInfo
+from daw_bridge.separation.model_info import Licence, ModelInfo
 
 if TYPE_CHECKING:
     from daw_bridge.separation.families.community.family import CommunityFamily
@@ -41,7 +41,13 @@ def family_for(config: Path) -> tuple[str, CommunityFamily]:
 
 
 def described(
-    name: str, checkpoint: Path, config: Path, *, licence: str = UNSTATED, sha256: str = "", complement: str = ""
+    name: str,
+    checkpoint: Path,
+    config: Path,
+    *,
+    licence: str = UNSTATED,
+    licence_class: Licence = Licence.UNSTATED,
+    sha256: str = "",
 ) -> ModelInfo:
     """What is known of a checkpoint by its config. Raises TemplateError, ModelError, WeightsMissing."""
     from daw_bridge.separation.families.community.config import read_config
@@ -54,10 +60,12 @@ def described(
         name=name,
         family=kind,
         stems=settings.stems,
-        complement=complement or _usual_complement(settings.stems),
+        complement="instrumental" if settings.stems == ("vocals",) else "",
         task="vocals" if settings.stems == ("vocals",) else "stems",
         summary=f"of your own: {checkpoint.name}",
         licence=licence,
+        licence_class=licence_class,
+        licence_source="said by its user",
         weights_from=str(checkpoint),
         size_mb=max(1, checkpoint.stat().st_size // _MB),
         speed="very slow",
@@ -70,11 +78,14 @@ def described(
     )
 
 
-def _usual_complement(stems: tuple[str, ...]) -> str:
-    return "instrumental" if stems == ("vocals",) else ""
-
-
-def add_own_model(name: str, checkpoint: Path, config: Path, *, licence: str = UNSTATED) -> ModelInfo:
+def add_own_model(
+    name: str,
+    checkpoint: Path,
+    config: Path,
+    *,
+    licence: str = UNSTATED,
+    licence_class: Licence = Licence.UNSTATED,
+) -> ModelInfo:
     """Remember a checkpoint under a name, once it has been held against its config.
 
     Raises UsageError for a name that cannot be one, TemplateError, ModelError, WeightsMissing, WeightsCorrupt.
@@ -89,7 +100,12 @@ def add_own_model(name: str, checkpoint: Path, config: Path, *, licence: str = U
     _, family = family_for(config)
     family.network(family.settings_of(info), checkpoint, list(range(len(info.stems))))
     folder = own_folder()
-    record = {"checkpoint": info.own_checkpoint, "sha256": sha256_of_file(checkpoint), "licence": licence}
+    record = {
+        "checkpoint": info.own_checkpoint,
+        "sha256": sha256_of_file(checkpoint),
+        "licence": licence,
+        "licence_class": str(licence_class),
+    }
     with output_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     write_atomic(folder / f"{name}.yaml", config.read_text(encoding="utf-8-sig"))
@@ -109,8 +125,9 @@ def own_models() -> dict[str, ModelInfo]:
                 Path(str(record["checkpoint"])),
                 path.with_suffix(".yaml"),
                 licence=str(record["licence"]),
+                licence_class=Licence(record["licence_class"]),
                 sha256=str(record["sha256"]),
             )
-        except (OSError, ValueError, KeyError, TypeError, ModelError):
+        except (OSError, ValueError, KeyError, TypeError, ModelError, TemplateError):
             continue
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from daw_bridge.separation.families.community.settings import Settings
 from daw_bridge.separation.families.mdx23c.config import Mdx23cConfig
-from daw_bridge.separation.model_info import ModelInfo, Score, WeightFile
+from daw_bridge.separation.model_info import Licence, ModelInfo, Score, WeightFile
 
 _HUB = "https://huggingface.co"
 _LICENCE = "unclear: the maker's repository is gone; CC-BY-NC-SA or none at all"
@@ -27,6 +27,9 @@ MODELS = (
         task="kit",
         summary="drums into kick, snare, toms, hi-hat and cymbals; give it drums, in a chain",
         licence=_LICENCE,
+        licence_class=Licence.UNSTATED,
+        licence_source="none found where the weights are published (November 2026)",
+        asks_for_licence=True,
         weights_from="a mirror on the Hugging Face hub (xavriley/source_separation_mirror)",
         size_mb=438,
         speed="very slow",
@@ -59,6 +62,9 @@ MODELS = (
         task="kit",
         summary="drums into kick, snare, toms, hi-hat, ride and crash; give it drums, in a chain",
         licence=_LICENCE,
+        licence_class=Licence.UNSTATED,
+        licence_source="none found where the weights are published (November 2026)",
+        asks_for_licence=True,
         weights_from="a mirror on the Hugging Face hub (Sucial/MSST-WebUI)",
         size_mb=438,
         speed="very slow",

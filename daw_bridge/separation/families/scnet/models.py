@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from daw_bridge.separation.families.community.settings import Settings
 from daw_bridge.separation.families.scnet.config import ScnetConfig
-from daw_bridge.separation.model_info import FOUR, ModelInfo, WeightFile, whole_song_score
+from daw_bridge.separation.model_info import FOUR, Licence, ModelInfo, WeightFile, whole_song_score
 
 _RELEASES = "https://github.com/ZFTurbo/Music-Source-Separation-Training/releases/download"
 _NOTES = "the MSST project's list of pretrained models"
@@ -33,6 +33,9 @@ MODELS = (
         stems=FOUR,
         summary="four stems by SCNet XL, the best published MUSDB figures of a single open network here",
         licence=_LICENCE,
+        licence_class=Licence.UNSTATED,
+        licence_source="MSST issue 245 asks for it, unanswered",
+        asks_for_licence=True,
         weights_from="releases of the MSST project (v1.0.15)",
         size_mb=214,
         speed="very slow",
@@ -56,6 +59,9 @@ MODELS = (
         stems=FOUR,
         summary="four stems by masks of SCNet XL: nothing is in a stem that is not in the mix",
         licence=_LICENCE,
+        licence_class=Licence.UNSTATED,
+        licence_source="MSST issue 245 asks for it, unanswered",
+        asks_for_licence=True,
         weights_from="releases of the MSST project (v1.0.17)",
         size_mb=214,
         speed="very slow",
