@@ -43,6 +43,7 @@ class SongEndpoints:
             Route(f"{song}/spectrogram/{{stem}}.png", self.spectrogram),
             Route(f"{song}/measures", self.measures),
             Route(f"{song}/plan", self.plan),
+            Route(f"{song}/loudness", self.loudness),
             Route(f"{song}/open", self.open, methods=["POST"]),
             Route(f"{song}/template", self.keep, methods=["POST"]),
             Route(f"{song}/tickets", self.ticket, methods=["POST"]),
@@ -112,6 +113,12 @@ class SongEndpoints:
         path = await in_thread(song.audio_file, stem)
         answer = await self._pictures.ask(views.loudness_view, path, song.audio_key(stem))
         return JSONResponse(answer, headers=_cached_if_versioned(request, song))
+
+    async def loudness(self, request: Request) -> Response:
+        """Loudness of the mix, so that the original can be played as loud."""
+        song, mix = await self._song(request), _mix_text(request)
+        answer = await self._pictures.ask(views.mix_loudness, str(song.folder), views.version_of(song), mix)
+        return JSONResponse(answer, headers=NEVER)
 
     async def plan(self, request: Request) -> Response:
         """The strips of a mix, each equalizer with its filters."""

@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from daw_bridge.audio.loudness import measure
+from daw_bridge.audio.loudness import LoudnessMeter, measure
 from daw_bridge.control.queue.jobs import Job
 from daw_bridge.errors import DawBridgeError
 from daw_bridge.model import Bus, Equalizer, SessionPlan
@@ -120,12 +120,31 @@ def loudness_view(path: Path, key: str) -> dict[str, float | None]:
         return answer
 
 
+def mix_loudness(folder: str, version: str, mix: str) -> dict[str, float | None]:
+    """LUFS and true peak of a mix, rendered for it. For the helper process, which keeps the last ones."""
+    key = (folder, version, mix)
+    if key not in _mix_loudness:
+        plan = plan_at(folder, mix)
+        meter = LoudnessMeter(plan.sample_rate_hz, 2)
+        with player().play_from(plan, 0) as playback:
+            while (block := playback.read()).shape[1]:
+                meter.add(block)
+        found = meter.result()
+        _mix_loudness[key] = {"lufs": finite(found.integrated_lufs), "dbtp": finite(found.true_peak_dbtp)}
+        while len(_mix_loudness) > 64:
+            del _mix_loudness[next(iter(_mix_loudness))]
+    return _mix_loudness[key]
+
+
+_mix_loudness: dict[tuple[str, str, str], dict[str, float | None]] = {}
+
+
 def model_views(songs: Sequence[Song]) -> list[dict[str, Any]]:
     """The models with licence, whether their weights are here, and seconds of work for a second of music."""
     from daw_bridge.separation.catalog import CATALOG
     from daw_bridge.separation.families.loader import weights_present
 
-    speed = gflops_of(songs)
+    speed, known = gflops_of(songs), measured_work(songs)
     views = []
     for info in CATALOG.values():
         kept_keys = ("name", "stems", "summary", "licence", "size_mb", "speed", "notes")
@@ -135,10 +154,20 @@ def model_views(songs: Sequence[Song]) -> list[dict[str, Any]]:
             | {
                 "here": weights_present(info),
                 "score_db": info.score.average_db if info.score else None,
-                "work_s_per_s": info.gflop_per_s / speed,
+                "work_s_per_s": known.get(info.name, info.gflop_per_s / speed),
             }
         )
     return views
+
+
+def measured_work(songs: Sequence[Song]) -> dict[str, float]:
+    """Model -> seconds of work for a second of music, from the last song that this machine made with it."""
+    found: dict[str, float] = {}
+    for song in songs:
+        record = song.manifest.separation
+        if record is not None and not record.from_cache and record.elapsed_s > 0.0:
+            found.setdefault(record.model, record.elapsed_s * song.sample_rate_hz / song.length_samples)
+    return found
 
 
 def gflops_of(songs: Sequence[Song]) -> float:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
+import os
+import shutil
 import socket
 import sys
 import threading
@@ -16,6 +18,7 @@ from typing import Any, Self
 
 import numpy as np
 import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import AcceptConnection, BytesMessage, CloseConnection, RejectConnection, Request, TextMessage
 
@@ -344,3 +347,65 @@ def web(make_web: Callable[..., Web]) -> Web:
 @pytest.fixture
 def song(music: Path) -> Path:
     return make_song(music / "Demo.session")
+
+
+CHROMIUM = shutil.which("chromium")
+ARTIFACTS = Path(os.environ.get("DAW_BRIDGE_ARTIFACTS", "")) if os.environ.get("DAW_BRIDGE_ARTIFACTS") else None
+"""Where screenshots are kept, if anywhere."""
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's chromium, driven by Playwright; the test skips visibly without it."""
+    if CHROMIUM is None:
+        pytest.skip("chromium is not installed (apt-get install chromium)")
+    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+    arguments += ["--autoplay-policy=no-user-gesture-required", "--host-resolver-rules=MAP evil.example 127.0.0.1"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield browser
+        browser.close()
+
+
+class Tab:
+    """A page in a context of its own, and what its console complained about."""
+
+    def __init__(self, browser: Browser, **context: Any) -> None:
+        self.complaints: list[str] = []
+        self._context = browser.new_context(**context)
+        self.page = self.new_page()
+
+    def new_page(self) -> Page:
+        page = self._context.new_page()
+        page.set_default_timeout(60_000)
+        page.on("console", lambda message: self.complaints.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        return page
+
+    def open(self, url: str) -> Page:
+        self.page.goto(url)
+        self.page.wait_for_function("() => document.body.dataset.ready")
+        return self.page
+
+    def close(self) -> None:
+        self._context.close()
+
+
+@pytest.fixture
+def make_tab(browser: Browser) -> Iterator[Callable[..., Tab]]:
+    tabs: list[Tab] = []
+
+    def make(**context: Any) -> Tab:
+        tabs.append(Tab(browser, **context))
+        return tabs[-1]
+
+    yield make
+    for tab in tabs:
+        tab.close()
+
+
+def picture(page: Page, name: str) -> None:
+    """Keep a screenshot where the run's artifacts go."""
+    if ARTIFACTS is not None:
+        ARTIFACTS.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=ARTIFACTS / f"{name}.png", full_page=False)
