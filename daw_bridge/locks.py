@@ -1,6 +1,7 @@
 """Locks that the system drops when a process ends, however it ends: a file beside what it protects.
 
-The file lies where the thing lies, so that two users, and two machines on one share, meet at the same lock.
+The file lies where the thing lies, so that two users, and two machines on one share, meet at the same lock. (`filelock`
+locks the descriptor on every system; its own `FileLock` would leave the file in the song folder.)
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from filelock import lock_descriptor
 
 _NO_LOCKS_HERE = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 
@@ -44,17 +47,17 @@ def _held(path: Path) -> int:
     while True:
         descriptor = _opened(path)
         try:
-            _lock(descriptor)
-        except BlockingIOError as exc:
-            os.close(descriptor)
-            raise LockHeld from exc
+            locked = lock_descriptor(descriptor, blocking=False)
         except OSError as exc:
             os.close(descriptor)
-            if exc.errno in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
+            if exc.errno == errno.EDEADLK:
                 raise LockHeld from exc
             if exc.errno in _NO_LOCKS_HERE:
                 raise NoLocks from exc
             raise
+        if not locked:
+            os.close(descriptor)
+            raise LockHeld
         if _is_still(path, descriptor):
             return descriptor
         os.close(descriptor)
@@ -76,14 +79,3 @@ def _is_still(path: Path, descriptor: int) -> bool:
         return False
     held = os.fstat(descriptor)
     return (there.st_dev, there.st_ino) == (held.st_dev, held.st_ino)
-
-
-def _lock(descriptor: int) -> None:
-    if sys.platform == "win32":
-        import msvcrt
-
-        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-    else:
-        import fcntl
-
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 
@@ -12,11 +11,9 @@ def user_cache_dir() -> Path:
     override = os.environ.get("DAW_BRIDGE_CACHE")
     if override:
         return Path(override).expanduser()
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "daw-bridge"
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "daw-bridge" / "cache"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "daw-bridge"
+    from platformdirs import user_cache_path
+
+    return user_cache_path("daw-bridge", appauthor=False)
 
 
 def user_config_dir() -> Path:
@@ -24,8 +21,6 @@ def user_config_dir() -> Path:
     override = os.environ.get("DAW_BRIDGE_CONFIG")
     if override:
         return Path(override).expanduser()
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / "daw-bridge"
-    if sys.platform == "win32":
-        return Path(os.environ.get("APPDATA") or Path.home() / "AppData" / "Roaming") / "daw-bridge"
-    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "daw-bridge"
+    from platformdirs import user_config_path
+
+    return user_config_path("daw-bridge", appauthor=False, roaming=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from daw_bridge.errors import InputError, OutputError
 from daw_bridge.files import atomic_path, confined, link_or_copy, output_errors, safe_name, write_atomic
+from daw_bridge.paths import user_cache_dir, user_config_dir
 
 DEVICES = {
     "CON",
@@ -122,3 +124,15 @@ def test_a_linked_file_has_the_same_bytes(tmp_path: Path) -> None:
     target.write_bytes(b"old")
     link_or_copy(source, target)
     assert target.read_bytes() == b"abc"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the places of the XDG specification")
+def test_our_own_folders_are_where_the_system_wants_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("DAW_BRIDGE_CACHE", "DAW_BRIDGE_CONFIG"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "c"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "f"))
+    assert user_cache_dir() == tmp_path / "c" / "daw-bridge"
+    assert user_config_dir() == tmp_path / "f" / "daw-bridge"
+    monkeypatch.setenv("DAW_BRIDGE_CACHE", "~/elsewhere")
+    assert user_cache_dir() == Path.home() / "elsewhere"

@@ -59,9 +59,8 @@ class ModelInfo:
 
     `family` is the name in the table of families. `files` are what a fetch downloads, where that needs no more than
     their addresses; `bundled` weights come with the program. `licence` is that of the weights, not of the code,
-    `licence_source` where it is stated. `signatures` are demucs' names of the bag's networks, `checksums` the first 8
-    hex digits of the sha256 of their legacy files, `bag_weights` the share of each network (row) in each stem.
-    `memory_gb_per_segment` is the peak of
+    `licence_source` where it is stated. `signatures` are demucs' names of the bag's networks, `bag_weights` the share
+    of each network (row) in each stem. `memory_gb_per_segment` is the peak of
     one segment's activations, and a batch takes that many times it (measured on the CPU and rounded up: htdemucs 0.85,
     htdemucs_6s 0.91, HDemucs 2.49, Demucs 2.02 GB; with room for what the allocator keeps of HDemucs' large blocks).
     `gflop_per_s` is work per second of audio at the default overlap. `complement` is what the mix less a model's one
@@ -83,7 +82,6 @@ class ModelInfo:
     gflop_per_s: float
     score: Score | None = None
     signatures: tuple[str, ...] = ()
-    checksums: tuple[str, ...] = ()
     bag_weights: tuple[tuple[float, ...], ...] | None = None
     bag_segment_s: float | None = None
     notes: tuple[str, ...] = ()

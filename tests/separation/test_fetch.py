@@ -2,63 +2,89 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
 import threading
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import ClassVar
+from typing import Any
 
 import pytest
 import torch
 from demucs.states import save_with_checksum
 
-from daw_bridge.errors import ModelError, WeightsCorrupt, WeightsMissing
-from daw_bridge.progress import Progress
+from daw_bridge.errors import Cancelled, ModelError, WeightsCorrupt, WeightsMissing
+from daw_bridge.progress import CancelToken, Progress
 from daw_bridge.separation import catalog
 from daw_bridge.separation.families.bsrnn.checkpoint import load_network
 from daw_bridge.separation.families.bsrnn.fetch import ZENODO
 from daw_bridge.separation.families.demucs.bag import find_weights, load_bag
-from daw_bridge.separation.families.demucs.fetch import HUB, LEGACY, legacy_paths
+from daw_bridge.separation.families.demucs.fetch import HUB
+from daw_bridge.separation.families.demucs.models import LEGACY
+from daw_bridge.separation.families.download import Download, fetch_files
 from daw_bridge.separation.families.loader import fetch, weights_present
 from daw_bridge.separation.families.store import checked_sha256
+from daw_bridge.separation.model_info import ModelInfo, WeightFile
 from tests.separation.test_weights import package
 from tests.separation.tiny_bsrnn import PLAIN, lightning, make_network
 
 
 class Server(ThreadingHTTPServer):
+    """Serves `files` with ranges; `cut_bytes` breaks each answer off after so many; `behave` replaces an answer."""
+
+    daemon_threads = True
     files: dict[str, bytes]
     headers: dict[str, str]
     asked: list[str]
+    cut_bytes: int | None
+    behave: Callable[[Handler], None] | None
+    over: threading.Event
 
 
 class Handler(BaseHTTPRequestHandler):
     server: Server
     protocol_version = "HTTP/1.1"
-    quiet: ClassVar[bool] = True
 
     def do_HEAD(self) -> None:
         self._answer(send=False)
 
     def do_GET(self) -> None:
+        if self.server.behave is not None:
+            with contextlib.suppress(OSError):
+                self.server.behave(self)
+            return
         self._answer(send=True)
 
     def _answer(self, *, send: bool) -> None:
-        self.server.asked.append(f"{self.command} {self.path}")
+        asked_range = self.headers.get("Range", "")
+        self.server.asked.append(f"{self.command} {self.path} {asked_range}".strip())
         body = self.server.files.get(self.path)
-        self.send_response(200 if body is not None else 404)
-        self.send_header("Content-Length", str(len(body or b"")))
+        begin = int(asked_range.removeprefix("bytes=").removesuffix("-") or 0) if asked_range else 0
+        if body is not None and begin >= len(body) > 0:
+            self.send_response(416)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        self.send_response(404 if body is None else 206 if asked_range else 200)
+        rest = (body or b"")[begin:]
+        self.send_header("Content-Length", str(len(rest)))
         if body is not None:
+            if asked_range:
+                self.send_header("Content-Range", f"bytes {begin}-{len(body) - 1}/{len(body)}")
             self.send_header("ETag", f'"{hashlib.sha256(body).hexdigest()}"')
             self.send_header("X-Repo-Commit", "1" * 40)
         for name, value in self.server.headers.items():
             self.send_header(name, value)
         self.end_headers()
         if send and body:
-            self.wfile.write(body)
+            self.wfile.write(rest[: self.server.cut_bytes])
+            if self.server.cut_bytes is not None:
+                self.close_connection = True
 
     def log_message(self, format: str, *args: object) -> None:
         pass
@@ -69,12 +95,13 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Server]:
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hf" / "hub"))
     opened = Server(("127.0.0.1", 0), Handler)
     opened.files, opened.headers, opened.asked = {}, {}, []
+    opened.cut_bytes, opened.behave, opened.over = None, None, threading.Event()
     thread = threading.Thread(target=opened.serve_forever, daemon=True)
     thread.start()
     yield opened
+    opened.over.set()
     opened.shutdown()
     thread.join()
     opened.server_close()
@@ -91,15 +118,16 @@ def legacy_file(folder: Path) -> tuple[str, bytes]:
     return path.name, path.read_bytes()
 
 
-def publish_legacy(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Serve a random network where the published one lies, and let the catalog expect its checksum."""
+def publish_legacy(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Serve a random network where the published one lies, and let the catalog expect its checksum; its path."""
     name, data = legacy_file(tmp_path)
     info = catalog.CATALOG["htdemucs"]
-    from dataclasses import replace
-
-    checksum = name.removesuffix(".th").split("-")[1]
-    monkeypatch.setitem(catalog.CATALOG, "htdemucs", replace(info, checksums=(checksum,)))
-    server.files[f"/legacy/{legacy_paths()['955717e8']}"] = data
+    url = f"{LEGACY}/hybrid_transformer/{name}"
+    file = WeightFile(name=name, urls=(url,), size_bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
+    monkeypatch.setitem(catalog.CATALOG, "htdemucs", replace(info, files=(file,)))
+    path = f"/legacy/hybrid_transformer/{name}"
+    server.files[path] = data
+    return path
 
 
 def test_the_legacy_server_is_used_when_the_hub_is_away(
@@ -136,9 +164,9 @@ def test_a_wrong_checksum_leaves_nothing(server: Server, tmp_path: Path, monkeyp
     publish_legacy(server, tmp_path, monkeypatch)
     (path,) = server.files
     server.files[path] += b"x"
-    with pytest.raises(WeightsCorrupt, match="sha256 begins with"):
+    with pytest.raises(WeightsCorrupt, match=r"sha256 begins with .* it should be"):
         fetch(catalog.model_info("htdemucs"), home=tmp_path / "home", mirrors=mirrors(server, hub=False))
-    assert not any((tmp_path / "home" / "htdemucs").iterdir())
+    assert not (tmp_path / "home" / "htdemucs").exists()
 
 
 def test_no_network_names_the_three_ways_out_and_leaves_nothing(server: Server, tmp_path: Path) -> None:
@@ -164,7 +192,7 @@ def archive(names: list[str]) -> bytes:
 
 
 def publish_zenodo(server: Server, name: str, data: bytes, md5: str | None = None) -> None:
-    digest = md5 or hashlib.md5(data, usedforsecurity=False).hexdigest()
+    digest = md5 if md5 is not None else hashlib.md5(data, usedforsecurity=False).hexdigest()
     base = f"http://127.0.0.1:{server.server_address[1]}"
     entry = {"key": name, "checksum": f"md5:{digest}", "links": {"self": f"{base}/file"}}
     server.files["/record"] = json.dumps({"files": [{"key": "readme.md", "links": {}}, entry]}).encode()
@@ -200,6 +228,7 @@ def test_a_fetch_that_was_killed_half_way_is_none(tmp_path: Path) -> None:
     ("name", "data", "md5", "error", "match"),
     [
         ("bsrnn-opt.zip", archive(["a.ckpt"]), "0" * 32, WeightsCorrupt, "MD5"),
+        ("bsrnn-opt.zip", archive(["a.ckpt"]), "", WeightsCorrupt, "states no MD5"),
         ("bsrnn-opt.zip", b"no zip", None, WeightsCorrupt, "not a whole zip"),
         ("bsrnn-opt.zip", archive(["readme.txt"]), None, WeightsCorrupt, r"no \.ckpt"),
         ("other.zip", archive(["a.ckpt"]), None, ModelError, r"has no bsrnn-opt\.zip"),
@@ -211,4 +240,207 @@ def test_a_wrong_archive_is_refused(
     publish_zenodo(server, name, data, md5)
     with pytest.raises(error, match=match):
         fetch(catalog.model_info("bsrnn-opt"), home=tmp_path, mirrors=mirrors(server))
-    assert not list((tmp_path / "bsrnn-opt").iterdir())
+    assert not (tmp_path / "bsrnn-opt").exists()
+
+
+DATA = bytes(range(256)) * 4000
+FILE = "https://example.org/weights.bin"
+
+
+def one_file(server: Server, tmp_path: Path, *, sha256: str = "", size: int = len(DATA), **bounds: Any) -> Download:
+    """A download of a model of one file from this machine's server."""
+    server.files["/weights.bin"] = DATA
+    file = WeightFile(
+        name="weights.bin", urls=(FILE,), size_bytes=size, sha256=sha256 or hashlib.sha256(DATA).hexdigest()
+    )
+    info = replace(catalog.model_info("bsrnn-opt"), name="toy", files=(file,))
+    folder = tmp_path / "toy"
+    folder.mkdir(exist_ok=True)
+    base = f"http://127.0.0.1:{server.server_address[1]}"
+    return Download(info=info, folder=folder, mirrors={"https://example.org": base}, **bounds)
+
+
+def test_a_download_that_broke_off_goes_on_where_it_was(server: Server, tmp_path: Path) -> None:
+    download = one_file(server, tmp_path)
+    server.cut_bytes = 700_000
+    with pytest.raises(OSError, match=r"127\.0\.0\.1: "):
+        fetch_files(download.info, download)
+    got = (download.folder / "weights.bin.part").stat().st_size
+    assert got == 700_000
+    server.cut_bytes = None
+    fetch_files(download.info, download)
+    assert server.asked == ["GET /weights.bin", f"GET /weights.bin bytes={got}-"]
+    assert (download.folder / "weights.bin").read_bytes() == DATA
+    assert sorted(path.name for path in download.folder.iterdir()) == ["sha256.json", "weights.bin"]
+
+
+def test_a_whole_beginning_is_not_asked_for_again(server: Server, tmp_path: Path) -> None:
+    download = one_file(server, tmp_path)
+    (download.folder / "weights.bin.part").write_bytes(DATA)
+    fetch_files(download.info, download)
+    assert (download.folder / "weights.bin").read_bytes() == DATA
+
+
+def test_the_beginning_of_something_else_is_thrown_away(server: Server, tmp_path: Path) -> None:
+    download = one_file(server, tmp_path)
+    (download.folder / "weights.bin.part").write_bytes(b"?" * 5000)
+    fetch_files(download.info, download)
+    assert (download.folder / "weights.bin").read_bytes() == DATA
+    assert server.asked == ["GET /weights.bin bytes=5000-", "GET /weights.bin"]
+
+
+def test_other_bytes_than_the_catalog_lists_are_refused(server: Server, tmp_path: Path) -> None:
+    download = one_file(server, tmp_path, sha256="0" * 64)
+    with pytest.raises(WeightsCorrupt, match="it should be 00000000"):
+        fetch_files(download.info, download)
+    assert not list(download.folder.iterdir())
+
+
+def test_the_second_address_serves_when_the_first_has_something_else(server: Server, tmp_path: Path) -> None:
+    download = one_file(server, tmp_path)
+    server.files["/old.bin"] = b"moved"
+    (file,) = download.info.files
+    info = replace(download.info, files=(replace(file, urls=("https://example.org/old.bin", FILE)),))
+    fetch_files(info, download)
+    assert (download.folder / "weights.bin").read_bytes() == DATA
+
+
+def endless(handler: Handler) -> None:
+    handler.send_response(200)
+    handler.end_headers()
+    while not handler.server.over.is_set():
+        handler.wfile.write(DATA)
+
+
+def drip(handler: Handler) -> None:
+    handler.send_response(200)
+    handler.send_header("Content-Length", str(len(DATA)))
+    handler.end_headers()
+    while not handler.server.over.wait(0.02):
+        handler.wfile.write(b"x")
+
+
+def silence(handler: Handler) -> None:
+    handler.server.over.wait()
+
+
+def test_a_body_without_end_is_cut_at_the_size_of_the_file(server: Server, tmp_path: Path) -> None:
+    download = one_file(server, tmp_path)
+    server.behave = endless
+    with pytest.raises(WeightsCorrupt, match="sends more than"):
+        fetch_files(download.info, download)
+    assert not list(download.folder.iterdir())
+
+
+@pytest.mark.parametrize("behave", [drip, silence])
+def test_a_server_that_drips_or_is_silent_hears_a_cancel(
+    server: Server, tmp_path: Path, behave: Callable[[Handler], None]
+) -> None:
+    """The server never ends its answer: only the cancel can."""
+    cancel = CancelToken()
+    download = one_file(server, tmp_path, cancel=cancel, on_progress=lambda _event: cancel.cancel())
+    server.behave = behave
+    with pytest.raises(Cancelled):
+        fetch_files(download.info, download)
+    assert not server.over.is_set()
+
+
+@pytest.mark.parametrize("behave", [drip, silence])
+def test_a_server_that_gives_too_little_in_time_is_given_up(
+    server: Server, tmp_path: Path, behave: Callable[[Handler], None]
+) -> None:
+    download = one_file(server, tmp_path, patience_s=1.0)
+    server.behave = behave
+    with pytest.raises(OSError, match=r"127\.0\.0\.1: sent .* in 1 s"):
+        fetch_files(download.info, download)
+
+
+def test_a_redirect_to_plain_http_is_refused(server: Server, tmp_path: Path) -> None:
+    """The mirror itself is plain because the user named it; what it leads to is not."""
+    other = Server(("127.0.0.1", 0), Handler)
+    asked: list[str] = []
+
+    def elsewhere(handler: Handler) -> None:
+        handler.send_response(302)
+        handler.send_header("Location", f"http://127.0.0.1:{other.server_address[1]}/weights.bin")
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    server.behave = elsewhere
+    other.behave = lambda _handler: asked.append("asked")
+    download = one_file(server, tmp_path)
+    try:
+        with pytest.raises(OSError, match=r"leads to http://127\.0\.0\.1, which is not https"):
+            fetch_files(download.info, download)
+    finally:
+        other.server_close()
+    assert not asked
+
+
+@pytest.mark.parametrize("url", ["file:///etc/hostname", "http://example.org/x", "ftp://example.org/x"])
+def test_only_https_is_asked(server: Server, tmp_path: Path, url: str) -> None:
+    publish_zenodo(server, "bsrnn-opt.zip", archive(["a.ckpt"]))
+    listing = json.loads(server.files["/record"])
+    listing["files"][1]["links"]["self"] = url
+    server.files["/record"] = json.dumps(listing).encode()
+    with pytest.raises(WeightsMissing, match=r"not https|protocol|scheme"):
+        fetch(catalog.model_info("bsrnn-opt"), home=tmp_path, mirrors=mirrors(server))
+    assert not (tmp_path / "bsrnn-opt").exists()
+
+
+def test_an_archive_that_would_unpack_without_end_is_left_alone(server: Server, tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as opened, opened.open("../x/vocals.ckpt", "w") as entry:
+        for _ in range(64):
+            entry.write(bytes(1 << 20))
+    publish_zenodo(server, "bsrnn-opt.zip", buffer.getvalue())
+    with pytest.raises(WeightsCorrupt, match="would unpack to far more"):
+        fetch(catalog.model_info("bsrnn-opt"), home=tmp_path, mirrors=mirrors(server))
+    assert not (tmp_path / "bsrnn-opt").exists()
+
+
+def test_a_listing_without_end_is_cut(server: Server, tmp_path: Path) -> None:
+    server.behave = endless
+    with pytest.raises(WeightsCorrupt, match="sends more than"):
+        fetch(catalog.model_info("bsrnn-opt"), home=tmp_path, mirrors=mirrors(server))
+
+
+def test_a_hub_that_states_no_sha256_is_not_believed(server: Server, tmp_path: Path) -> None:
+    server.files["/adefossez/HTDemucs/resolve/main/955717e8.safetensors"] = b"anything"
+    server.headers["ETag"] = '"short"'
+    with pytest.raises(WeightsMissing, match="states no sha256 of 955717e8"):
+        fetch(catalog.model_info("htdemucs"), home=tmp_path / "home", mirrors=mirrors(server))
+
+
+def test_hub_bytes_other_than_the_stated_are_refused(server: Server, tmp_path: Path) -> None:
+    server.files["/adefossez/HTDemucs/resolve/main/955717e8.safetensors"] = b"anything"
+    server.headers["X-Linked-Etag"] = f'"{"0" * 64}"'
+    with pytest.raises(WeightsCorrupt, match="it should be 00000000"):
+        fetch(catalog.model_info("htdemucs"), home=tmp_path / "home", mirrors=mirrors(server))
+
+
+@pytest.mark.parametrize("info", catalog.CATALOG.values(), ids=lambda info: info.name)
+def test_every_listed_file_has_its_size_and_its_full_sha256(info: ModelInfo) -> None:
+    """Of mdx_q alone no more than the 8 digits of its files' names are known."""
+    for file in info.files:
+        assert file.size_bytes > 0
+        assert len(file.sha256) == (8 if info.name == "mdx_q" else 64), file.name
+        assert all(url.startswith("https://") for url in file.urls)
+        assert file.urls
+    total_mb = sum(file.size_bytes for file in info.files) / 1e6
+    assert not info.files or abs(total_mb - info.size_mb) < 0.06 * info.size_mb + 1
+
+
+def test_two_fetches_of_one_model_ask_the_server_once(server: Server, tmp_path: Path) -> None:
+    publish_zenodo(server, "bsrnn-opt.zip", archive(["bsrnn-opt/vocals.ckpt"]))
+    info = catalog.model_info("bsrnn-opt")
+    threads = [
+        threading.Thread(target=fetch, args=(info,), kwargs={"home": tmp_path, "mirrors": mirrors(server)})
+        for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(server.asked) == ["GET /file", "GET /record"]
+    assert sorted(path.name for path in (tmp_path / "bsrnn-opt").iterdir()) == ["sha256.json", "vocals.safetensors"]

@@ -66,6 +66,17 @@ def repository(folder: Path, name: str) -> Path:
     return folder
 
 
+def listed_paths(listed: str) -> set[str]:
+    """The paths below the legacy server that the demucs package lists."""
+    root, paths = "", set()
+    for line in listed.splitlines():
+        if line.startswith("root:"):
+            root = line.removeprefix("root:").strip()
+        elif line and not line.startswith("#"):
+            paths.add(root + line.strip())
+    return paths
+
+
 @pytest.mark.parametrize("info", DEMUCS_MODELS, ids=lambda info: info.name)
 def test_the_catalog_says_what_the_demucs_package_says(info: Any) -> None:
     """Signatures, checksums, shares and segments of every bag."""
@@ -76,8 +87,10 @@ def test_the_catalog_says_what_the_demucs_package_says(info: Any) -> None:
     weights = None if info.bag_weights is None else [list(row) for row in info.bag_weights]
     assert weights == bag.get("weights")
     listed = (remote / "files.txt").read_text()
-    for signature, checksum in zip(info.signatures, info.checksums, strict=True):
-        assert f"\n{signature}-{checksum}.th\n" in listed
+    for signature, file in zip(info.signatures, info.files, strict=True):
+        assert file.name == f"{signature}-{file.sha256[:8]}.th"
+        assert f"\n{file.name}\n" in listed
+        assert file.urls[0].split("/demucs/")[1] in listed_paths(listed)
     assert hub_name(info.name) == hf_repo_name(info.name)
 
 

@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import shutil
-import sys
 import time
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from daw_bridge.errors import Busy, OutputError
 from daw_bridge.files import output_errors
+from daw_bridge.locks import LockHeld, NoLocks, exclusive
 from daw_bridge.separation.disk.raw_audio import RawAudio
 from daw_bridge.separation.engine.separator import FloatArray
 from daw_bridge.units import human_bytes
+
+_log = logging.getLogger(__name__)
 
 PREFIX = ".work-"
 _SECONDS_BETWEEN_FLUSHES = 0.5
@@ -79,7 +82,8 @@ class WorkFolder:
         """Unlock; with `remove`, the work is done and the folder goes."""
         if remove:
             shutil.rmtree(self.path, ignore_errors=True)
-        self._lock.close()
+        with contextlib.suppress(OSError):
+            self._lock.close()
 
 
 class GrowingStems:
@@ -135,26 +139,19 @@ def check_space(folder: Path, needed_bytes: int) -> None:
         )
 
 
-def _lock(folder: Path) -> IO[bytes]:
-    """An exclusive lock that the system drops when the process ends, however it ends; Busy when it is held."""
-    with output_errors(folder):
-        handle = (folder / "lock").open("ab")
-    try:
-        _lock_handle(handle)
-    except OSError as exc:
-        handle.close()
-        raise Busy(
-            f"{folder.parent}: another run is separating this mix here; wait for it or use another folder"
-        ) from exc
-    return handle
+def _lock(folder: Path) -> contextlib.ExitStack:
+    """An exclusive lock that the system drops when the process ends, however it ends; Busy when it is held.
 
-
-def _lock_handle(handle: IO[bytes]) -> None:
-    if sys.platform == "win32":
-        import msvcrt
-
-        msvcrt.locking(handle.fileno(), msvcrt.LK_NBLCK, 1)
-    else:
-        import fcntl
-
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    On a disk that knows no locks there is none: the song folder's own lock has to do.
+    """
+    with contextlib.ExitStack() as held:
+        try:
+            with output_errors(folder):
+                held.enter_context(exclusive(folder / "lock"))
+        except LockHeld:
+            raise Busy(
+                f"{folder.parent}: another run is separating this mix here; wait for it or use another folder"
+            ) from None
+        except NoLocks:
+            _log.warning("%s: this disk knows no locks", folder.parent)
+        return held.pop_all()

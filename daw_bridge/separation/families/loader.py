@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from daw_bridge.files import output_errors
+from daw_bridge.locks import LockHeld, NoLocks, exclusive
 from daw_bridge.progress import CancelToken, OnProgress, Progress, ignore_progress
 from daw_bridge.separation.catalog import chosen_model
 from daw_bridge.separation.families.family import Loaded, Note
@@ -17,6 +20,8 @@ from daw_bridge.separation.families.store import missing, weights_home
 from daw_bridge.separation.families.table import FAMILIES
 from daw_bridge.separation.model_info import ModelInfo
 from daw_bridge.separation.options import SeparationOptions
+
+_BETWEEN_TRIES_S = 0.2
 
 
 def load(options: SeparationOptions, note: Note) -> Loaded:
@@ -77,12 +82,32 @@ def fetch(
     )
     on_progress(Progress(stage="load", done=0, total=1, note=f"fetching {info.name}, about {info.size_mb} MB"))
     try:
-        FAMILIES[info.family].fetch(info, download)
+        with _alone(folder, download.cancel):
+            if not weights_present(info, home=home):
+                FAMILIES[info.family].fetch(info, download)
     except (OSError, ValueError) as exc:
+        raise missing(info, f"not reachable: {exc}") from exc
+    finally:
         if not any(folder.iterdir()):
             folder.rmdir()
-        raise missing(info, f"not reachable: {exc}") from exc
     return folder
+
+
+@contextmanager
+def _alone(folder: Path, cancel: CancelToken) -> Iterator[None]:
+    """Wait until no other process fetches into this folder; on a disk that knows no locks, hope so."""
+    while True:
+        cancel.check()
+        with ExitStack() as held:
+            try:
+                held.enter_context(exclusive(folder / "fetch.lock"))
+            except LockHeld:
+                time.sleep(_BETWEEN_TRIES_S)
+                continue
+            except NoLocks:
+                pass
+            yield
+            return
 
 
 def import_ahead(info: ModelInfo) -> None:
