@@ -7,6 +7,7 @@ caller asks for, so that the way back gives the source's exact length.
 from __future__ import annotations
 
 from math import ceil
+from typing import Literal, Protocol
 
 import numpy as np
 import soxr
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from daw_bridge.audio.samples import interleaved
 
 FloatArray = NDArray[np.float32]
+ResamplerName = Literal["auto", "soxr", "torchaudio"]
 
 _TAIL_OUT_SAMPLES = 8  # the way back may be up to one output sample longer than soxr's own end; a few to be sure
 
@@ -22,6 +24,22 @@ _TAIL_OUT_SAMPLES = 8  # the way back may be up to one output sample longer than
 def resample_length(count_samples: int, rate_in_hz: int, rate_out_hz: int) -> int:
     """The number of samples after resampling: n * out / in, rounded half up."""
     return (2 * count_samples * rate_out_hz + rate_in_hz) // (2 * rate_in_hz)
+
+
+class BlockResampler(Protocol):
+    """Blocks (channels, n) in, blocks (channels, m) out; `finish` once at the end."""
+
+    def process(self, block: FloatArray) -> FloatArray: ...
+
+    def finish(self) -> FloatArray: ...
+
+
+class MakeResampler(Protocol):
+    """`Resampler`, or another engine that is made in the same way."""
+
+    def __call__(
+        self, rate_in_hz: int, rate_out_hz: int, channels: int, *, target_length_samples: int | None = None
+    ) -> BlockResampler: ...
 
 
 class Resampler:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 from daw_bridge.audio.encoding import Encoding
+from daw_bridge.audio.resample import ResamplerName
 from daw_bridge.errors import GuardRefused, UsageError, did_you_mean
 from daw_bridge.files import safe_name
 from daw_bridge.option import Influence, documented, names_in, names_of, number_in, one_of, option, path_of, values
@@ -175,6 +176,13 @@ class SeparationOptions:
         flags=("--device",),
         metavar="D",
     )
+    resampler: ResamplerName = option(
+        "auto",
+        "what resamples to the model's rate and back: soxr, torchaudio, or auto (torchaudio on CUDA where installed)",
+        influences=Influence.FILES,
+        flags=("--resampler",),
+        metavar="R",
+    )
     batch_segments: int | None = option(
         None,
         "segments at once; by default as many as fit the free memory",
@@ -219,6 +227,7 @@ class SeparationOptions:
             number_in("batch_segments", self.batch_segments, 1, 256, whole=True)
         _check_residual(self.residual)
         one_of("encoding", self.encoding, get_args(Encoding))
+        one_of("resampler", self.resampler, get_args(ResamplerName))
         if not isinstance(self.device, str) or not _DEVICE.fullmatch(self.device):
             hint = did_you_mean(str(self.device), ("auto", "cpu", "cuda", "mps"))
             raise UsageError(f"unknown device {self.device!r}{hint}; use auto, cpu, cuda, cuda:N or mps")

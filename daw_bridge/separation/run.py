@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from daw_bridge.audio.resample_torchaudio import choose
 from daw_bridge.errors import OutputError
 from daw_bridge.files import sha256_of_file
 from daw_bridge.model import StemSet
@@ -95,6 +96,7 @@ def separate_reference(
     started = time.monotonic()
     run = _Run(options, on_progress, cancel or CancelToken())
     loaded = run.load(separator, load_model)
+    resampling = run.resampling = choose(options.resampler, loaded.rung.device if loaded.rung else "cpu")
     mine = {"reference": reference.name, "prefix": prefix}
     header = {**mine, "model": options.model, "rung": asdict(loaded.rung) if loaded.rung else None}
     parts = {
@@ -102,6 +104,7 @@ def separate_reference(
         "algorithm": ALGORITHM,
         "reference": reference_sha256 or sha256_of_file(reference),
         "weights": loaded.weights_sha256,
+        **({} if resampling.name == "soxr" else {"resampler": resampling.name}),
     }
     done = False
     with ExitStack() as scope:
@@ -115,6 +118,7 @@ def separate_reference(
                 work=work.path,
                 on_progress=run.on_progress,
                 cancel=run.cancel,
+                resampler=resampling.make,
             )
         )
         consistency = run.consistency(loaded)
@@ -146,6 +150,7 @@ class _Run:
     def __init__(self, options: SeparationOptions, on_progress: OnProgress, cancel: CancelToken) -> None:
         self.options, self.cancel = options, cancel
         self.notes: list[str] = []
+        self.resampling = choose("soxr", "cpu")
         self._listener = on_progress
         self._last = Progress(stage="load", done=0, total=1)
 
@@ -235,6 +240,7 @@ class _Run:
                 provenance=line,
                 on_progress=self.on_progress,
                 cancel=self.cancel,
+                resampler=self.resampling.make,
             )
 
     def verify(self, stems: StemSet, residual: str) -> float:
@@ -258,8 +264,7 @@ class _Run:
             "model_sample_rate_hz": loaded.separator.sample_rate_hz,
             "computed_on": loaded.rung.describe() if loaded.rung else "CPU",
             "torch": version("torch"),
-            "soxr": version("soxr"),
-            "resampler_quality": "soxr VHQ",
+            **self.resampling.settings,
         }
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy.signal import resample_poly
 
 from daw_bridge.audio.resample import Resampler, resample_length
-from daw_bridge.audio.resample_torchaudio import PiecewiseResampler, TorchaudioResampler, is_available
+from daw_bridge.audio.resample_torchaudio import PiecewiseResampler, TorchaudioResampler, choose
 from daw_bridge.errors import UsageError
 from tests.audio.signals import RATES_HZ, noise
 
@@ -114,23 +114,36 @@ def test_without_torchaudio_the_error_says_what_to_install() -> None:
         pytest.skip("torchaudio is installed")
     with pytest.raises(UsageError, match=r"install daw-bridge\[torchaudio\], or let soxr resample"):
         TorchaudioResampler(48_000, 44_100, 2)
-    assert not is_available()
+    with pytest.raises(UsageError, match="let soxr resample"):
+        choose("torchaudio", "cpu")
+    assert choose("auto", "cuda:0").name == "soxr"
 
 
-def test_the_gpu_resampler_equals_soxr_in_the_audible_band() -> None:
+@pytest.mark.parametrize(("rate_in_hz", "rate_out_hz"), [(48_000, 44_100), (44_100, 48_000), (96_000, 44_100)])
+@pytest.mark.parametrize("frequency_hz", [1_000, 10_000, 18_000])
+def test_torchaudio_gives_a_sine_back_as_it_is(rate_in_hz: int, rate_out_hz: int, frequency_hz: int) -> None:
     pytest.importorskip("torchaudio", reason="torchaudio is optional and not installed")
-    audio = noise(44_100)
-    parts = []
-    fast = TorchaudioResampler(48_000, 44_100, 2, device="cpu")
-    for start in range(0, audio.shape[1], 7_777):
-        parts.append(fast.process(audio[:, start : start + 7_777]))
-    parts.append(fast.finish())
-    ours, theirs = resample(audio, 48_000, 44_100), np.concatenate(parts, axis=1)
-    assert ours.shape == theirs.shape
-    spectrum = np.abs(np.fft.rfft((ours - theirs)[:, 2_000:-2_000], axis=1))
-    reference = np.abs(np.fft.rfft(ours[:, 2_000:-2_000], axis=1)).max()
-    audible = spectrum[:, : int(spectrum.shape[1] * 18_000 / 22_050)]
-    assert 20 * np.log10(audible.max() / reference) < -90
+
+    def sine(rate_hz: int) -> np.ndarray:
+        times_s = np.arange(4 * rate_hz) / rate_hz
+        return 0.5 * np.sin(2 * np.pi * frequency_hz * times_s)[None]
+
+    resampler = choose("torchaudio", "cpu").make(rate_in_hz, rate_out_hz, 1)
+    audio = sine(rate_in_hz).astype(np.float32)
+    parts = [resampler.process(audio[:, start : start + 7_777]) for start in range(0, audio.shape[1], 7_777)]
+    made, wanted = np.concatenate([*parts, resampler.finish()], axis=1), sine(rate_out_hz)
+    assert made.shape == wanted.shape
+    error = np.abs(made - wanted)[:, 3_000:-3_000].max()
+    assert 20 * np.log10(error / 0.5) < -130
+
+
+def test_auto_is_torchaudio_on_cuda_only_and_equal_rates_pass_through() -> None:
+    assert choose("auto", "cpu").make is Resampler
+    assert choose("soxr", "cuda:0").settings["resampler_quality"] == "soxr VHQ"
+    pytest.importorskip("torchaudio", reason="torchaudio is optional and not installed")
+    assert choose("auto", "cuda:0").name == "torchaudio"
+    same = choose("torchaudio", "cpu").make(44_100, 44_100, 2)
+    assert isinstance(same, Resampler)
 
 
 def test_importing_the_resampler_loads_no_torch() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -245,3 +246,26 @@ def test_the_key_covers_every_setting_that_changes_the_files() -> None:
 def test_a_fold_into_an_unknown_stem_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="did you mean nothing"):
         separate(tmp_path, noise(900), residual="fold:nothink")
+
+
+def test_a_resampler_that_is_not_installed_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    if importlib.util.find_spec("torchaudio") is not None:
+        pytest.skip("torchaudio is installed")
+    with pytest.raises(UsageError, match=r"install daw-bridge\[torchaudio\], or let soxr resample"):
+        separate(tmp_path, noise(4_800), 48_000, resampler="torchaudio")
+    assert not list((tmp_path / "audio").glob("**/*.wav"))
+
+
+def test_torchaudio_resamples_to_the_model_and_back_on_the_sample(tmp_path: Path) -> None:
+    pytest.importorskip("torchaudio", reason="torchaudio is optional and not installed")
+    mix = noise(48_013) * 0.1
+    mix[:, 12_345] = 0.9
+    for folder in ("soxr", "torchaudio"):
+        (tmp_path / folder).mkdir()
+    soxr = separate(tmp_path / "soxr", mix, 48_000)
+    torchaudio = separate(tmp_path / "torchaudio", mix, 48_000, resampler="torchaudio")
+    assert torchaudio.null_depth_db < -120
+    assert torchaudio.settings["resampler_quality"].startswith("torchaudio sinc_interp_kaiser")
+    stems = [read(result.stems.stems[0].path) for result in (soxr, torchaudio)]
+    assert stems[0].shape == stems[1].shape == mix.shape
+    assert int(np.abs(stems[1]).argmax()) % mix.shape[1] == 12_345

@@ -11,7 +11,7 @@ import numpy as np
 
 from daw_bridge.audio.audio_file import AudioReader
 from daw_bridge.audio.reader import open_audio
-from daw_bridge.audio.resample import Resampler
+from daw_bridge.audio.resample import BlockResampler, MakeResampler, Resampler
 from daw_bridge.errors import InputError
 from daw_bridge.files import output_errors
 from daw_bridge.progress import CancelToken, OnProgress, Progress
@@ -59,6 +59,7 @@ def open_mix(
     work: Path,
     on_progress: OnProgress,
     cancel: CancelToken,
+    resampler: MakeResampler = Resampler,
 ) -> Iterator[Mix]:
     """The reference for a model of `rate_hz` and `channels`; resampled once into `work` where the rates differ.
 
@@ -75,7 +76,8 @@ def open_mix(
         same_rate = reader.sample_rate_hz == rate_hz
         raw = None if same_rate else RawAudio(work / "mix.f32", reader.channels)
         try:
-            peak = _scan(reader, raw, rate_hz, on_progress, cancel)
+            made = None if raw is None else resampler(reader.sample_rate_hz, rate_hz, reader.channels)
+            peak = _scan(reader, raw, made, on_progress, cancel)
             inner: AudioReader | RawAudio = raw or reader
             inner_length = length if raw is None else raw.length_samples
             yield Mix(
@@ -91,14 +93,16 @@ def open_mix(
 
 
 def _scan(
-    reader: AudioReader, raw: RawAudio | None, rate_hz: int, on_progress: OnProgress, cancel: CancelToken
+    reader: AudioReader,
+    raw: RawAudio | None,
+    resampler: BlockResampler | None,
+    on_progress: OnProgress,
+    cancel: CancelToken,
 ) -> float:
     """Read everything once: the peak, a check of every sample, and the copy at the model's rate."""
     peak, done, total = 0.0, 0, reader.length_samples or 0
-    resampler = None
     if raw is not None:
         raw.cut(0)
-        resampler = Resampler(reader.sample_rate_hz, rate_hz, reader.channels)
     with output_errors(raw.path if raw is not None else reader.info.path):
         for block in reader.blocks(_BLOCK_SAMPLES):
             cancel.check()

@@ -12,7 +12,7 @@ import numpy as np
 from daw_bridge.audio.audio_file import AudioReader
 from daw_bridge.audio.encoding import Encoding
 from daw_bridge.audio.reader import open_audio
-from daw_bridge.audio.resample import Resampler
+from daw_bridge.audio.resample import BlockResampler, MakeResampler, Resampler
 from daw_bridge.audio.writer import SUFFIXES, AudioWriter
 from daw_bridge.errors import OutputError
 from daw_bridge.model import Stem, StemRole, StemSet
@@ -41,6 +41,7 @@ def write_stems(
     provenance: str,
     on_progress: OnProgress,
     cancel: CancelToken,
+    resampler: MakeResampler = Resampler,
 ) -> StemSet:
     """Write one file per name of `consistency`; all of them or none. Raises OutputError, InputError, Cancelled.
 
@@ -64,7 +65,11 @@ def write_stems(
                     for path, name in zip(paths, consistency.names, strict=True)
                 ]
                 pool = scope.enter_context(ThreadPoolExecutor(min(4, len(writers)), thread_name_prefix="write"))
-                for blocks in _written_blocks(raw, mix, consistency, rate_hz, on_progress, cancel):
+                total = mix.length_samples or 0
+                made = resampler(
+                    rate_hz, mix.sample_rate_hz, consistency.model_stems * mix.channels, target_length_samples=total
+                )
+                for blocks in _written_blocks(raw, mix, consistency, made, on_progress, cancel):
                     list(pool.map(lambda pair: pair[0].write(pair[1]), zip(writers, blocks, strict=True)))
                 if INTEGER_BITS[encoding] is not None:
                     _check_full_scale(consistency, encoding)
@@ -79,14 +84,13 @@ def _written_blocks(
     raw: RawAudio,
     mix: AudioReader,
     consistency: Consistency,
-    rate_hz: int,
+    resampler: BlockResampler,
     on_progress: OnProgress,
     cancel: CancelToken,
 ) -> Iterator[list[FloatArray]]:
     """Blocks of all files side by side, each a list of (channels, n), in order, exactly as long as the mix."""
     total, done = mix.length_samples or 0, 0
     sources = consistency.model_stems
-    resampler = Resampler(rate_hz, mix.sample_rate_hz, sources * mix.channels, target_length_samples=total)
     raw.seek(0)
     at_end = False
     while not at_end:
