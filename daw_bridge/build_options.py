@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from daw_bridge.errors import UsageError
-from daw_bridge.option import Influence, documented, names_in, names_of, number_in, option, path_of
+from daw_bridge.option import Influence, documented, names_in, names_of, number_in, one_of, option, path_of
 from daw_bridge.separation.options import SeparationOptions
 
 DEFAULT_TEMPLATE = "band"
 DEFAULT_DAWS = ("reaper",)
+GridChoice = Literal["auto", "constant", "follow", "off"]
 
 
 def _pair(text: str) -> tuple[int, int]:
@@ -20,6 +22,13 @@ def _pair(text: str) -> tuple[int, int]:
     except ValueError:
         raise UsageError(f"`channels` {text}: give two channel numbers from 1, as in `channels` 1,2") from None
     return left, right
+
+
+def _times(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise UsageError(f"`taps_s` {text}: give times in seconds, as in `taps_s` 0.51,1.02,1.52") from None
 
 
 def _daws(text: str) -> tuple[str, ...]:
@@ -99,6 +108,48 @@ class BuildOptions(SeparationOptions):
         },
         group="input",
     )
+    grid: GridChoice | None = option(
+        None,
+        "tempo and bars of the session: auto, constant, follow or off; by default the template's, else auto",
+        influences=Influence.NOTHING,
+        flags=("--grid",),
+        metavar="MODE",
+        group="music",
+    )
+    tempo_bpm: float | None = option(
+        None,
+        "the song's tempo, where you know it better than what is heard",
+        influences=Influence.NOTHING,
+        flags=("--tempo",),
+        metavar="BPM",
+        parse=float,
+        group="music",
+    )
+    downbeat_s: float | None = option(
+        None,
+        "the time of a downbeat in seconds",
+        influences=Influence.NOTHING,
+        flags=("--downbeat",),
+        metavar="S",
+        parse=float,
+        group="music",
+    )
+    taps_s: tuple[float, ...] = option(
+        (),
+        "times of beats in seconds as you tapped them, the first on a downbeat, as in 0.51,1.02,1.52,2.03",
+        influences=Influence.NOTHING,
+        flags=("--taps",),
+        metavar="S,S,...",
+        parse=_times,
+        group="music",
+    )
+    click: bool = option(
+        False,
+        "a muted click track that follows the song's tempo",
+        influences=Influence.NOTHING,
+        switches={"--click": (True, "add a muted click track that follows the song's tempo")},
+        group="music",
+    )
     force: bool = option(
         False,
         "replace files that daw-bridge made in that folder",
@@ -121,6 +172,23 @@ class BuildOptions(SeparationOptions):
         object.__setattr__(self, "output", path_of("output", self.output))
         number_in("`gain_db`", self.gain_db, -300, 300, unit=" dB")
         _check_channels(self.channels)
+        self._check_music()
+
+    def _check_music(self) -> None:
+        if self.grid is not None:
+            one_of("grid", self.grid, get_args(GridChoice))
+        if self.tempo_bpm is not None:
+            number_in("`tempo_bpm`", self.tempo_bpm, 20.0, 400.0, unit=" BPM")
+        if self.downbeat_s is not None:
+            number_in("`downbeat_s`", self.downbeat_s, 0.0, 86_400.0, unit=" s")
+        taps = tuple(self.taps_s)
+        for each in taps:
+            number_in("`taps_s`", each, 0.0, 86_400.0, unit=" s")
+        if taps and (len(taps) < 3 or any(after - before < 0.1 for before, after in pairwise(taps))):
+            raise UsageError(
+                "`taps_s`: give at least three times in order, a beat apart, as in `taps_s` 0.51,1.02,1.52"
+            )
+        object.__setattr__(self, "taps_s", taps)
 
 
 def _check_channels(channels: Any) -> None:

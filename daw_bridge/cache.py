@@ -109,6 +109,22 @@ class StemCache:
             shutil.rmtree(folder, ignore_errors=True)
         self.trim(self.limit_bytes)
 
+    def remember(self, key: str, name: str, text: str) -> None:
+        """Keep a text beside the files of an entry that is there; it goes with them."""
+        folder = self.root / key
+        try:
+            if (folder / ENTRY_NAME).is_file():
+                write_atomic(folder / name, text)
+        except (OSError, OutputError) as exc:
+            _log.warning("%s is not kept in the cache: %s", name, exc)
+
+    def recall(self, key: str, name: str) -> str | None:
+        """The text that was kept beside an entry."""
+        try:
+            return (self.root / key / name).read_text("utf-8")
+        except (OSError, ValueError):
+            return None
+
     def trim(self, limit_bytes: int) -> int:
         """Drop the least recently used entries until at most `limit_bytes` remain; how many bytes went."""
         total, dropped = 0, 0

@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar
 from daw_bridge.errors import InputError
 from daw_bridge.files import confined, write_atomic
 from daw_bridge.model import Stem, StemRole, StemSet
+from daw_bridge.music import SongMusic, music_from_json
 
 MANIFEST_NAME = "manifest.json"
 FORMAT_NAME = "daw-bridge manifest"
@@ -115,6 +116,7 @@ class Manifest:
     stems: tuple[StemFile, ...] = ()
     separation: SeparationRecord | None = None
     sessions: tuple[SessionRecord, ...] = ()
+    music: SongMusic | None = None
 
     def to_json(self) -> str:
         body = {"format": FORMAT_NAME, "version": FORMAT_VERSION, **asdict(self)}
@@ -148,6 +150,7 @@ class Manifest:
         """Every file that we wrote, but sessions (those may have become the user's)."""
         named = [entry.file for entry in self.stems]
         named += [part.file for part in (self.original, self.reference) if part is not None]
+        named += [self.music.click_file] if self.music is not None and self.music.click_file else []
         return named
 
 
@@ -200,6 +203,7 @@ def _manifest_from(data: dict[str, Any]) -> Manifest:
         stems=tuple(StemFile(**entry) for entry in data.get("stems", ())),
         separation=_with_notes(SeparationRecord, data["separation"]) if data.get("separation") else None,
         sessions=tuple(_session_from(entry) for entry in data.get("sessions", ())),
+        music=music_from_json(data["music"]) if data.get("music") else None,
     )
 
 

@@ -1,7 +1,7 @@
 """Tempo map and markers of a session as a Standard MIDI File, which every DAW imports.
 
 Format 1, one conductor track (SMF 1.0): tempo, time signature, markers; texts as UTF-8. SMF holds a tempo as whole
-microseconds a quarter note, so 97.5 BPM reads back as 97.49994; marker times are rounded to 1/960 of a beat of that.
+microseconds a quarter note, so 97.5 BPM reads back as 97.49994; positions are rounded to 1/960 of a quarter note.
 """
 
 from __future__ import annotations
@@ -22,19 +22,22 @@ def plan_to_midi(plan: SessionPlan) -> bytes:
         mido: Any = importlib.import_module("mido")
     except ImportError as exc:
         raise AdapterMissing("MIDI export needs mido; install it with: pip install 'daw-bridge[midi]'") from exc
-    microseconds = round(60_000_000 / plan.tempo_bpm)
-    if not 1 <= microseconds < 2**24:
-        raise UsageError(f"{plan.tempo_bpm:g} BPM does not fit a MIDI file (at least 3.6 BPM)")
-    numerator, denominator = plan.time_signature
+    tempo = plan.tempo_map
+    slow = [each.event.tempo_bpm for each in tempo.placed if round(60_000_000 / each.event.tempo_bpm) >= 2**24]
+    if slow:
+        raise UsageError(f"{min(slow):g} BPM does not fit a MIDI file (at least 3.6 BPM)")
 
     def ticks(position_samples: int) -> int:
-        return round(position_samples / plan.sample_rate_hz * 1_000_000 / microseconds * TICKS_PER_BEAT)
+        return round(tempo.quarters(position_samples / plan.sample_rate_hz) * TICKS_PER_BEAT)
 
-    events: list[tuple[int, Any]] = [
-        (0, mido.MetaMessage("track_name", name=_line(plan.name))),
-        (0, mido.MetaMessage("time_signature", numerator=numerator, denominator=denominator)),
-        (0, mido.MetaMessage("set_tempo", tempo=microseconds)),
-    ]
+    events: list[tuple[int, Any]] = [(0, mido.MetaMessage("track_name", name=_line(plan.name)))]
+    metre_before: tuple[int, int] | None = None
+    for placed in tempo.placed:
+        at, (numerator, denominator) = round(placed.quarters * TICKS_PER_BEAT), placed.event.time_signature
+        if placed.event.time_signature != metre_before:
+            events.append((at, mido.MetaMessage("time_signature", numerator=numerator, denominator=denominator)))
+        metre_before = placed.event.time_signature
+        events.append((at, mido.MetaMessage("set_tempo", tempo=round(60_000_000 / placed.event.tempo_bpm))))
     for marker in plan.markers:
         name = _line(marker.name)
         events.append((ticks(marker.position_samples), mido.MetaMessage("marker", text=name)))

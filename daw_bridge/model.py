@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from daw_bridge.errors import UsageError, did_you_mean
+from daw_bridge.tempo_map import TempoEvent, TempoMap
 
 StemRole = Literal["stem", "residual", "reference"]
 MIX_BUS = "mix"
@@ -180,12 +181,31 @@ class Clip:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """One note in seconds of the session; `key` is the MIDI number (60 is middle C), `velocity` 1 to 127."""
+
+    start_s: float
+    end_s: float
+    key: int
+    velocity: int = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoteClip:
+    """Notes that belong together, from the start of the session to its end: one MIDI item."""
+
+    name: str
+    notes: tuple[Note, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Track:
-    """Carries clips and feeds the bus named `output`."""
+    """Carries clips and feeds the bus named `output`. With `note_clips` it is a MIDI track without an instrument."""
 
     name: str
     output: str
     clips: tuple[Clip, ...] = ()
+    note_clips: tuple[NoteClip, ...] = ()
     colour: Colour | None = None
     gain_db: float = 0.0
     pan: float = 0.0
@@ -233,7 +253,8 @@ class SessionPlan:
     """A whole session as plain data. `returns` are buses that take sends and feed the mix bus.
 
     `mix_bus` takes all buses and returns and feeds the master; its `name` is always `MIX_BUS`. `reference` is a muted
-    track that feeds the master directly (its `output` is "master").
+    track that feeds the master directly (its `output` is "master"). `tempo_bpm` and `time_signature` are those of the
+    song; where they change, or where bars begin late, `tempo_events` says it bar by bar.
     """
 
     name: str
@@ -249,6 +270,13 @@ class SessionPlan:
     time_signature: tuple[int, int] = (4, 4)
     template: str = ""
     notes: tuple[str, ...] = field(default=())
+    tempo_events: tuple[TempoEvent, ...] = ()
+
+    @property
+    def tempo_map(self) -> TempoMap:
+        """The tempo all along; one event where nothing changes."""
+        still = TempoEvent(bar=0, tempo_bpm=self.tempo_bpm, time_signature=self.time_signature)
+        return TempoMap(self.tempo_events or (still,))
 
     def bus(self, name: str) -> Bus:
         """The bus, return or mix bus of that name; KeyError otherwise."""

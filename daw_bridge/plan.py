@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from daw_bridge.model import (
+    MIX_BUS,
     Bus,
     Clip,
     Colour,
@@ -17,15 +19,19 @@ from daw_bridge.model import (
     Effect,
     Equalizer,
     Marker,
+    NoteClip,
     SessionPlan,
     Stem,
     StemSet,
     Track,
 )
+from daw_bridge.music import SongMusic
 from daw_bridge.templates.bus_template import RESERVED_NAMES, BusTemplate, TemplateBus, TemplateMarker
-from daw_bridge.units import beats_to_s, s_to_samples
+from daw_bridge.tempo_map import TempoMap
+from daw_bridge.units import s_to_samples
 
 MIX_LABEL = "MIX BUS"
+CLICK = "click"
 MIX_COLOUR = Colour.from_hex("#e8e8e8")
 RETURN_COLOUR = Colour.from_hex("#b48ead")
 REFERENCE_COLOUR = Colour.from_hex("#5c5c5c")
@@ -64,21 +70,56 @@ def family_of(stem_name: str) -> Family:
     return _FAMILY_OF.get(stem_name.casefold(), FAMILIES["other"])
 
 
-def make_plan(stems: StemSet, template: BusTemplate, *, name: str) -> SessionPlan:
-    """The session called `name`: each stem on a track from its offset, each track on its bus as the template says."""
+def make_plan(
+    stems: StemSet, template: BusTemplate, *, name: str, music: SongMusic | None = None, folder: Path | None = None
+) -> SessionPlan:
+    """The session called `name`: each stem on a track from its offset, each track on its bus as the template says.
+
+    `music` brings tempo, regions, a click and notes; its files are relative to `folder`.
+    """
     notes: list[str] = []
     taken = _take_stems(stems, template, notes)
     reference = stems.reference
+    if music is not None and music.tempo_events:
+        template = replace(template, tempo_bpm=music.tempo_bpm, time_signature=music.time_signature)
     frame = _session_frame(template, [bus for bus, _ in taken], reference.sample_rate_hz, notes)
-    return replace(
+    frame = replace(
         frame,
         name=name,
         length_samples=reference.length_samples,
         tracks=tuple(_track(stem, bus) for bus, members in taken for stem in members),
         reference=_reference(stems, template),
-        markers=tuple(_markers(template, reference, notes)),
-        notes=tuple(notes),
+        tempo_events=music.tempo_events if music is not None and len(music.tempo_events) > 1 else (),
     )
+    markers = tuple(_markers(template, reference, frame.tempo_map, notes))
+    frame = replace(frame, markers=markers, notes=tuple(notes))
+    return _with_music(frame, reference, music, folder) if music is not None else frame
+
+
+def _with_music(plan: SessionPlan, reference: Stem, music: SongMusic, folder: Path | None) -> SessionPlan:
+    """The plan with regions, the key, remarks, notes under their stems, and the click at its end."""
+    rate, end = plan.sample_rate_hz, plan.length_samples
+    markers = list(plan.markers)
+    if music.key:
+        markers.append(Marker(name=f"Key: {music.key}", position_samples=0))
+    for region in music.sections:
+        start = min(s_to_samples(region.start_s, rate), end)
+        length = min(s_to_samples(region.end_s, rate), end) - start
+        markers.append(Marker(name=region.name, position_samples=start, length_samples=length))
+    tracks = list(plan.tracks)
+    for stem, notes in music.notes:
+        at = next((index for index, track in enumerate(tracks) if track.name == stem), None)
+        if at is not None and notes:
+            made = NoteClip(name=f"{stem} notes (draft)", notes=notes)
+            draft = Track(
+                name=made.name, output=tracks[at].output, note_clips=(made,), colour=tracks[at].colour, mute=True
+            )
+            tracks.insert(at + 1, draft)
+    if music.click_file and folder is not None:
+        click = replace(_clip(reference), path=folder / music.click_file, name=CLICK, channels=1)
+        tracks.append(Track(name=CLICK, output=MIX_BUS, clips=(click,), colour=REFERENCE_COLOUR, mute=True))
+    key = (f"Key: {music.key}",) if music.key else ()
+    return replace(plan, markers=tuple(markers), tracks=tuple(tracks), notes=(*plan.notes, *music.remarks, *key))
 
 
 def empty_plan(template: BusTemplate, *, name: str, sample_rate_hz: int) -> SessionPlan:
@@ -248,13 +289,12 @@ class _Wiring:
             yield replace(effect, bands=fitting)
 
 
-def _markers(template: BusTemplate, reference: Stem, notes: list[str]) -> Iterator[Marker]:
+def _markers(template: BusTemplate, reference: Stem, tempo: TempoMap, notes: list[str]) -> Iterator[Marker]:
     rate, end = reference.sample_rate_hz, reference.length_samples
-    beats_per_bar, unit = template.time_signature
-    bar_s = beats_to_s(beats_per_bar * 4.0 / unit, template.tempo_bpm)
     for each in template.markers:
-        start = s_to_samples(_start_s(each, bar_s), rate)
-        length_s = each.length_s if each.length_s is not None else (each.length_bars or 0.0) * bar_s
+        start_s = _start_s(each, tempo)
+        start = s_to_samples(start_s, rate)
+        length_s = each.length_s if each.length_s is not None else _bars_s(each.length_bars or 0.0, start_s, tempo)
         length = s_to_samples(length_s, rate)
         if start > end:
             notes.append(f"marker {each.name!r} is left out: it lies behind the end of the song")
@@ -265,7 +305,12 @@ def _markers(template: BusTemplate, reference: Stem, notes: list[str]) -> Iterat
         yield Marker(name=each.name, position_samples=start, length_samples=length, colour=each.colour)
 
 
-def _start_s(marker: TemplateMarker, bar_s: float) -> float:
+def _start_s(marker: TemplateMarker, tempo: TempoMap) -> float:
     if marker.position_s is not None:
         return marker.position_s
-    return ((marker.position_bar or 1.0) - 1.0) * bar_s
+    return tempo.bar_s((marker.position_bar or 1.0) - 1.0)
+
+
+def _bars_s(length_bars: float, start_s: float, tempo: TempoMap) -> float:
+    """How long so many bars are from a time on."""
+    return tempo.bar_s(tempo.bar(start_s) + length_bars) - start_s

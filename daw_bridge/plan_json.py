@@ -19,6 +19,7 @@ from typing import Any, Union, cast, get_args, get_origin, get_type_hints
 from daw_bridge import model
 from daw_bridge.errors import InputError, OutputError, did_you_mean
 from daw_bridge.model import MIX_BUS, Bus, Compressor, SessionPlan, Track
+from daw_bridge.tempo_map import tempo_fault
 
 PLAN_VERSION = 1
 EFFECT_TYPES: Mapping[str, type] = {kind.__name__.lower(): kind for kind in get_args(model.Effect)}
@@ -49,6 +50,8 @@ def plan_from_json(data: object, base: Path) -> SessionPlan:
     if version != PLAN_VERSION or isinstance(version, bool):
         raise reader.error("version", f"expected {PLAN_VERSION}, found {version!r}; was it made by a newer daw-bridge?")
     plan = cast("SessionPlan", reader.record(fields, SessionPlan, ""))
+    if plan.tempo_events and (fault := tempo_fault(plan.tempo_events)):
+        raise reader.error("tempo_events", fault)
     for where, problem in _dangling_names(plan):
         raise reader.error(where, problem)
     return plan

@@ -28,6 +28,7 @@ from daw_bridge.model import (
     Track,
 )
 from daw_bridge.templates.bus_template import BusTemplate, TemplateBus, TemplateMarker, TemplateReference
+from daw_bridge.tempo_map import TempoEvent
 
 names = st.text(st.characters(blacklist_categories=["C", "Z"], blacklist_characters="\ufeff"), min_size=1, max_size=12)
 file_names = st.from_regex(r"[\w #;'&é-]{1,20}\.wav", fullmatch=True).filter(lambda text: text.strip() == text)
@@ -85,6 +86,18 @@ def buses(name: str, effects: st.SearchStrategy[Effect], returns: list[str]) -> 
 
 
 @st.composite
+def _tempo_events(draw: st.DrawFn) -> tuple[TempoEvent, ...]:
+    bars = sorted(draw(st.sets(st.integers(1, 500), max_size=4)))
+    metres = st.tuples(st.integers(1, 32), st.sampled_from([1, 2, 4, 8, 16, 32, 64]))
+    return tuple(
+        TempoEvent(bar=bar, tempo_bpm=draw(st.floats(30, 400)), time_signature=draw(metres)) for bar in (0, *bars)
+    )
+
+
+tempo_events = st.just(()) | _tempo_events()
+
+
+@st.composite
 def plans(draw: st.DrawFn, base: Path) -> SessionPlan:
     """Any plan whose media lie below `base`."""
     bus_names = draw(st.lists(names, unique=True, min_size=1, max_size=3))
@@ -128,6 +141,7 @@ def plans(draw: st.DrawFn, base: Path) -> SessionPlan:
         time_signature=draw(st.tuples(st.integers(1, 32), st.sampled_from([1, 2, 4, 8, 16]))),
         template=draw(names),
         notes=tuple(draw(st.lists(names, max_size=2))),
+        tempo_events=draw(tempo_events),
     )
 
 
@@ -173,6 +187,9 @@ def templates(draw: st.DrawFn) -> BusTemplate:
         mix_bus=strip("mix", insert_effects, is_bus=False),
         reference=draw(st.builds(TemplateReference, include=flags, name=template_names, colour=colours)),
         markers=tuple(draw(st.lists(markers, max_size=2))),
+        grid=draw(st.sampled_from(["auto", "constant", "follow", "off"])),
+        sections=draw(st.booleans()),
+        midi=tuple(draw(st.lists(template_names, max_size=2))),
     )
 
 

@@ -19,6 +19,7 @@ from daw_bridge_ardour.routes_xml import FORMAT, Ids, node, number, route_elemen
 from daw_bridge_ardour.strips import Mixer, Strip, mixer_of
 
 SUPERCLOCKS_PER_S = 282_240_000
+TICKS_PER_QUARTER = 1920
 
 
 class _Time:
@@ -138,21 +139,31 @@ def _click(root: ET.Element, ids: Ids) -> None:
 
 
 def _tempo(root: ET.Element, plan: SessionPlan) -> None:
-    start = {"sclock": 0, "quarters": "0:0", "bbt": "1|1|0"}
+    """A tempo point on every bar line where something changes, and a meter where the metre does."""
     tempo_map = node(root, "TempoMap", {"superclocks-per-second": SUPERCLOCKS_PER_S})
-    tempo = {
-        "npm": number(plan.tempo_bpm),
-        "enpm": number(plan.tempo_bpm),
-        "note-type": 4,
-        "type": "Tempo::Constant",
-        "active": 1,
-        "locked-to-meter": 0,
-        "continuing": 0,
-        "omega": 0,
-    }
-    node(node(tempo_map, "Tempos"), "Tempo", {**tempo, **start})
-    beats, unit = plan.time_signature
-    node(node(tempo_map, "Meters"), "Meter", {"note-value": unit, "divisions-per-bar": beats, **start})
+    tempos, meters = node(tempo_map, "Tempos"), node(tempo_map, "Meters")
+    metre: tuple[int, int] | None = None
+    for placed in plan.tempo_map.placed:
+        ticks = round(placed.quarters * TICKS_PER_QUARTER)
+        start = {
+            "sclock": round(placed.time_s * SUPERCLOCKS_PER_S),
+            "quarters": f"{ticks // TICKS_PER_QUARTER}:{ticks % TICKS_PER_QUARTER}",
+            "bbt": f"{placed.event.bar + 1}|1|0",
+        }
+        tempo = {
+            "npm": number(placed.event.tempo_bpm),
+            "enpm": number(placed.event.tempo_bpm),
+            "note-type": 4,
+            "type": "Tempo::Constant",
+            "active": 1,
+            "locked-to-meter": 0,
+            "continuing": 0,
+            "omega": 0,
+        }
+        node(tempos, "Tempo", {**tempo, **start})
+        if placed.event.time_signature != metre:
+            metre = placed.event.time_signature
+            node(meters, "Meter", {"note-value": metre[1], "divisions-per-bar": metre[0], **start})
     node(tempo_map, "MusicTimes")
 
 

@@ -38,10 +38,11 @@ class Builder:
         """A child with an id."""
         return self.add(parent, tag, {"id": self.new_id(), **(attributes or {})})
 
-    def real(self, parent: ET.Element, tag: str, value: float, unit: str, low: float, high: float) -> None:
-        """A parameter; its stated range grows when the value lies outside."""
+    def real(self, parent: ET.Element, tag: str, value: float, unit: str, low: float, high: float) -> str:
+        """A parameter; its stated range grows when the value lies outside. Returns its id."""
         limits = {"min": number(min(low, value)), "max": number(max(high, value))}
-        self.numbered(parent, tag, {"name": tag, "unit": unit, "value": number(value), **limits})
+        made = self.numbered(parent, tag, {"name": tag, "unit": unit, "value": number(value), **limits})
+        return made.get("id", "")
 
     def level(self, parent: ET.Element, gain_db: float) -> None:
         """A fader as linear gain; 2 (+6 dB) is where Bitwig's faders end."""

@@ -67,15 +67,18 @@ class _Writer:
         self._channels = {bus.name: self._builder.new_id() for bus in buses}
         self._master = self._builder.new_id()
         self._lanes: list[tuple[str, Track]] = []
+        self._tempo_id = self._metre_id = ""
 
     def project(self) -> ET.Element:
         add, plan = self._builder.add, self._plan
         root = ET.Element("Project", {"version": FORMAT_VERSION})
         add(root, "Application", {"name": "daw-bridge", "version": __version__})
         transport = add(root, "Transport")
-        self._builder.real(transport, "Tempo", plan.tempo_bpm, "bpm", 20.0, 666.0)
-        beats, unit = plan.time_signature
-        self._builder.numbered(transport, "TimeSignature", {"numerator": str(beats), "denominator": str(unit)})
+        first = plan.tempo_map.placed[0].event
+        self._tempo_id = self._builder.real(transport, "Tempo", first.tempo_bpm, "bpm", 20.0, 666.0)
+        beats, unit = first.time_signature
+        metre = self._builder.numbered(transport, "TimeSignature", {"numerator": str(beats), "denominator": str(unit)})
+        self._metre_id = metre.get("id", "")
         self._structure(add(root, "Structure"))
         self._arrangement(self._builder.numbered(root, "Arrangement"))
         add(root, "Scenes")
@@ -163,6 +166,24 @@ class _Writer:
                     self._clip(clips, clip)
         if self._plan.markers:
             self._markers(self._builder.numbered(parent, "Markers", {"timeUnit": "seconds"}))
+        if self._plan.tempo_map.changes:
+            self._tempo(parent)
+
+    def _tempo(self, parent: ET.Element) -> None:
+        """Tempo and metre as steps, in beats: so no rounding of seconds can move a bar line."""
+        tempos = self._builder.numbered(parent, "TempoAutomation", {"timeUnit": "beats", "unit": "bpm"})
+        self._builder.add(tempos, "Target", {"parameter": self._tempo_id})
+        metres = self._builder.numbered(parent, "TimeSignatureAutomation", {"timeUnit": "beats"})
+        self._builder.add(metres, "Target", {"parameter": self._metre_id})
+        metre: tuple[int, int] | None = None
+        for placed in self._plan.tempo_map.placed:
+            at = {"time": number(placed.quarters)}
+            value = number(placed.event.tempo_bpm)
+            self._builder.add(tempos, "RealPoint", {**at, "value": value, "interpolation": "hold"})
+            if placed.event.time_signature != metre:
+                metre = placed.event.time_signature
+                sizes = {"numerator": str(metre[0]), "denominator": str(metre[1])}
+                self._builder.add(metres, "TimeSignaturePoint", {**at, **sizes})
 
     def _clip(self, parent: ET.Element, clip: Clip) -> None:
         rate = clip.sample_rate_hz

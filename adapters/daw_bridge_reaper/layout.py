@@ -7,7 +7,7 @@ send is off, and receives carry the signal instead.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
@@ -26,6 +26,7 @@ from daw_bridge_reaper.session import (
     ReaperMarker,
     ReaperProject,
     ReaperReceive,
+    ReaperTempo,
     ReaperTrack,
     stored,
 )
@@ -108,8 +109,19 @@ def lay_out(
         tracks=tuple(tracks),
         markers=tuple(_markers(plan)),
         notes=tuple(rpp.printable(line) for note in plan.notes for line in note.split("\n")),
+        tempos=tuple(_tempos(plan)),
     )
     return project, tuple(desk.limits)
+
+
+def _tempos(plan: SessionPlan) -> Iterator[ReaperTempo]:
+    """Points of the tempo envelope; none where one tempo holds all along."""
+    tempo, metre = plan.tempo_map, None
+    for placed in tempo.placed if tempo.changes else ():
+        now = placed.event.time_signature
+        changed = None if now == metre else now
+        yield ReaperTempo(position_s=placed.time_s, tempo_bpm=placed.event.tempo_bpm, time_signature=changed)
+        metre = now
 
 
 def _add_strips(desk: _Desk, media_path: MediaPath) -> None:

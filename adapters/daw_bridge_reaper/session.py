@@ -117,6 +117,15 @@ class ReaperMarker:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReaperTempo:
+    """A point of the tempo envelope; without `time_signature` the metre goes on."""
+
+    position_s: float
+    tempo_bpm: float
+    time_signature: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReaperProject:
     sample_rate_hz: int
     tempo_bpm: float
@@ -124,6 +133,7 @@ class ReaperProject:
     tracks: tuple[ReaperTrack, ...]
     markers: tuple[ReaperMarker, ...] = ()
     notes: tuple[str, ...] = ()
+    tempos: tuple[ReaperTempo, ...] = ()
 
     def parents(self) -> list[int | None]:
         """For each track the index of the folder it lies in."""

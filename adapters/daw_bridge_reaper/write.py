@@ -137,10 +137,22 @@ def project_document(project: ReaperProject, seed: str) -> rpp.Document:
     root.body.extend([Line("LOCK 1"), Line("GLOBAL_AUTO -1")])
     root.body.append(Line.of("TEMPO", project.tempo_bpm, *project.time_signature, 0))
     root.body.extend(Line(text) for text in _MASTER)
+    if project.tempos:
+        root.body.append(_tempo_chunk(project, guids))
     root.body.extend(marker_lines(project.markers, guids))
     for index, track in enumerate(project.tracks):
         root.body.append(track_chunk(track, index, guids))
     return rpp.Document(root)
+
+
+def _tempo_chunk(project: ReaperProject, guids: Guids) -> Chunk:
+    """The tempo envelope: square points (shape 1); a metre is 65536 * unit + beats."""
+    chunk = Chunk.of("TEMPOENVEX", body=[Line.of("EGUID", guids.of("tempo")), Line("ACT 1 -1"), Line("VIS 1 0 1")])
+    chunk.body.extend([Line("LANEHEIGHT 0 0"), Line("ARM 0"), Line("DEFSHAPE 1 -1 -1")])
+    for tempo in project.tempos:
+        metre = (65536 * tempo.time_signature[1] + tempo.time_signature[0],) if tempo.time_signature else ()
+        chunk.body.append(Line.of("PT", tempo.position_s, tempo.tempo_bpm, 1, *metre))
+    return chunk
 
 
 def notes_chunk(notes: tuple[str, ...]) -> Chunk:

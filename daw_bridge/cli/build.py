@@ -27,7 +27,7 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     """Add the three commands."""
     build = subparsers.add_parser("build", help="mix -> stems -> DAW session, in one folder")
     build.add_argument("mix", type=Path, metavar="MIX", help="WAV, AIFF, FLAC, OGG, MP3, M4A, or a video")
-    add_options(build, "session", "folder", "separation", "input")
+    add_options(build, "session", "music", "folder", "separation", "input")
     build.add_argument(
         "--into", type=Path, metavar="PROJECT", help="add the tracks to a copy of this session; -o names the copy"
     )
@@ -35,13 +35,14 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     build.set_defaults(func=run_build, stems_only=False)
     separate = subparsers.add_parser("separate", help="mix -> stems, no session")
     separate.add_argument("mix", type=Path, metavar="MIX", help="WAV, AIFF, FLAC, OGG, MP3, M4A, or a video")
-    add_options(separate, "folder", "separation", "input")
+    add_options(separate, "music", "folder", "separation", "input")
     add_run_options(separate)
     separate.set_defaults(func=run_build, stems_only=True, into=None)
     rebuild = subparsers.add_parser("rebuild", help="another session from a finished folder; runs no model")
     rebuild.add_argument("folder", type=Path, metavar="FOLDER", help="a song folder made by build or separate")
     rebuild.add_argument("-t", "--template", metavar="T", help="bus template (default: that of the last session)")
     rebuild.add_argument("--daw", metavar="NAMES", help="one or several (default: those of the last sessions)")
+    add_options(rebuild, "music")
     add_run_options(rebuild)
     rebuild.set_defaults(func=run_rebuild)
 
@@ -88,11 +89,15 @@ def _given_daws(text: str | None) -> tuple[str, ...] | None:
 
 
 def run_rebuild(args: argparse.Namespace) -> None:
+    from daw_bridge.build_options import BuildOptions
     from daw_bridge.cli.console import working
     from daw_bridge.workflow import rebuild
 
     with working(args) as (on_progress, _cancel):
-        result = rebuild(args.folder, template=args.template, daws=_given_daws(args.daw), on_progress=on_progress)
+        asked = options_from(args, template=BuildOptions().template, daws=())
+        music = asked if asked != options_from(argparse.Namespace(), daws=()) else None
+        daws = _given_daws(args.daw)
+        result = rebuild(args.folder, template=args.template, daws=daws, music=music, on_progress=on_progress)
     _report(args, result, separated=False)
 
 

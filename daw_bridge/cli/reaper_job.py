@@ -148,7 +148,13 @@ def _separate(job: Mapping[str, Any], folder: Path, reporter: Reporter, cancel: 
             output=output,
         )
         result = build(file, options, on_progress=reporter, cancel=cancel)
-        plan = make_plan(result.manifest.stem_set(result.folder), choice.template, name=result.manifest.name)
+        plan = make_plan(
+            result.manifest.stem_set(result.folder),
+            choice.template,
+            name=result.manifest.name,
+            music=result.manifest.music,
+            folder=result.folder,
+        )
         session = f"{folder.name}-{number}"
         label = f"{result.manifest.name} (stems)"
         plan = replace(plan, reference=None, mix_bus=replace(plan.mix_bus, label=label), markers=())

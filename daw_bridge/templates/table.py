@@ -22,7 +22,7 @@ from daw_bridge.model import (
     Send,
 )
 from daw_bridge.templates.yaml_nodes import YamlNode
-from daw_bridge.templates.yaml_table import Field, Flag, JsonSchema, ListOf, MapOf, Number, Record, Tagged, Text
+from daw_bridge.templates.yaml_table import Choice, Field, Flag, JsonSchema, ListOf, MapOf, Number, Record, Tagged, Text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +76,9 @@ class BusTemplate:
     mix_bus: TemplateBus = TemplateBus(name="mix")
     reference: TemplateReference = TemplateReference()
     markers: tuple[TemplateMarker, ...] = ()
+    grid: str = "auto"
+    sections: bool = True
+    midi: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,6 +330,7 @@ RETURN = Record(
     ),
     hints={"sends": "a return feeds the mix bus only, so that no loop can arise", "stems": "stems belong to buses"},
 )
+GRIDS = ("auto", "constant", "follow", "off")
 MIX = Record(
     "mix bus",
     TemplateBus,
@@ -374,5 +378,10 @@ TEMPLATE = Record(
         Field("mix_bus", MIX, "takes all buses and returns, feeds the master"),
         Field("reference", REFERENCE, "the original mix, muted, around the mix bus"),
         Field("markers", ListOf(MARKER, high=256), "points and regions"),
+        Field(
+            "grid", Choice(GRIDS), "tempo and bars: `auto` follows the song where that is sure, `off` keeps `tempo_bpm`"
+        ),
+        Field("sections", Flag(), "`false` leaves out the regions that are heard"),
+        Field("midi", ListOf(NAME, high=16), "stems whose notes are drafted as MIDI, as in `[bass, vocals]`"),
     ),
 )

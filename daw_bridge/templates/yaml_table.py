@@ -111,6 +111,28 @@ class Flag:
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """One of a few words."""
+
+    words: tuple[str, ...]
+
+    def read(self, node: YamlNode) -> str:
+        value = node.text()
+        if value not in self.words:
+            raise node.error(f"{value!r} is none of {', '.join(self.words)}{did_you_mean(value, self.words)}")
+        return value
+
+    def dump(self, value: Any) -> object:
+        return str(value)
+
+    def schema(self, definitions: JsonSchema) -> JsonSchema:  # noqa: ARG002
+        return {"enum": list(self.words)}
+
+    def describe(self) -> str:
+        return " or ".join(f"`{word}`" for word in self.words)
+
+
+@dataclass(frozen=True, slots=True)
 class Text:
     """A text of at most `limit` characters that matches `pattern` as a whole; `what` is what people call it."""
 

@@ -36,6 +36,7 @@ from daw_bridge.separation.run import LoadModel, separation_key
 from daw_bridge.takeover import STAGING, own_hashes, require_free, settle, take_over
 from daw_bridge.version import __version__
 from daw_bridge.workflow.ingest import Ingested, archived_path, ingest
+from daw_bridge.workflow.music import check_downbeat, music_wish, with_music
 from daw_bridge.workflow.options import BuildResult
 from daw_bridge.workflow.sessions import TemplateChoice, choose_template, load_adapters, write_sessions
 from daw_bridge.workflow.stems import make_stems
@@ -95,6 +96,8 @@ def build(
     choice = choose_template(options.template)
     adapters = load_adapters(options.daws)
     info = probe(mix, accept_damaged=options.accept_damaged)
+    wish = music_wish(options, choice.template)
+    check_downbeat(wish, info.length_samples / info.sample_rate_hz if info.length_samples else None)
     _refuse_own_stems(mix, options)
     recipe = read_recipe(options)
     digest = weights_of(options, on_progress)
@@ -117,6 +120,7 @@ def build(
         require_disk_space(root, _needed_bytes(run))
         manifest = _with_audio(run, claim)
         remove_work_folders(root / "audio")
+        manifest = with_music(root, manifest, wish, _cache_entry(run, manifest))
         on_progress(Progress(stage="build", done=0, total=1))
         manifest, reports = _with_sessions(root, manifest, choice, adapters)
         on_progress(Progress(stage="build", done=1, total=1))
@@ -129,12 +133,14 @@ def rebuild(
     *,
     template: str | None = None,
     daws: tuple[str, ...] | None = None,
+    music: BuildOptions | None = None,
     on_progress: OnProgress = ignore_progress,
 ) -> BuildResult:
     """New sessions from the stems of a finished song folder: no model, no network, no audio is touched.
 
     `template` and `daws` default to those of the folder's last sessions. A session that was changed since we wrote it
-    stays, and the new one gets another name.
+    stays, and the new one gets another name. Of `music` only what it says of tempo, click and notes counts; without it
+    the song's music stays as it was heard.
     """
     started = time.monotonic()
     folder = Path(folder)
@@ -153,10 +159,19 @@ def rebuild(
         unfinished(folder)
         names = daws or tuple(dict.fromkeys(record.adapter for record in last)) or BuildOptions().daws
         _require_whole(folder, manifest)
+        if music is not None or manifest.music is None:
+            manifest = with_music(folder, manifest, music_wish(music or BuildOptions(), choice.template))
         on_progress(Progress(stage="build", done=0, total=1))
         manifest, reports = write_sessions(folder, manifest, choice, load_adapters(names))
         on_progress(Progress(stage="build", done=1, total=1))
     return BuildResult(folder=folder, manifest=manifest, reports=reports, elapsed_s=time.monotonic() - started)
+
+
+def _cache_entry(run: _Run, manifest: Manifest) -> tuple[StemCache, str] | None:
+    """Where these stems lie in the cache, if it is used: what was heard is kept beside them."""
+    if not run.options.use_cache or manifest.reference is None:
+        return None
+    return StemCache(), separation_key(manifest.reference.audio_sha256, run.options, run.weights_sha256)
 
 
 def _require_whole(folder: Path, manifest: Manifest) -> None:

@@ -52,5 +52,11 @@ def build_into(
 
 
 def _merge(adapter: SessionMerger, result: BuildResult, into: Into, template: BusTemplate) -> WriteReport:
-    plan = make_plan(result.manifest.stem_set(result.folder), template, name=result.manifest.name)
+    plan = make_plan(
+        result.manifest.stem_set(result.folder),
+        template,
+        name=result.manifest.name,
+        music=result.manifest.music,
+        folder=result.folder,
+    )
     return adapter.merge(plan, into.session, into.target)

@@ -122,7 +122,8 @@ def _plan(folder: Path, template: str | None) -> SessionPlan:
     if manifest.state != "complete":
         raise InputError(f"{folder}: was not finished; run the 'build' that made it again to continue it")
     if template is not None:
-        return make_plan(manifest.stem_set(folder), choose_template(template).template, name=manifest.name)
+        stems, chosen = manifest.stem_set(folder), choose_template(template).template
+        return make_plan(stems, chosen, name=manifest.name, music=manifest.music, folder=folder)
     if not manifest.sessions:
         raise InputError(f"{folder}: holds stems but no session; say which template to render with -t, as in -t band")
     return plan_from_json(manifest.sessions[-1].plan, folder)

@@ -60,7 +60,9 @@ def write_sessions(
     for record in manifest.sessions:
         _check_record(folder, record)
     _put_back(folder, manifest.sessions)
-    plan = make_plan(manifest.stem_set(folder), choice.template, name=manifest.name)
+    plan = make_plan(
+        manifest.stem_set(folder), choice.template, name=manifest.name, music=manifest.music, folder=folder
+    )
     reports = []
     for adapter in adapters:
         with _unchanged_aside(folder, manifest.sessions, adapter) as kept:
