@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
@@ -71,7 +72,7 @@ def read_container(path: Path) -> tuple[bytes, bytes, dict[str, int]]:
                 for entry in container.infolist()
                 if entry.filename not in (PROJECT_FILE, METADATA_FILE) and not entry.is_dir()
             }
-    except (zipfile.BadZipFile, OSError) as exc:
+    except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, EOFError, zlib.error) as exc:
         raise InputError(f"{path}: not a DAWproject file ({exc})") from exc
     return texts[0], texts[1], others
 

@@ -28,6 +28,7 @@ from daw_bridge.model import (
     SessionPlan,
     Track,
 )
+from daw_bridge.safe_xml import parse_xml
 from daw_bridge.units import linear_to_db, s_to_samples
 from daw_bridge_dawproject.checks import problems
 from daw_bridge_dawproject.container import read_container
@@ -61,19 +62,20 @@ def read_project(path: Path) -> SessionPlan:
     """
     project_text, metadata_text, audio = read_container(path)
     project, metadata = (_parse(path, text) for text in (project_text, metadata_text))
-    wrong = problems(project, audio)
-    if wrong:
-        raise InputError(f"{path}: {wrong[0]}" + (f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""))
-    return _Reader(path, project, metadata).plan()
+    try:
+        wrong = problems(project, audio)
+        if wrong:
+            raise InputError(f"{path}: {wrong[0]}" + (f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""))
+        return _Reader(path, project, metadata).plan()
+    except (ValueError, KeyError, TypeError, ArithmeticError, SyntaxError) as exc:  # SyntaxError: an id with a quote
+        raise InputError(f"{path}: a value in its XML is none that DAWproject knows ({exc})") from exc
 
 
 def _parse(path: Path, text: bytes) -> ET.Element:
-    if b"<!DOCTYPE" in text or b"<!ENTITY" in text:
-        raise InputError(f"{path}: its XML has a document type, which DAWproject does not use")
     try:
-        return ET.fromstring(text)  # noqa: S314 - no document type, so no entities can expand
-    except ET.ParseError as exc:
-        raise InputError(f"{path}: its XML is damaged ({exc})") from exc
+        return parse_xml(text)
+    except ValueError as exc:
+        raise InputError(f"{path}: its XML cannot be read: {exc}") from exc
 
 
 class _Reader:

@@ -10,6 +10,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from daw_bridge.errors import InputError
+from daw_bridge.safe_xml import parse_xml
 from daw_bridge_ardour.session_xml import SUPERCLOCKS_PER_S
 
 _PLUGIN_TYPES = ("lv2", "luaproc")
@@ -59,6 +60,9 @@ class ReadStrip:
     regions: tuple[ReadRegion, ...]
 
 
+LARGEST_SESSION_BYTES = 64 * 1024 * 1024
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadSession:
     """A whole session; `markers` are (name, start, end) in samples without the session range."""
@@ -73,15 +77,21 @@ class ReadSession:
 
 def read_session(path: Path) -> ReadSession:
     """The values of a `.ardour` file; InputError when it is none."""
-    text = path.read_bytes()
-    if b"<!DOCTYPE" in text[:1000]:
-        raise InputError(f"{path}: an Ardour session has no document type")
     try:
-        root = ET.fromstring(text)  # noqa: S314 - no document type, so no entities can expand
-    except ET.ParseError as exc:
-        raise InputError(f"{path}: not an Ardour session ({exc})") from exc
+        if path.stat().st_size > LARGEST_SESSION_BYTES:
+            raise InputError(f"{path}: more than {LARGEST_SESSION_BYTES} bytes are not read as an Ardour session")
+        root = parse_xml(path.read_bytes())
+    except (OSError, ValueError) as exc:
+        raise InputError(f"{path}: not an Ardour session: {exc}") from exc
     if root.tag != "Session":
         raise InputError(f"{path}: not an Ardour session (it starts with <{root.tag}>)")
+    try:
+        return _session(root)
+    except (ValueError, KeyError, TypeError, ArithmeticError, SyntaxError) as exc:  # SyntaxError: a name with a quote
+        raise InputError(f"{path}: a value in it is none that Ardour writes ({exc})") from exc
+
+
+def _session(root: ET.Element) -> ReadSession:
     rate = int(root.get("sample-rate", "0"))
     routes = {route.get("id", ""): route for route in root.findall("Routes/Route")}
     strips = {route.get("name", ""): _strip(root, route, routes, rate) for route in routes.values()}
