@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # What other systems run, typed for them too; each keeps a cache of its own.
 PRODUCT = --no-warn-unreachable daw_bridge adapters
 
-.PHONY: help setup demo test test-fast check lint format docs bench clean
+.PHONY: help setup demo test test-fast check lint format docs bench kills mutants fuzz clean
 help:
 	@echo "make demo       build a session from the demo song"
 	@echo "make test       run the tests"
@@ -15,6 +15,9 @@ help:
 	@echo "make lint       format, lint, types, import rules"
 	@echo "make format     format the code"
 	@echo "make docs       the pages as a site, strictly"
+	@echo "make kills      kill -9 at every step of builds, batches and jobs"
+	@echo "make mutants    break each promise on purpose; its tests must see it"
+	@echo "make fuzz       each reader of foreign bytes for a minute"
 	@echo "make bench      speed and memory against peers (CPU part)"
 
 setup: $(STAMP)
@@ -53,6 +56,18 @@ docs: setup
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 check: lint docs test
+
+kills: setup
+	DAW_BRIDGE_EVERY_STEP=1 $(BIN)/python -m pytest -q -n $(WORKERS) --timeout 1800 tests/kill
+
+mutants: setup
+	$(BIN)/python -m tests.mutants.run
+
+FUZZ_SECONDS ?= 60
+fuzz: setup
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group fuzz
+	for target in osc legacy_file manifest journal xml ardour dawproject rpp template audio; do \
+	  PYTHONPATH=.:adapters $(BIN)/python -m tests.fuzz.run $$target $(FUZZ_SECONDS) || exit 1; done
 
 bench: setup
 	$(BIN)/python -m benchmarks

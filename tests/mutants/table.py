@@ -1,0 +1,412 @@
+"""Mutants of the lines that keep a promise: each one breaks the promise, and the named tests must see it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+CORE, SEP, NET = "daw_bridge/", "daw_bridge/separation/", "daw_bridge/control/net/"
+DEMUCS, QUEUE = SEP + "families/demucs/", "daw_bridge/control/queue/"
+PROMISES, ARCHIVE, KILL = "tests/test_promises.py", "tests/test_archive.py", "tests/kill/test_every_step.py"
+STRANGERS, BUILD = "tests/control/test_strangers.py", "tests/e2e/test_build.py"
+LEGACY = "tests/separation/test_legacy_file.py"
+
+
+class Mutant(NamedTuple):
+    """`old` stands once in `file` and becomes `new`; `tests` is what pytest gets."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: str
+
+
+def _m(name: str, file: str, old: str, new: str, tests: str) -> Mutant:
+    return Mutant(name, file, old, new, tests)
+
+
+NULL = (
+    _m(
+        "null: only the positive peak",
+        CORE + "audio/null.py",
+        "peak = max(peak, float(left_over.max()), float(-left_over.min()))",
+        "peak = max(peak, float(left_over.max()))",
+        PROMISES,
+    ),
+    _m(
+        "null: the last part is not summed",
+        CORE + "audio/null.py",
+        "for reader in readers:\n                part",
+        "for reader in readers[:-1]:\n                part",
+        PROMISES,
+    ),
+    _m(
+        "null: not measured",
+        SEP + "run.py",
+        "depth_db = max(SILENCE_DB, null_depth_db(stems.reference.path, [stem.path for stem in stems.stems]))",
+        "depth_db = SILENCE_DB",
+        PROMISES,
+    ),
+    _m("null: noted above -60 dB only", SEP + "run.py", "NULL_DEPTH_DB = -120.0", "NULL_DEPTH_DB = -60.0", PROMISES),
+    _m(
+        "null: of cached stems not measured",
+        CORE + "workflow/stems.py",
+        "if depth_db > NULL_DEPTH_DB >= record.null_depth_db:",
+        "if False:",
+        BUILD + "::test_the_null_of_cached_stems_is_measured_on_these_very_files",
+    ),
+    _m(
+        "residual: 0.99999 of it",
+        SEP + "disk/residual.py",
+        "rest = left.astype(np.float32)",
+        "rest = (left * 0.99999).astype(np.float32)",
+        "tests/separation/test_run.py",
+    ),
+)
+ALIGNMENT = (
+    _m(
+        "alignment: too short is padded silently",
+        SEP + "run.py",
+        "if stems.done_samples != total:",
+        "if False:",
+        PROMISES,
+    ),
+    _m(
+        "ingest: a change while the mix is read is not seen",
+        CORE + "workflow/ingest.py",
+        "if _stamp(mix) != before:",
+        "if False:",
+        PROMISES,
+    ),
+)
+ATOMIC = (
+    _m("atomic: no fsync", CORE + "files.py", "            _flush_to_disk(part)\n", "", PROMISES),
+    _m("atomic: the name is not flushed", CORE + "files.py", "            flush_folder(path.parent)\n", "", PROMISES),
+    _m(
+        "atomic: written in place",
+        CORE + "files.py",
+        'part = path.with_name(f"{path.name[:80]}.{secrets.token_hex(4)}{PART_SUFFIX}")',
+        "part = path",
+        "tests/test_files.py",
+    ),
+    _m(
+        "atomic: part left after an error",
+        CORE + "files.py",
+        "            part.unlink(missing_ok=True)\n            raise",
+        "            raise",
+        "tests/test_files.py",
+    ),
+    _m(
+        "take-over: the manifest first",
+        CORE + "takeover.py",
+        "    with output_errors(root):\n        for entry in placed:",
+        "    write_manifest(root, manifest)\n    with output_errors(root):\n        for entry in placed:",
+        PROMISES,
+    ),
+    _m(
+        "take-over: no journal is finished",
+        CORE + "takeover.py",
+        '    staging = root / STAGING\n    try:\n        text = (staging / JOURNAL).read_text("utf-8")',
+        '    staging = root / STAGING\n    try:\n        text = (staging / "x").read_text("utf-8")',
+        ARCHIVE,
+    ),
+    _m(
+        "take-over: a file in the way is replaced",
+        CORE + "takeover.py",
+        "    if not entry.replaces:\n        raise OutputError(_in_the_way(target))\n",
+        "",
+        ARCHIVE,
+    ),
+    _m(
+        "take-over: a changed file is replaced",
+        CORE + "takeover.py",
+        "    kept = _moved_aside(target)\n",
+        "    kept = target\n",
+        ARCHIVE,
+    ),
+    _m(
+        "take-over: a changed file that nothing replaces is deleted",
+        CORE + "takeover.py",
+        "            if _is(path, digest):\n                path.unlink()",
+        "            if path.exists():\n                path.unlink()",
+        ARCHIVE,
+    ),
+    _m(
+        "take-over: names are not looked at",
+        CORE + "takeover.py",
+        '        if Path(file).parent.as_posix() not in OWN_FOLDERS:\n            raise InputError(f"{path}: names',
+        '        if False:\n            raise InputError(f"{path}: names',
+        ARCHIVE,
+    ),
+    _m(
+        "archive: the copy is not read back",
+        CORE + "archive.py",
+        "        if sha256_of_file(part) != wanted:",
+        "        if False:",
+        PROMISES,
+    ),
+    _m(
+        "archive: another program's .part is removed",
+        CORE + "archive.py",
+        "            if is_own_part(path):",
+        '            if path.name.endswith(".part"):',
+        PROMISES,
+    ),
+    _m(
+        "archive: a refused run empties the folder",
+        CORE + "archive.py",
+        "            remove_path(claim.staging)\n            if claim.previous",
+        "            [remove_path(path) for path in root.iterdir()]\n            if claim.previous",
+        ARCHIVE,
+    ),
+    _m(
+        "archive: no lock",
+        CORE + "archive.py",
+        "                held.enter_context(exclusive(root / LOCK_NAME))",
+        "                pass",
+        ARCHIVE,
+    ),
+    _m("archive: a foreign folder is claimed", CORE + "archive.py", "    if foreign:", "    if False:", ARCHIVE),
+    _m(
+        "sessions: a record may name anything",
+        CORE + "workflow/sessions.py",
+        "    if not inside or path.name in (*OWN_FOLDERS, MANIFEST_NAME):",
+        "    if False:",
+        BUILD + "::test_a_strangers_session_record_deletes_no_stems",
+    ),
+    _m(
+        "sessions: any file is a session of the adapter",
+        CORE + "workflow/sessions.py",
+        "or not _is_named_as_written(path, adapter)",
+        "",
+        BUILD + "::test_a_strangers_session_record_deletes_no_stems",
+    ),
+    _m(
+        "sessions: an edited session is replaced",
+        CORE + "workflow/sessions.py",
+        "        return sha256_of_file(path) == record.sha256\n",
+        "        return True\n",
+        BUILD + "::test_another_template_runs_no_model_and_keeps_a_session_that_the_user_changed",
+    ),
+)
+RESUME = (
+    _m(
+        "resume: the journal before the frames",
+        SEP + "disk/work_folder.py",
+        """        with output_errors(self.raw.path):
+            self.raw.flush_to_disk()
+        self._work.record(self.done_samples)""",
+        """        self._work.record(self.done_samples)
+        with output_errors(self.raw.path):
+            self.raw.flush_to_disk()""",
+        PROMISES,
+    ),
+    _m(
+        "resume: weights not in the key",
+        SEP + "run.py",
+        '        "weights": loaded.weights_sha256,\n    }\n    done = False',
+        "    }\n    done = False",
+        "tests/separation/test_kill.py::test_weights_swapped_midway_start_afresh",
+    ),
+    _m(
+        "batch: the ledger is believed without the folder",
+        CORE + "workflow/batch.py",
+        "if known is not None and is_finished(known):",
+        "if known is not None:",
+        "tests/test_batch.py::test_a_ledger_that_names_a_damaged_song_is_not_believed",
+    ),
+    _m(
+        "batch: a finished song is not known without its ledger",
+        CORE + "workflow/batch.py",
+        "        if before is not None:",
+        "        if False:",
+        "tests/test_batch.py::test_a_song_that_is_finished_but_in_no_ledger_is_done",
+    ),
+    _m(
+        "cache: the sha256 is not compared",
+        CORE + "cache.py",
+        "            if sha256_of_file(part) != entry.files[name][2]:",
+        "            if False:",
+        "tests/test_cache.py",
+    ),
+    _m(
+        "cache: stamps are not looked at",
+        CORE + "cache.py",
+        "if any(_stamp(folder / name) != (size, at) for name, (size, at, _) in entry.files.items()):",
+        "if False:",
+        "tests/test_cache.py",
+    ),
+    _m(
+        "cache: a hard link for every song",
+        CORE + "cache.py",
+        "shutil.copyfile(entry.folder / name, part)",
+        "os.link(entry.folder / name, part)",
+        "tests/test_cache.py",
+    ),
+)
+CONFINEMENT = (
+    _m(
+        "confined: no check",
+        CORE + "files.py",
+        "    if not path.is_relative_to(root):\n        raise InputError",
+        "    if False:\n        raise InputError",
+        "tests/test_files.py",
+    ),
+    _m(
+        "paths: outside allowed",
+        NET + "security.py",
+        "            if not path.is_relative_to(root):",
+        "            if False:",
+        "tests/control/test_security.py",
+    ),
+    _m(
+        "queue: a path that became a link is read",
+        CORE + "control/bridge.py",
+        "        if str(self.music.resolve(path, kind)) != path:",
+        "        if False and str(self.music.resolve(path, kind)) != path:",
+        STRANGERS + "::test_a_queued_mix_that_becomes_a_link_is_not_read",
+    ),
+    _m(
+        "jobs: argv without --",
+        QUEUE + "runner.py",
+        '"--progress", "jsonl", "--", job',
+        '"--progress", "jsonl", job',
+        PROMISES,
+    ),
+    _m(
+        "daemon: streams of any kind",
+        NET + "server.py",
+        '            if data[:1] not in (b"\\0", b"\\xc0"):',
+        "            if False:",
+        STRANGERS,
+    ),
+    _m(
+        "daemon: what is no OSC on a stream is skipped",
+        NET + "server.py",
+        "            if client.lasting:\n                raise\n",
+        "",
+        STRANGERS,
+    ),
+    _m(
+        "daemon: no secret from this machine",
+        NET + "server.py",
+        "            self._bridge.arrived(self._client)\n",
+        "",
+        STRANGERS,
+    ),
+    _m(
+        "daemon: any secret is the right one",
+        NET + "security.py",
+        "hmac.compare_digest(said, secret.encode())",
+        "True",
+        STRANGERS,
+    ),
+    _m(
+        "daemon: the secret is readable by others",
+        NET + "secret.py",
+        "os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)",
+        "os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)",
+        STRANGERS,
+    ),
+    _m(
+        "daemon: silent connections stay",
+        NET + "server.py",
+        "        oldest._too_silent()\n        return True\n",
+        "        return False\n",
+        STRANGERS,
+    ),
+    _m(
+        "daemon: each port is a sender",
+        NET + "server.py",
+        "sender = client.key if is_loopback(client.host) else client.host",
+        "sender = client.key",
+        STRANGERS,
+    ),
+    _m(
+        "oscquery: answers strangers",
+        NET + "discovery.py",
+        "if not self._policy.admits(str(peer[0])):",
+        "if False:",
+        PROMISES,
+    ),
+    _m(
+        "oscquery: any number of connections",
+        NET + "discovery.py",
+        "if self._open >= MAX_CONNECTIONS:",
+        "if False:",
+        STRANGERS,
+    ),
+    _m(
+        "midi: endless messages",
+        CORE + "control/midi/socket.py",
+        "return self._held_bytes <= MAX_SYSEX_BYTES",
+        "return True",
+        STRANGERS,
+    ),
+    _m(
+        "xml: a document type is read",
+        CORE + "safe_xml.py",
+        "    parser.StartDoctypeDeclHandler = parser.EntityDeclHandler = refused\n",
+        "",
+        "tests/test_safe_xml.py",
+    ),
+    _m(
+        "xml: of any size",
+        "adapters/daw_bridge_dawproject/container.py",
+        "if entry.file_size > LARGEST_XML_BYTES:",
+        "if False:",
+        "tests/test_safe_xml.py",
+    ),
+)
+CHECKSUMS = (
+    _m(
+        "checkpoint: the sha256 is not compared",
+        DEMUCS + "checkpoint.py",
+        "if not digest.startswith(sha256_prefix.lower()):",
+        "if False:",
+        "tests/separation/test_weights.py::test_a_flipped_bit_is_seen",
+    ),
+    _m(
+        "checkpoint: any argument",
+        DEMUCS + "checkpoint.py",
+        '        raise WeightsCorrupt(f"{path}: a network argument is a',
+        '        return value\n        raise WeightsCorrupt(f"{path}: a network argument is a',
+        PROMISES,
+    ),
+    _m(
+        "checkpoint: names of any kind",
+        SEP + "families/legacy_file.py",
+        "        if family not in self._allowed:",
+        "        if False:",
+        LEGACY,
+    ),
+    _m(
+        "checkpoint: object arrays",
+        SEP + "families/legacy_file.py",
+        "    if text not in _DTYPES:",
+        "    if False:",
+        LEGACY,
+    ),
+    _m(
+        "checkpoint: tensors beyond their numbers",
+        SEP + "families/legacy_file.py",
+        "        if count and node.offset + reach > storage.count:",
+        "        if False:",
+        LEGACY,
+    ),
+    _m(
+        "checkpoint: zip bombs",
+        SEP + "families/legacy_file.py",
+        "        if any(info.compress_type != zipfile.ZIP_STORED for info in infos.values()):",
+        "        if False:",
+        LEGACY,
+    ),
+    _m(
+        "checkpoint: repeated references grow",
+        SEP + "families/legacy_file.py",
+        "        if self.nodes > MOST_NODES or depth > MOST_DEPTH:",
+        "        if depth > MOST_DEPTH:",
+        LEGACY + "::test_lists_of_lists_of_lists_do_not_grow_when_they_are_read",
+    ),
+)
+MUTANTS = (*NULL, *ALIGNMENT, *ATOMIC, *RESUME, *CONFINEMENT, *CHECKSUMS)
