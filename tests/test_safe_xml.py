@@ -8,13 +8,13 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
+from daw_bridge_ardour.read import read_session
 from hypothesis import given
 from hypothesis import strategies as st
 
 from daw_bridge import safe_xml
 from daw_bridge.errors import InputError
 from daw_bridge.safe_xml import parse_xml
-from daw_bridge_ardour.read import read_session
 from daw_bridge_dawproject import container
 from daw_bridge_dawproject.read import read_project
 
