@@ -66,7 +66,7 @@ mutants: setup
 FUZZ_SECONDS ?= 60
 fuzz: setup
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group fuzz
-	for target in osc legacy_file manifest journal xml ardour dawproject rpp template audio; do \
+	for target in osc legacy_file manifest journal xml dawproject rpp template audio; do \
 	  PYTHONPATH=.:adapters $(BIN)/python -m tests.fuzz.run $$target $(FUZZ_SECONDS) || exit 1; done
 
 bench: setup

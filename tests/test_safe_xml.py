@@ -8,7 +8,6 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
-from daw_bridge_ardour.read import read_session
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -104,20 +103,3 @@ def test_a_value_that_is_none_is_one_line(tmp_path: Path, change: tuple[str, str
     with pytest.raises(InputError) as caught:
         read_project(dawproject(tmp_path / "x.dawproject", text.replace(*change).encode()))
     assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        b"<?xml version='1.0'?><!--" + b" " * 1_200 + b"--><!DOCTYPE S [<!ENTITY a 'x'>]><Session>&a;</Session>",
-        b'<Session sample-rate="x"/>',
-        b"<Session><Routes><Route id='1' name='a' audio-playlist='\"x'/></Routes></Session>",
-        b"<Session>" * 1_000,
-    ],
-)
-def test_an_ardour_session_that_is_none_is_one_line(tmp_path: Path, text: bytes) -> None:
-    (tmp_path / "x.ardour").write_bytes(text)
-    try:
-        read_session(tmp_path / "x.ardour")
-    except InputError as exc:
-        assert "\n" not in str(exc)

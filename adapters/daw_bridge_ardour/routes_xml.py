@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from xml.etree import ElementTree as ET
 
 from daw_bridge.errors import TemplateError
+from daw_bridge.safe_xml import parse_xml
 from daw_bridge.units import db_to_linear
 from daw_bridge_ardour import plugins
 from daw_bridge_ardour.effects import Insert
@@ -226,8 +227,8 @@ def _user_processor(text: str, where: str, ids: Ids) -> ET.Element:
     if "<!" in text:
         raise TemplateError(f"{where}: the state of an Ardour plug-in must be plain XML without <!...>")
     try:
-        element = ET.fromstring(text)  # noqa: S314 - no DTD, so no entities can expand
-    except ET.ParseError as exc:
+        element = parse_xml(text.encode())
+    except ValueError as exc:
         raise TemplateError(f"{where}: the state of an Ardour plug-in must be its <Processor> element ({exc})") from exc
     if element.tag != "Processor" or not element.get("unique-id"):
         raise TemplateError(f"{where}: the state of an Ardour plug-in must be its <Processor> element from a session")

@@ -6,17 +6,19 @@ it into `tests/fuzz/corpus/TARGET/` with the mending change, and every test run 
 
 from __future__ import annotations
 
+import importlib
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 CORPUS = Path(__file__).resolve().parent / "corpus"
 
 
 def main(name: str, seconds: str) -> None:
-    import atheris
+    atheris: Any = importlib.import_module("atheris")
 
-    with atheris.instrument_imports(include=["daw_bridge", "daw_bridge_reaper", "daw_bridge_ardour"]):
+    with atheris.instrument_imports(include=["daw_bridge", "daw_bridge_reaper", "daw_bridge_dawproject"]):
         from tests.fuzz.targets import TARGETS, seeds
 
         for each in seeds()[name]:  # imports, instrumented, all that the target needs

@@ -110,16 +110,6 @@ def xml(data: bytes) -> None:
 
 
 @_target
-def ardour(data: bytes) -> None:
-    from daw_bridge_ardour.read import read_session
-
-    try:
-        read_session(_file("in.ardour", data))
-    except DawBridgeError:
-        pass
-
-
-@_target
 def dawproject(data: bytes) -> None:
     import zipfile
 
@@ -188,7 +178,6 @@ def seeds() -> dict[str, list[bytes]]:
         "manifest": [json.dumps(body).encode()],
         "journal": [json.dumps(plan).encode()],
         "xml": [b'<?xml version="1.0"?><a b="c"><!-- d --><e>f</e></a>'],
-        "ardour": [b'<Session sample-rate="48000"><Routes><Route id="1" name="a"/></Routes><Locations/></Session>'],
         "dawproject": [b'<Project version="1.0"><Structure><Track id="1"/></Structure><Arrangement/></Project>'],
         "rpp": [b'<REAPER_PROJECT 0.1 "7.0" 1\n  TEMPO 120 4 4\n  <TRACK\n    NAME a\n  >\n>\n'],
         "template": [b"version: 1\nname: x\nbuses:\n  drums: {stems: [drums]}\n"],
