@@ -21,6 +21,8 @@ from daw_bridge.errors import InputError, OutputError
 
 PART_SUFFIX = ".part"
 _OWN_PART = re.compile(r"\.[0-9a-f]{8}\.part")
+_LONGEST_NAME_BYTES = 200
+_GAP, _SHORTEST_WITH_GAP = "…", 24
 _DEVICE = re.compile(r"(?i)^(con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³])( *(?:\..*)?)$", re.DOTALL)
 """Names that Windows keeps for devices, whatever stands behind a dot (learn.microsoft.com, "Naming Files")."""
 
@@ -100,15 +102,29 @@ def safe_name(text: str, *, fallback: str = "song", limit: int = 80) -> str:
     """`text` as a file name that Linux, macOS and Windows take; every other character stays as it is.
 
     Separators, the marks that Windows refuses and control characters become blanks, blanks and dots at the ends go,
-    and a name that Windows keeps for a device gets a `_`. At most `limit` characters and 200 bytes of UTF-8.
+    and a name that Windows keeps for a device gets a `_`. At most `limit` characters and 200 bytes of UTF-8: what is
+    longer loses its middle, for names of one album or work begin alike and differ at their end.
     """
     normal = unicodedata.normalize("NFC", text)
     printable = "".join(" " if unicodedata.category(mark)[0] == "C" else mark for mark in normal)
     cleaned = re.sub(r'[/\\:*?"<>|]+', " ", printable)
-    cleaned = re.sub(r"\s+", " ", cleaned).strip(" .")[:limit].strip(" .")
-    while len(cleaned.encode("utf-8")) > 200:
-        cleaned = cleaned[:-1].rstrip(" .")
+    cleaned = _shortened(re.sub(r"\s+", " ", cleaned).strip(" ."), limit).strip(" .")
     return _DEVICE.sub(r"\1_\2", cleaned)[:limit] or fallback
+
+
+def _shortened(text: str, limit: int) -> str:
+    """`text` without its middle where it is longer than `limit` characters or 200 bytes."""
+    kept = limit
+    short = text[:limit]
+    if len(text) <= limit and len(text.encode("utf-8")) <= _LONGEST_NAME_BYTES:
+        return text
+    while kept > 0:
+        end = kept * 2 // 5
+        short = f"{text[: kept - end - 1]}{_GAP}{text[len(text) - end :]}" if kept > _SHORTEST_WITH_GAP else text[:kept]
+        if len(short.encode("utf-8")) <= _LONGEST_NAME_BYTES:
+            break
+        kept -= 1
+    return short
 
 
 def remove_path(path: Path) -> None:

@@ -15,9 +15,10 @@ from daw_bridge.build_options import BuildOptions
 from daw_bridge.cli.main import main
 from daw_bridge.errors import Cancelled, InputError, OutputError, UsageError
 from daw_bridge.progress import CancelToken
-from daw_bridge.workflow.batch import SongOutcome, estimate, find_songs, run_batch, song_options
+from daw_bridge.workflow.batch import SongOutcome, estimate, run_batch
 from daw_bridge.workflow.chain import build
 from daw_bridge.workflow.ledger import Ledger
+from daw_bridge.workflow.songs import Listing, find_songs, song_folders
 
 FAST = BuildOptions(model="preview", template="neutral", daws=())
 
@@ -82,9 +83,8 @@ def test_a_song_that_changed_is_done_again(songs: list[Path], tmp_path: Path) ->
 
 def test_songs_of_one_name_get_folders_of_their_own(tmp_path: Path) -> None:
     twins = [tmp_path / "x" / "mix.wav", tmp_path / "y" / "mix.wav"]
-    options = BuildOptions(output=tmp_path / "out")
-    folders = [song_options(mix, options, twins).output for mix in twins]
-    assert folders == [tmp_path / "out" / "mix.session", tmp_path / "out" / "mix (2).session"]
+    folders = song_folders(twins, tmp_path / "out")
+    assert [folders[mix] for mix in twins] == [tmp_path / "out" / "mix.session", tmp_path / "out" / "mix (2).session"]
 
 
 def test_songs_of_one_name_beside_each_other_do_not_share_a_folder(songs: list[Path], tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_a_failure_names_the_song_and_has_an_exit_code_of_its_own(
 
 def test_a_dry_run_writes_nothing_and_adds_up(songs: list[Path], tmp_path: Path) -> None:
     before = sorted((tmp_path / "songs").rglob("*"))
-    told = estimate(songs, FAST, Ledger(tmp_path / "ledger.sqlite"))
+    told = estimate(Listing(songs), FAST, Ledger(tmp_path / "ledger.sqlite"))
     assert (told.songs, told.done_before, len(told.unreadable)) == (4, 0, 1)
     assert told.audio_s == pytest.approx(0.3) and told.seconds is None
     assert told.disk_bytes == 3 * (4410 * 2 * 4 * 6 + songs[0].stat().st_size)
@@ -171,7 +171,7 @@ def test_a_ledger_that_names_a_damaged_song_is_not_believed(songs: list[Path], t
 
 def test_two_batches_at_once_share_the_work(songs: list[Path], tmp_path: Path) -> None:
     """One song is being built by another batch: this one does the others first, then finds it done."""
-    busy, order = song_options(songs[0], FAST, songs).output, list[str]()
+    busy, order = song_folders(songs)[songs[0]], list[str]()
     assert busy is not None
     lock = ExitStack()
     lock.enter_context(folder_lock(busy))

@@ -147,7 +147,15 @@ def _crc_8(data: bytes) -> int:
 def _crc_16(data: bytes) -> int:
     crc = 0
     for byte in data:
-        crc ^= byte << 8
-        for _ in range(8):
-            crc = (crc << 1 ^ 0x8005) & 0xFFFF if crc & 0x8000 else crc << 1
+        crc = (crc << 8 & 0xFFFF) ^ _CRC_16[crc >> 8 ^ byte]
     return crc
+
+
+def _crc_16_of_byte(byte: int) -> int:
+    crc = byte << 8
+    for _ in range(8):
+        crc = (crc << 1 ^ 0x8005) & 0xFFFF if crc & 0x8000 else crc << 1
+    return crc
+
+
+_CRC_16 = tuple(_crc_16_of_byte(byte) for byte in range(256))

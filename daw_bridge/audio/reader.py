@@ -20,7 +20,7 @@ from daw_bridge.audio.container_mp4 import check_mp4, is_mp4
 from daw_bridge.audio.layout import DataPiece, Layout, SampleFormat, lay_out
 from daw_bridge.audio.lengths import LengthClaim, Verdict, cut_off
 from daw_bridge.audio.mpeg_frames import after_tags
-from daw_bridge.audio.reader_mpeg import open_mpeg
+from daw_bridge.audio.reader_mpeg import glance_mpeg, open_mpeg
 from daw_bridge.audio.reader_ogg import open_ogg
 from daw_bridge.audio.reader_soundfile import UNKNOWN_LENGTH, SoundfileReader, with_notes
 from daw_bridge.audio.spans import Span, SpanFile
@@ -49,6 +49,27 @@ def probe(path: Path, *, accept_damaged: bool = False) -> AudioInfo:
     """What a file is, without decoding it. Raises InputError as `open_audio` does."""
     with open_audio(path, accept_damaged=accept_damaged) as reader:
         return reader.info
+
+
+def glance(path: Path) -> AudioInfo:
+    """About how long a file is, in a millisecond: by its header and first frames alone. Raises InputError.
+
+    For estimates over whole libraries; what is true `probe` tells.
+    """
+    _check_file(path)
+    try:
+        with path.open("rb") as handle:
+            size_bytes = path.stat().st_size
+            base = after_tags(handle, 0, size_bytes)
+            handle.seek(base)
+            head = handle.read(4)
+            if head in (b"fLaC", b"OggS"):
+                with SoundfileReader(path, soundfile.SoundFile(library_path(path)), known=False) as reader:
+                    return reader.info
+            info = glance_mpeg(path, handle, base, size_bytes) if base or head[:1] == b"\xff" else None
+    except (OSError, soundfile.LibsndfileError):
+        info = None  # what is wrong with it is told below
+    return info or probe(path)
 
 
 def _decodes(reader: AudioReader) -> bool:

@@ -22,6 +22,7 @@ from daw_bridge.errors import InputError
 
 _DECODERS = {1: "mp1float", 2: "mp2float", 3: "mp3float"}
 _BLOCK_FRAMES = 64
+_GLANCE_BYTES = 1 << 15
 _CHANGED = "the checksum in the LAME header does not match: the sound was changed or damaged after it was encoded"
 
 
@@ -42,6 +43,28 @@ def open_mpeg(path: Path, *, accept_damaged: bool, span: tuple[int, int] | None 
     except BaseException:
         handle.close()
         raise
+
+
+def glance_mpeg(path: Path, handle: BinaryIO, base: int, size_bytes: int) -> AudioInfo | None:
+    """About what a file of MPEG audio is, by its first frames; None where it is none."""
+    found = scan(handle, base, min(size_bytes, base + _GLANCE_BYTES))
+    if found is None or found.free_format:
+        return None
+    part = found.parts[0]
+    frames = part.tag.frames if part.tag is not None else None
+    if not frames:
+        frames = (size_bytes - base) * len(part.frames) // max(1, sum(size for _start, size in part.frames))
+    return AudioInfo(
+        path=path,
+        container="MP3",
+        codec=f"mp{part.format.layer}",
+        subtype="",
+        sample_rate_hz=part.format.sample_rate_hz,
+        channels=part.format.channels,
+        length_samples=None,
+        estimated_samples=frames * part.format.frame_samples,
+        lossy=True,
+    )
 
 
 class MpegReader(BlockReader):

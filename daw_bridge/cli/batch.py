@@ -31,13 +31,17 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run_batch(args: argparse.Namespace) -> int:
     from daw_bridge.cli.console import answer, print_error, say, working
     from daw_bridge.workflow import batch
+    from daw_bridge.workflow import songs as listed
     from daw_bridge.workflow.ledger import Ledger, default_ledger
 
     options = build_command.build_options(args)
-    songs = batch.find_songs(args.sources)
+    listing = listed.list_songs(args.sources)
+    songs = listing.songs
+    for line in listing.lines():
+        say(args, line)
     ledger = Ledger(args.ledger or default_ledger(args.sources, repr(options)))
     if args.dry_run:
-        _say_estimate(args, batch.estimate(songs, options, ledger))
+        _say_estimate(args, batch.estimate(listing, options, ledger))
         return 0
     count = 0
 
@@ -48,7 +52,7 @@ def run_batch(args: argparse.Namespace) -> int:
 
     with working(args) as (on_progress, cancel):
         outcomes = batch.run_batch(
-            songs, options, ledger, jobs=_jobs(args.jobs), on_progress=on_progress, on_song=on_song, cancel=cancel
+            listing, options, ledger, jobs=_jobs(args.jobs), on_progress=on_progress, on_song=on_song, cancel=cancel
         )
     failed = [outcome for outcome in outcomes if outcome.error]
     done = len(outcomes) - len(failed)
@@ -57,6 +61,7 @@ def run_batch(args: argparse.Namespace) -> int:
         args,
         {
             "ledger": str(ledger.path),
+            "passed_over": listing.skipped,
             "songs": [
                 {
                     "mix": str(outcome.mix),

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from daw_bridge.audio.suffixes import AUDIO_SUFFIXES
 from daw_bridge.control.net.security import MusicFolders
 from daw_bridge.errors import DawBridgeError, InputError
 from daw_bridge.files import confined
 from daw_bridge.manifest import Manifest, is_song_folder, read_manifest
-from daw_bridge.workflow.batch import AUDIO_SUFFIXES
 
 MAX_DEPTH = 5
 MAX_ENTRIES = 20_000

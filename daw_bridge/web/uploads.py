@@ -17,10 +17,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from daw_bridge.audio.suffixes import AUDIO_SUFFIXES
 from daw_bridge.errors import Busy, DawBridgeError, InputError, UsageError
 from daw_bridge.files import PART_SUFFIX, is_own_part, safe_name
 from daw_bridge.units import human_bytes
-from daw_bridge.workflow.batch import AUDIO_SUFFIXES
 
 MAX_BYTES = 2_000_000_000
 SPARE_BYTES = 100_000_000

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import glob
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
@@ -13,26 +12,20 @@ from multiprocessing import get_context
 from pathlib import Path
 from queue import SimpleQueue
 
-from daw_bridge.audio.reader import probe
+from daw_bridge.audio.reader import glance
 from daw_bridge.build_options import BuildOptions
 from daw_bridge.errors import Busy, Cancelled, DawBridgeError, InputError, UsageError
-from daw_bridge.files import safe_name
-from daw_bridge.manifest import is_song_folder
+from daw_bridge.files import output_errors
 from daw_bridge.progress import CancelToken, OnProgress, Progress, ignore_progress
 from daw_bridge.separation.families.keeper import ModelKeeper
 from daw_bridge.separation.options import cuda_device
 from daw_bridge.separation.recipe import read_recipe
-from daw_bridge.workflow.chain import SONG_FOLDER_SUFFIX, build
+from daw_bridge.workflow.chain import build
+from daw_bridge.workflow.cue import Cut
 from daw_bridge.workflow.finished import finished_before, is_finished
 from daw_bridge.workflow.ledger import Ledger, default_ledger
+from daw_bridge.workflow.songs import Listing, list_songs, song_folders
 
-# fmt: off
-AUDIO_SUFFIXES = frozenset((
-    ".wav", ".wave", ".rf64", ".w64", ".bwf", ".aif", ".aiff", ".aifc", ".flac", ".ogg", ".oga",
-    ".opus", ".mp3", ".m4a", ".mp4", ".aac", ".mov", ".mkv", ".webm",
-))
-# fmt: on
-LIST_SUFFIXES = frozenset((".txt", ".m3u", ".m3u8"))
 BUSY_WAIT_S = 0.5
 SONGS_IN_FLIGHT = 2
 """On a GPU: while one song computes, the next is decoded or the last one written."""
@@ -64,87 +57,30 @@ class Estimate:
     unreadable: tuple[str, ...] = ()
 
 
-def find_songs(sources: Sequence[str]) -> list[Path]:
-    """The mixes that folders, lists of paths (.txt, .m3u), patterns and files name, each once, in order.
-
-    Folders are searched in depth; hidden ones and song folders are left out. Raises InputError when nothing is found.
-    """
-    found: dict[Path, None] = {}
-    for source in sources:
-        path = Path(source)
-        if path.is_dir():
-            songs = _in_folder(path)
-        elif path.suffix.lower() in LIST_SUFFIXES:
-            songs = _in_list(path)
-        elif path.exists():
-            songs = iter([path])
-        else:
-            songs = (Path(name) for name in sorted(glob.glob(source, recursive=True)))  # noqa: PTH207  a whole pattern, maybe absolute
-        before = len(found)
-        found.update(dict.fromkeys(songs))
-        if len(found) == before and not any(path == known for known in found):
-            raise InputError(f"{source}: no songs there; give a folder, a pattern, or a .txt list of files")
-    return list(found)
-
-
-def _in_folder(folder: Path) -> Iterator[Path]:
-    """Audio files below `folder`, in the order of their paths; what lies in song folders is no mix."""
-    if folder.name.endswith(SONG_FOLDER_SUFFIX) or is_song_folder(folder):
-        return
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith("."):
-            continue
-        if path.is_dir() and not path.is_symlink():
-            yield from _in_folder(path)
-        elif path.suffix.lower() in AUDIO_SUFFIXES and path.is_file():
-            yield path
-
-
-def _in_list(path: Path) -> Iterator[Path]:
-    try:
-        lines = path.read_text("utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as exc:
-        raise InputError(f"{path}: cannot be read as a list of songs ({exc})") from exc
-    for line in lines:
-        if line.strip() and not line.startswith("#"):
-            yield path.parent / line.strip()
-
-
-def song_options(mix: Path, options: BuildOptions, songs: Sequence[Path]) -> BuildOptions:
-    """The options of one song: each gets a song folder of its own, beside it or below `options.output`.
-
-    Songs whose folders would have one name (a.wav and a.mp3) are numbered in the order of `songs`.
-    """
-
-    def wanted(song: Path) -> Path:
-        return (options.output or song.parent) / safe_name(song.stem)
-
-    twins = [other for other in songs if str(wanted(other)).casefold() == str(wanted(mix)).casefold()]
-    place = twins.index(mix) if mix in twins else 0
-    number = f" ({place + 1})" if place else ""
-    return replace(options, output=wanted(mix).with_name(f"{wanted(mix).name}{number}{SONG_FOLDER_SUFFIX}"))
-
-
-def estimate(songs: Sequence[Path], options: BuildOptions, ledger: Ledger) -> Estimate:
+def estimate(listing: Listing, options: BuildOptions, ledger: Ledger) -> Estimate:
     """Time and disk that a batch would take; nothing is decoded or written."""
     audio_s, disk, size, unreadable, done = 0.0, 0, 0, [], 0
-    files = len(read_recipe(options).stem_names) + 2
-    for mix in songs:
+    files = len(read_recipe(options).stem_names) + 1  # the residual is among them; the reference is one more
+    known = ledger.snapshot()
+    for mix in listing.songs:
+        cut = listing.cuts.get(mix)
         try:
-            info = probe(mix)
+            info = glance(cut.source if cut is not None else mix)
         except InputError as exc:
             unreadable.append(str(exc))
             continue
-        if ledger.is_done(mix):
+        if known.folder_of(mix) is not None:
             done += 1
             continue
-        samples = info.length_samples or info.estimated_samples or 0
+        whole = info.length_samples or info.estimated_samples or 0
+        samples = whole if cut is None else cut.samples_of(whole, info.sample_rate_hz)
+        own_bytes = info.path.stat().st_size if cut is None else samples * info.channels * 4
         audio_s += samples / info.sample_rate_hz
-        disk += samples * min(info.channels, 2) * 4 * files + mix.stat().st_size
-        size += mix.stat().st_size
+        disk += samples * min(info.channels, 2) * 4 * files + own_bytes
+        size += own_bytes
     speed = ledger.seconds_per_byte()
     return Estimate(
-        songs=len(songs),
+        songs=len(listing.songs),
         done_before=done,
         audio_s=audio_s,
         disk_bytes=disk,
@@ -170,12 +106,12 @@ def batch(
     named = [str(source) for source in ([sources] if isinstance(sources, (str, Path)) else sources)]
     ledger = Ledger(default_ledger(named, repr(options)))
     return run_batch(
-        find_songs(named), options, ledger, jobs=jobs, on_progress=on_progress, on_song=on_song, cancel=cancel
+        list_songs(named), options, ledger, jobs=jobs, on_progress=on_progress, on_song=on_song, cancel=cancel
     )
 
 
 def run_batch(
-    songs: Sequence[Path],
+    listing: Listing | Sequence[Path],
     options: BuildOptions,
     ledger: Ledger,
     *,
@@ -184,7 +120,7 @@ def run_batch(
     on_song: Callable[[SongOutcome], None] = lambda _outcome: None,
     cancel: CancelToken | None = None,
 ) -> list[SongOutcome]:
-    """Build every song; the outcomes in the order of `songs`.
+    """Build every song; the outcomes in the order of the songs.
 
     `jobs` above 1 runs that many processes, one per GPU where there are several. Only Cancelled stops a batch, and
     the next run goes on after the last finished song. Raises UsageError for jobs below 1.
@@ -193,22 +129,27 @@ def run_batch(
         raise UsageError(f"--jobs {jobs}: give 1 or more")
     read_recipe(options)  # what is wrong with the models is said before the first song, not at every one
     cancel = cancel or CancelToken()
-    outcomes: dict[Path, SongOutcome] = {}
-    todo = []
-    for mix in songs:
-        known = ledger.folder_of(mix) if mix.exists() else None
-        if known is not None and is_finished(known):
-            outcomes[mix] = SongOutcome(mix=mix, skipped=True)
-            on_song(outcomes[mix])
-        else:
-            todo.append(mix)
+    listing = listing if isinstance(listing, Listing) else Listing(list(listing))
+    songs = listing.songs
+    folders = song_folders(songs, options.output, listing.cuts)
+    outcomes = _done_before(songs, ledger)
+    for outcome in outcomes.values():
+        on_song(outcome)
+    todo = [mix for mix in songs if mix not in outcomes]
     runner = _processes(jobs, options) if jobs > 1 else _threads(options, cancel)
     with runner as submit:
         pending: dict[Future[SongOutcome], Path] = {}
         queue, later = iter(todo), list[Path]()
         while True:
             for mix in queue:  # a bounded queue: never more songs in flight than there is room for
-                pending[submit(mix, song_options(mix, options, songs))] = mix
+                cut = listing.cuts.get(mix)
+                if cut is not None and not mix.exists():
+                    failed = _cut_failed(mix, cut, cancel)
+                    if failed is not None:
+                        outcomes[mix] = failed
+                        on_song(failed)
+                        continue
+                pending[submit(mix, replace(options, output=folders[mix]))] = mix
                 if len(pending) >= runner.room:
                     break
             if not pending and later:  # another batch, or the daemon, is at the last songs
@@ -231,6 +172,30 @@ def run_batch(
                 on_progress(Progress(stage="separate", done=len(outcomes), total=len(songs)))
             cancel.check()
     return [outcomes[mix] for mix in songs]
+
+
+def _done_before(songs: Sequence[Path], ledger: Ledger) -> dict[Path, SongOutcome]:
+    """The songs that the ledger knows and whose folders are whole."""
+    known = ledger.snapshot()
+    folders = {mix: known.folder_of(mix) for mix in songs}
+    return {
+        mix: SongOutcome(mix=mix, skipped=True)
+        for mix, folder in folders.items()
+        if folder is not None and is_finished(folder)
+    }
+
+
+def _cut_failed(mix: Path, cut: Cut, cancel: CancelToken) -> SongOutcome | None:
+    """Write a song that a CUE sheet cuts out of a file; the outcome when that is not possible."""
+    try:
+        with output_errors(mix):
+            mix.parent.mkdir(parents=True, exist_ok=True)
+        cut.write(mix, cancel)
+    except Cancelled:
+        raise
+    except DawBridgeError as exc:
+        return SongOutcome(mix=mix, error=f"{cut.sheet}: {cut.name}: {exc}")
+    return None
 
 
 def _note(ledger: Ledger, outcome: SongOutcome) -> None:

@@ -33,6 +33,7 @@ from daw_bridge.separation.guard import refuse_provenance, refuse_stem_sound
 from daw_bridge.separation.options import request_settings
 from daw_bridge.separation.recipe import Recipe, read_recipe, weights_of
 from daw_bridge.separation.run import LoadModel, separation_key
+from daw_bridge.spelling import as_on_disk
 from daw_bridge.takeover import STAGING, own_hashes, require_free, settle, take_over
 from daw_bridge.version import __version__
 from daw_bridge.workflow.ingest import Ingested, archived_path, ingest
@@ -92,7 +93,7 @@ def build(
     the disk.
     """
     started = time.monotonic()
-    mix, options, cancel = Path(mix), options or BuildOptions(), cancel or CancelToken()
+    mix, options, cancel = as_on_disk(Path(mix)), options or BuildOptions(), cancel or CancelToken()
     choice = choose_template(options.template)
     adapters = load_adapters(options.daws)
     info = probe(mix, accept_damaged=options.accept_damaged)

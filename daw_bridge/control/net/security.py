@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from daw_bridge.errors import InputError, UsageError
+from daw_bridge.spelling import as_on_disk
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -147,7 +148,7 @@ class MusicFolders:
             raise refused
         for root in self.roots:
             try:
-                path = (root / text).resolve(strict=True)
+                path = as_on_disk(root / text).resolve(strict=True)
             except (OSError, RuntimeError, ValueError):
                 continue
             if not path.is_relative_to(root):

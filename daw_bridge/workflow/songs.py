@@ -1,0 +1,227 @@
+"""Which files are meant: by folders, lists, sheets, patterns and names; and which song folder each one gets."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from daw_bridge.audio.suffixes import AUDIO_SUFFIXES
+from daw_bridge.errors import InputError
+from daw_bridge.files import safe_name, sha256_of_file
+from daw_bridge.manifest import Manifest, is_song_folder, read_manifest
+from daw_bridge.paths import user_cache_dir
+from daw_bridge.spelling import as_on_disk
+from daw_bridge.workflow.chain import SONG_FOLDER_SUFFIX
+from daw_bridge.workflow.cue import CUE_SUFFIX, Cut, read_cue
+from daw_bridge.workflow.playlists import LIST_SUFFIXES, read_playlist
+
+_NAMES_SHOWN = 8
+
+
+@dataclass(slots=True)
+class Listing:
+    """`songs` in order, each once. `cuts` are those that a CUE sheet cuts out of a file: each is written, when its turn
+    comes, under its path. `skipped` is what was passed over, by the reason.
+    """
+
+    songs: list[Path] = field(default_factory=list)
+    cuts: dict[Path, Cut] = field(default_factory=dict)
+    skipped: dict[str, list[str]] = field(default_factory=dict)
+
+    def skip(self, reason: str, name: str) -> None:
+        self.skipped.setdefault(reason, []).append(name)
+
+    def lines(self) -> list[str]:
+        """One line for each reason: how many were passed over, and their names."""
+        return [
+            f"skipped {len(names)}, {reason}: {', '.join(names[:_NAMES_SHOWN])}"
+            + (f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else "")
+            for reason, names in self.skipped.items()
+        ]
+
+
+def find_songs(sources: Sequence[str]) -> list[Path]:
+    """As `list_songs`, the songs only."""
+    return list_songs(sources).songs
+
+
+def list_songs(sources: Sequence[str]) -> Listing:
+    """The mixes that folders, lists of paths (.txt, .m3u), CUE sheets, patterns and files name, each once, in order.
+
+    Folders are searched in depth; what is passed over there is listed. A file that a CUE sheet beside it cuts into
+    songs is those songs. Raises InputError when nothing is found.
+    """
+    listing = Listing()
+    found: dict[Path, None] = {}
+    real: set[str] = set()
+    for source in sources:
+        before = len(found)
+        known = 0
+        for song in _named(source, listing):
+            if song in found:
+                known += 1
+                continue
+            is_link = song.is_symlink()
+            place = str(song.resolve() if is_link else song.absolute())
+            if place in real:
+                known += 1
+                if is_link:
+                    listing.skip("links to songs that are listed", song.name)
+                continue
+            real.add(place)
+            found[song] = None
+        if len(found) == before and not known:
+            raise InputError(
+                f"{source}: no songs there; give a folder, a pattern, or a .txt list of files"
+                + "".join(f"; {line}" for line in listing.lines())
+            )
+    listing.songs = list(found)
+    return listing
+
+
+def _named(source: str, listing: Listing) -> Iterator[Path]:
+    """The songs of one source, cut where a sheet says so."""
+    path = as_on_disk(Path(source))
+    if path.is_dir():
+        yield from _in_folder(path, listing)
+    elif path.suffix.lower() in LIST_SUFFIXES:
+        songs, others = read_playlist(path)
+        for other in others:
+            listing.skip("web addresses", other)
+        for song in songs:
+            yield from _in_folder(song, listing) if song.is_dir() else [song]
+    elif path.suffix.lower() == CUE_SUFFIX and path.exists():
+        cuts = read_cue(path)
+        if not cuts:
+            raise InputError(f"{path}: cuts no file into songs; give the files themselves")
+        yield from _cut(cuts, listing)
+    elif path.exists():
+        yield path
+    else:
+        yield from (Path(name) for name in sorted(glob.glob(source, recursive=True)))  # noqa: PTH207  a whole pattern, maybe absolute
+
+
+def _in_folder(folder: Path, listing: Listing) -> Iterator[Path]:
+    """Audio files below `folder`, in the order of their paths; what lies in song folders is no mix."""
+    if folder.name.endswith(SONG_FOLDER_SUFFIX) or is_song_folder(folder):
+        return
+    paths = sorted(folder.iterdir())
+    cut_files = _sheets(paths, listing)
+    for path in paths:
+        if path.name.startswith("._") or path.name == "__MACOSX":
+            listing.skip("what macOS leaves beside files", path.name)
+        elif path.name.startswith("."):
+            listing.skip("hidden", path.name)
+        elif path.is_dir():
+            if path.is_symlink():
+                listing.skip("linked folders", path.name)
+            else:
+                yield from _in_folder(path, listing)
+        elif path.suffix.lower() not in AUDIO_SUFFIXES:
+            if path.suffix.lower() != CUE_SUFFIX or path not in cut_files:
+                listing.skip("no audio by their names", path.name)
+        elif not path.is_file():
+            listing.skip("links that point nowhere" if path.is_symlink() else "no regular files", path.name)
+        elif path in cut_files:
+            yield from _cut(cut_files[path], listing)
+        else:
+            yield path
+
+
+def _sheets(paths: Sequence[Path], listing: Listing) -> dict[Path, list[Cut]]:
+    """The songs by the file that a sheet of this folder cuts; the sheets themselves are keys without songs."""
+    cut_files: dict[Path, list[Cut]] = {}
+    for sheet in paths:
+        if sheet.suffix.lower() != CUE_SUFFIX or sheet.name.startswith(".") or not sheet.is_file():
+            continue
+        try:
+            cuts = read_cue(sheet)
+        except InputError as exc:
+            listing.skip("CUE sheets that cannot be read", str(exc))
+            cut_files[sheet] = []
+            continue
+        for cut in cuts:
+            cut_files.setdefault(sheet, [])
+            if cut.source in paths and cut not in cut_files.setdefault(cut.source, []):
+                cut_files[cut.source].append(cut)
+    return cut_files
+
+
+def _cut(cuts: Sequence[Cut], listing: Listing) -> Iterator[Path]:
+    """Where each song of a sheet will be: a path that depends on the file, its time and the place of the cut."""
+    for cut in cuts:
+        status = cut.source.stat() if cut.source.exists() else None
+        mark = f"{cut.source.resolve()} {status.st_size if status else 0} {status.st_mtime_ns if status else 0}"
+        key = hashlib.sha256(os.fsencode(f"{mark} {cut.start_frames} {cut.end_frames}")).hexdigest()[:16]
+        path = user_cache_dir() / "cue" / key / f"{cut.name}.wav"
+        listing.cuts[path] = cut
+        yield path
+
+
+def song_folders(
+    songs: Sequence[Path], output: Path | None = None, cuts: Mapping[Path, Cut] | None = None
+) -> dict[Path, Path]:
+    """A song folder for each song, beside it (or its CUE sheet) or below `output`.
+
+    Songs whose folders would have one name (a.wav and a.mp3; mix.wav of two days) are numbered. A folder that holds one
+    of them already stays that one's, so that a song that comes later gets a folder of its own.
+    """
+    groups: dict[str, list[Path]] = {}
+    wanted: dict[Path, Path] = {}
+    for song in songs:
+        cut = (cuts or {}).get(song)
+        home = output or (cut.sheet.parent if cut is not None else song.parent)
+        wanted[song] = home / safe_name(song.stem)
+        groups.setdefault(str(wanted[song]).casefold(), []).append(song)
+    taken: set[str] = set()
+    folders: dict[Path, Path] = {}
+    for group in groups.values():
+        folders |= _shared_out(group, wanted[group[0]], taken)
+    return folders
+
+
+def _shared_out(twins: Sequence[Path], base: Path, taken: set[str]) -> dict[Path, Path]:
+    """Which of the numbered folders belongs to which of the songs of one name."""
+    folders: dict[Path, Path] = {}
+    free: list[Path] = []
+    number = 0
+    while len(folders) + len(free) < len(twins):
+        number += 1
+        folder = base.with_name(f"{base.name}{f' ({number})' if number > 1 else ''}{SONG_FOLDER_SUFFIX}")
+        if str(folder).casefold() in taken:
+            continue
+        held = _manifest_of(folder)
+        owner = None if held is None else next((s for s in twins if s not in folders and _holds(held, s)), None)
+        if owner is not None:
+            folders[owner] = folder
+        elif held is None or (held.original is None and not held.stems):  # a run that ended before it held anything
+            free.append(folder)
+        else:
+            continue
+        taken.add(str(folder).casefold())
+    rest = [song for song in twins if song not in folders]
+    return folders | dict(zip(rest, free, strict=True))
+
+
+def _manifest_of(folder: Path) -> Manifest | None:
+    try:
+        return read_manifest(folder)
+    except InputError:
+        return None
+
+
+def _holds(manifest: Manifest, song: Path) -> bool:
+    """Whether a song folder was made of this file: by its place, or by its bytes where it was moved or renamed."""
+    original = manifest.original
+    if original is not None and Path(original.source_path) == song.resolve():
+        return True
+    try:
+        if original is not None:
+            return original.size_bytes == song.stat().st_size and original.sha256 == sha256_of_file(song)
+        return manifest.request.get("mix_sha256") == sha256_of_file(song)
+    except OSError:
+        return False
