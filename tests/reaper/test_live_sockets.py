@@ -203,3 +203,57 @@ def test_loading_the_live_adapter_loads_no_reapy() -> None:
     )
     environment = {"PYTHONPATH": f"{ROOT}:{ROOT / 'adapters'}", "PATH": "/usr/bin:/bin"}
     subprocess.run([sys.executable, "-c", code], check=True, env=environment, timeout=60)
+
+
+def _request(**parts: Any) -> bytes:
+    text = json.dumps(parts).encode()
+    return len(text).to_bytes(8, "little") + text
+
+
+def _call(module: str, name: str, *args: Any) -> bytes:
+    function = {"__callable__": True, "module_name": module, "name": name}
+    return _request(function=function, input={"args": list(args), "kwargs": {}})
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        (1_000).to_bytes(8, "little") + b"{",
+        (1 << 40).to_bytes(8, "little"),
+        b"\1",
+        b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+        b"\2\0\0\0\0\0\0\0\xff\xfe",
+        _request(function=5),
+        b"\3\0\0\0\0\0\0\0[1]",
+        _call("os", "getpid"),
+        _call("reapy.reascript_api", "os.getpid"),
+        _call("reapy.reascript_api", "CountTracks", {"__callable__": True, "module_name": "os", "name": "getpid"}),
+    ],
+    ids=[
+        "a body that stays out",
+        "a huge length",
+        "one byte",
+        "a page",
+        "no text",
+        "no call",
+        "a list",
+        "a function of os",
+        "a dotted name",
+        "a function among the values",
+    ],
+)
+def test_whatever_a_peer_sends_reaper_goes_on_and_runs_nothing(start: Callable[..., Simulator], sent: bytes) -> None:
+    simulator = start()
+    with Connection(simulator.address) as before:  # the server runs
+        with socket.create_connection(("127.0.0.1", simulator.server_port), timeout=30) as stranger:
+            stranger.recv(8)
+            stranger.recv(100)
+            stranger.sendall(sent)
+            rest = b""
+            try:
+                while more := stranger.recv(1_000):
+                    rest += more
+            except ConnectionError:
+                pass
+            assert rest == b"", "the connection ends, and nothing is answered"
+        assert before.call("CountTracks", 0) >= 0, "the others stay connected"
