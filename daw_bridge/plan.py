@@ -50,13 +50,21 @@ class Family:
 
 
 FAMILIES = {
-    "drums": Family(0, Colour.from_hex("#d6453d"), ("drums", "drum", "kick", "snare", "toms", "cymbals", "hihat")),
+    "drums": Family(
+        0,
+        Colour.from_hex("#d6453d"),
+        ("drums", "drum", "kick", "snare", "toms", "hh", "hihat", "cymbals", "ride", "crash", "drums-rest"),
+    ),
     "percussion": Family(1, Colour.from_hex("#e2822f"), ("percussion",)),
     "bass": Family(2, Colour.from_hex("#8a5fc9"), ("bass",)),
     "guitars": Family(3, Colour.from_hex("#4caf50"), ("guitar", "guitars", "acoustic_guitar", "electric_guitar")),
     "keys": Family(4, Colour.from_hex("#d9b93b"), ("piano", "keys", "synth", "organ")),
-    "vocals": Family(5, Colour.from_hex("#3f8fe0"), ("vocals", "vocal", "lead_vocals", "speech", "dialogue")),
-    "backing": Family(6, Colour.from_hex("#7db8f0"), ("backing", "backing_vocals", "choir")),
+    "vocals": Family(
+        5, Colour.from_hex("#3f8fe0"), ("vocals", "vocal", "lead", "dry", "lead_vocals", "speech", "dialogue")
+    ),
+    "backing": Family(
+        6, Colour.from_hex("#7db8f0"), ("backing", "backing_vocals", "choir", "reverb", "vocals-rest", "lead-rest")
+    ),
     "other": Family(7, Colour.from_hex("#3fb6a8"), ("other", "instrumental", "music", "effects", "strings", "wind")),
     "residual": Family(9, Colour.from_hex("#8c8c8c"), ("residual",)),
 }

@@ -10,7 +10,7 @@ from daw_bridge.errors import TemplateError
 from daw_bridge.templates import store as template_store
 from daw_bridge.templates.store import find_template, list_templates, load_template, shipped_folder
 
-SHIPPED = ["band", "dj", "karaoke", "neutral", "six-stem", "vocal-focus"]
+SHIPPED = ["band", "dj", "drum-kit", "karaoke", "lead-backing", "neutral", "six-stem", "vocal-focus"]
 
 
 def test_the_shipped_templates_are_found_without_a_folder_of_the_user(tmp_path: Path) -> None:

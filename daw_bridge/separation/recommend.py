@@ -125,11 +125,3 @@ def _reason(info: ModelInfo, stems: tuple[str, ...], fitting: list[ModelInfo], g
         cost = f", about {info.cpu_s_per_s:.0f} s of one core for each second of music" if info.cpu_s_per_s else ""
         parts.append(f"{info.speed} on a CPU{cost}")
     return "; ".join(parts)
-
-
-def cpu_estimate_s(info: ModelInfo, length_s: float, cores: int) -> float | None:
-    """How long a run takes on a CPU, in seconds, as far as it was measured: two networks beside each other gain less
-    than twice one, which a factor of 0.8 for more than one core stands for."""
-    if info.cpu_s_per_s is None:
-        return None
-    return info.cpu_s_per_s * length_s / (1.0 if cores < 2 else 0.8 * cores)

@@ -29,12 +29,12 @@ from daw_bridge.separation.disk.mix_source import Mix, open_mix
 from daw_bridge.separation.disk.residual import Consistency
 from daw_bridge.separation.disk.work_folder import WorkFolder, check_space, remove_abandoned
 from daw_bridge.separation.disk.write_stems import INTEGER_BITS, write_stems
-from daw_bridge.separation.engine.memory import rung_of
+from daw_bridge.separation.engine.memory import cpu_time_s, rung_of
 from daw_bridge.separation.engine.separator import FloatArray, Separator
 from daw_bridge.separation.families.family import Loaded, Note
 from daw_bridge.separation.families.loader import load
 from daw_bridge.separation.options import SeparationOptions, file_settings, sample_settings, wanted_stems
-from daw_bridge.units import SILENCE_DB
+from daw_bridge.units import SILENCE_DB, clock
 
 LoadModel = Callable[[SeparationOptions, Note], Loaded]
 
@@ -43,6 +43,8 @@ ALGORITHM = "daw-bridge separation 1"
 
 NULL_DEPTH_DB = -120.0
 _ZERO_BLOCK_SAMPLES = 1 << 18
+_LONG_S = 60.0
+"""A run that takes longer than this is announced."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +128,7 @@ def separate_reference(
         with loaded.turn:
             if loaded.repeat is not None and recorded is not None:
                 loaded.repeat(recorded)
+            run.say_how_long(loaded, mix)
             resumed = run.compute(mix, loaded.separator, work, consistency)
         stems = run.write(reference, folder, loaded.separator, work, consistency, prefix, provenance)
         depth_db = run.verify(stems, options.residual)
@@ -172,6 +175,18 @@ class _Run:
                 complement=str(getattr(separator, "complement", "")),
             )
         return load_model(self.options, self.note)
+
+    def say_how_long(self, loaded: Loaded, mix: Mix) -> None:
+        """A long run on a CPU is announced with what would be quicker."""
+        if loaded.cpu_s_per_s is None or loaded.rung is None or loaded.rung.device != "cpu":
+            return
+        cores = loaded.rung.workers * loaded.rung.threads
+        seconds = cpu_time_s(loaded.cpu_s_per_s, mix.length_samples / mix.sample_rate_hz, cores)
+        if seconds >= _LONG_S:
+            self.note(
+                f"about {clock(seconds)} on {cores} core(s): {loaded.separator.name} takes {loaded.cpu_s_per_s:.0f} s "
+                "of one core for each second of music; quicker: a GPU, or the model htdemucs"
+            )
 
     def kept(self, separator: Separator) -> list[int]:
         """Which of the separator's stems are asked for, in its order."""

@@ -13,15 +13,20 @@ from daw_bridge.audio.null import null_depth_db
 from daw_bridge.audio.reader import open_audio
 from daw_bridge.audio.writer import AudioWriter
 from daw_bridge.errors import Cancelled, DawBridgeError, GuardRefused, ModelError, UsageError, WeightsMissing
+from daw_bridge.plan import make_plan
 from daw_bridge.progress import CancelToken, Progress
 from daw_bridge.separation.catalog import chosen_model, model_info
 from daw_bridge.separation.engine.separator import FloatArray
+from daw_bridge.separation.families.family import Loaded, Note
+from daw_bridge.separation.families.loader import load
 from daw_bridge.separation.families.own import add_own_model
 from daw_bridge.separation.licence import require_accepted
 from daw_bridge.separation.model_info import Licence
 from daw_bridge.separation.options import SeparationOptions
 from daw_bridge.separation.recipe import read_recipe, separate, weights_of
 from daw_bridge.separation.run import SeparationResult
+from daw_bridge.templates.bus_template import read_template
+from daw_bridge.templates.store import find_template
 from tests.separation.tiny_community import write_model
 
 FOUR = ("drums", "bass", "other", "vocals")
@@ -286,3 +291,29 @@ def test_weights_are_one_digest_over_all_models(models: Path) -> None:
     chained = weights_of(options(model="band", chain=("drums:kit",)))
     assert len({plain, chained, weights_of(options(ensemble="band,band2"))}) == 3
     assert chosen_model(replace(options(), model="band")).name == "band"
+
+
+def test_a_long_run_on_a_cpu_is_announced_with_what_would_be_quicker(models: Path, tmp_path: Path) -> None:
+    def slow(given: SeparationOptions, note: Note) -> Loaded:
+        return replace(load(given, note), cpu_s_per_s=5000.0)
+
+    result = separate(mix(tmp_path), tmp_path / "out", options(model="voice"), load_model=slow)
+    assert any("of one core for each second of music; quicker: a GPU" in note for note in result.notes)
+    quick = separate(mix(tmp_path), tmp_path / "again", options(model="voice"))
+    assert not any("quicker" in note for note in quick.notes)
+
+
+@pytest.mark.parametrize(
+    ("chain", "template", "buses"),
+    [
+        (("drums:kit",), "drum-kit", {"kick": "kick", "snare": "snare", "toms": "toms", "drums-rest": "cymbals"}),
+        (("vocals:lead",), "lead-backing", {"lead": "lead", "vocals-rest": "backing", "drums": "drums"}),
+    ],
+)
+def test_templates_know_the_stems_of_a_chain(
+    models: Path, tmp_path: Path, chain: tuple[str, ...], template: str, buses: dict[str, str]
+) -> None:
+    result = separate(mix(tmp_path), tmp_path / "out", options(model="band", chain=chain))
+    plan = make_plan(result.stems, read_template(find_template(template)), name="song")
+    placed = {track.name: track.output for track in plan.tracks}
+    assert {name: placed[name] for name in buses} == buses

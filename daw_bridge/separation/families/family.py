@@ -30,7 +30,8 @@ class Loaded:
 
     `rung` is how it computes, where that can vary; `repeat` makes it compute as an earlier run did, so that a resumed
     run gives the identical samples. `complement` is what the mix less the stems is called, where it has a name of its
-    own. `turn` is held while it computes, where several songs share it.
+    own; `cpu_s_per_s` what a second of music takes of one core, where it was measured. `turn` is held while it
+    computes, where several songs share it.
     """
 
     separator: Separator
@@ -39,6 +40,7 @@ class Loaded:
     repeat: Callable[[Rung], None] | None = None
     segment_s: tuple[float, ...] = ()
     complement: str = ""
+    cpu_s_per_s: float | None = None
     turn: AbstractContextManager[object] = field(default_factory=nullcontext)
 
 

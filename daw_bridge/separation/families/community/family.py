@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -119,7 +120,11 @@ class CommunityFamily:
             note=note,
         )
         segment_s = chunks.chunk_samples / settings.sample_rate_hz
-        return loaded_on_rungs(separator, digest, options, segment_s=(segment_s,), complement=_complement(info, stems))
+        loaded = loaded_on_rungs(
+            separator, digest, options, segment_s=(segment_s,), complement=_complement(info, stems)
+        )
+        passes = chunks.overlaps * chunks.shifts / settings.overlaps
+        return loaded if info.cpu_s_per_s is None else replace(loaded, cpu_s_per_s=passes * info.cpu_s_per_s)
 
     def settings_of(self, info: ModelInfo) -> Settings[Any]:
         """How a model of the catalog, or of the user's own, is run."""

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from daw_bridge.separation.families.community.blocks import conv_in_blocks, gelu_in_place
 from daw_bridge.separation.families.mdx23c.config import Mdx23cConfig
 
 
@@ -51,11 +52,24 @@ class _Block(nn.Module):
         self.shortcut = nn.Conv2d(inputs, width, 1, 1, 0, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        shortcut = self.shortcut(x)
-        x = self.tfc1(x)
-        x += self.tdf(x)
-        shortcut += self.tfc2(x)
-        return cast("Tensor", shortcut)
+        shortcut: Tensor = self.shortcut(x)
+        x = _norm_act_conv(self.tfc1, x)
+        x += self._along_bins(x)
+        shortcut += _norm_act_conv(self.tfc2, x)
+        return shortcut
+
+    def _along_bins(self, x: Tensor) -> Tensor:
+        for layer in self.tdf:
+            x = gelu_in_place(x) if isinstance(layer, nn.GELU) else layer(x)
+        return x
+
+
+def _norm_act_conv(layers: nn.Sequential, x: Tensor) -> Tensor:
+    """A norm, an activation, and a 3 x 3 convolution."""
+    norm, activation, conv = layers
+    normed = norm(x)
+    active = gelu_in_place(normed) if isinstance(activation, nn.GELU) else activation(normed)
+    return conv_in_blocks(cast("nn.Conv2d", conv), active)
 
 
 class _Blocks(nn.Module):

@@ -16,11 +16,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from daw_bridge.separation.families.community.blocks import conv_in_blocks, gelu_in_place
 from daw_bridge.separation.families.scnet.config import ScnetConfig
 
-_CPU_ROWS = 1 << 17
+_CPU_ROWS = 1 << 14
 _GPU_ROWS = 1 << 22
 """Sequence steps that pass through a recurrence at once."""
+
+_LEAST_SEQUENCES = 64
+"""Fewer at once would leave the matrix products too thin."""
 
 
 class _Swish(nn.Module):
@@ -67,7 +71,7 @@ class _Fusion(nn.Module):
         self.conv.in_channels = self.channels
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
-        return functional.glu(self.conv(x.add_(skip)), dim=1)
+        return conv_in_blocks(self.conv, x.add_(skip), lambda made: functional.glu(made, dim=1))
 
 
 @dataclass(slots=True)
@@ -146,9 +150,10 @@ class _Encoder(nn.Module):
         for index, conv in enumerate(self.conv_modules):
             batch, channels, bins, frames = bands[index].shape
             rows = bands[index].transpose(1, 2).reshape(batch * bins, channels, frames)
-            bands[index] = functional.gelu(conv(rows)).view(batch, bins, channels, frames).transpose(1, 2)
+            bands[index] = gelu_in_place(conv(rows)).view(batch, bins, channels, frames).transpose(1, 2)
         level = _Level(torch.cat(bands, dim=2), [band.shape[2] for band in bands], originals)
-        return self.globalconv(level.skip), level
+        bands.clear()
+        return conv_in_blocks(self.globalconv, level.skip), level
 
 
 class _DualPath(nn.Module):
@@ -172,7 +177,8 @@ class _DualPath(nn.Module):
         lstm, linear = self.lstm_layers[axis], self.linear_layers[axis]
         rows = _CPU_ROWS if x.device.type == "cpu" else _GPU_ROWS
         sequences = x.flatten(0, 1)
-        parts = [linear(lstm(part.contiguous())[0]) for part in torch.split(sequences, max(1, rows // x.shape[2]))]
+        together = max(_LEAST_SEQUENCES, rows // x.shape[2])
+        parts = [linear(lstm(part.contiguous())[0]) for part in torch.split(sequences, together)]
         return torch.cat(parts).view(x.shape)
 
 
