@@ -61,6 +61,7 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     live.add_argument("--solo", action="append", default=[], metavar="STEM", help="start with this stem alone")
     live.add_argument("--gain", action="append", default=[], metavar="STEM=DB", help="start at this gain")
     live.add_argument("--engine", choices=("auto", "onnx", "torch"), default="auto", help="what runs the network")
+    live.add_argument("--onnx", type=Path, metavar="FILE", help="a causal graph of your own, in place of preview")
     live.add_argument("--seconds", type=float, metavar="S", help="end after so long (default: on Ctrl-C)")
     live.add_argument("--remote", action="store_true", help="faders as JSON lines on stdin and stdout, for the daemon")
     add_output_options(live, default=argparse.SUPPRESS)
@@ -71,6 +72,7 @@ def run_live(args: argparse.Namespace) -> None:
     """Open the card, run until the end, say what happened."""
     from daw_bridge.cli.console import answer, say
     from daw_bridge.live.devices import CardStream, list_devices
+    from daw_bridge.live.graph import OnnxGraph
     from daw_bridge.live.host import LiveHost
     from daw_bridge.separation.families.band_split.causal import load_streaming_model
 
@@ -83,7 +85,7 @@ def run_live(args: argparse.Namespace) -> None:
         raise UsageError(f"--block {args.block}: give 1 to 8192 samples")
     if args.seconds is not None and not 0.0 < args.seconds < float("inf"):
         raise UsageError(f"--seconds {args.seconds:g}: give a time above 0, or leave it out to play until Ctrl-C")
-    model = load_streaming_model(engine=args.engine)
+    model = load_streaming_model(engine=args.engine) if args.onnx is None else OnnxGraph(args.onnx)
     host = LiveHost(
         model,
         block_samples=args.block,

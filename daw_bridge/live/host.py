@@ -10,11 +10,12 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from daw_bridge.live.graph import OnnxGraph
 from daw_bridge.live.mixer import Controls, GainRamp, Limiter, LowEnd
 from daw_bridge.live.ring import Ring
 from daw_bridge.separation.families.band_split.streaming import StreamingModel
@@ -55,7 +56,7 @@ class LiveHost:
 
     def __init__(
         self,
-        model: StreamingModel,
+        model: StreamingModel | OnnxGraph,
         *,
         block_samples: int,
         mode: LatencyMode = "normal",
@@ -63,7 +64,7 @@ class LiveHost:
         low_end: bool = False,
         vocals_only: bool = False,
     ) -> None:
-        self._model = model
+        self._model: Any = model  # its state is its own
         rate_hz = model.config.sample_rate_hz
         self.sources = ("vocals", "rest") if vocals_only else model.sources
         self._vocals = model.sources.index("vocals") if vocals_only else None
@@ -173,7 +174,7 @@ class LiveHost:
                 stems, state = self._model.step(block, state)
                 position += hop
                 if stems.shape[2]:
-                    done = position - hop - stems.shape[2]
+                    done = position - (self._model.latency_samples - hop) - stems.shape[2]
                     self._stems.write(self._for_faders(stems), at=done)
                 self._repaired = state.repaired_samples
                 self._load += 0.05 * ((time.perf_counter() - began) * rate_hz / hop - self._load)
