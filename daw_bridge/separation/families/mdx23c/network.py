@@ -17,6 +17,8 @@ from torch.nn import functional
 from daw_bridge.separation.families.community.blocks import conv_in_blocks, gelu_in_place
 from daw_bridge.separation.families.mdx23c.config import Mdx23cConfig
 
+_CHANNELS_AT_ONCE = 32
+
 
 def _norm(kind: str, channels: int) -> nn.Module:
     if kind == "BatchNorm":
@@ -51,11 +53,12 @@ class _Block(nn.Module):
         self.tfc2 = nn.Sequential(_norm(norm, width), act, nn.Conv2d(width, width, 3, 1, 1, bias=False))
         self.shortcut = nn.Conv2d(inputs, width, 1, 1, 0, bias=False)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, *, owned: bool) -> Tensor:
+        """`owned`: nobody else needs x, which may be changed."""
         shortcut: Tensor = self.shortcut(x)
-        x = _norm_act_conv(self.tfc1, x)
+        x = _norm_act_conv(self.tfc1, x, owned=owned)
         x += self._along_bins(x)
-        shortcut += _norm_act_conv(self.tfc2, x)
+        shortcut += _norm_act_conv(self.tfc2, x, owned=True)
         return shortcut
 
     def _along_bins(self, x: Tensor) -> Tensor:
@@ -64,12 +67,21 @@ class _Block(nn.Module):
         return x
 
 
-def _norm_act_conv(layers: nn.Sequential, x: Tensor) -> Tensor:
-    """A norm, an activation, and a 3 x 3 convolution."""
+def _norm_act_conv(layers: nn.Sequential, x: Tensor, *, owned: bool) -> Tensor:
+    """A norm, an activation, and a 3 x 3 convolution; what is owned is normalised where it lies, channel by channel."""
     norm, activation, conv = layers
-    normed = norm(x)
-    active = gelu_in_place(normed) if isinstance(activation, nn.GELU) else activation(normed)
-    return conv_in_blocks(cast("nn.Conv2d", conv), active)
+    if owned and isinstance(norm, nn.InstanceNorm2d):
+        for first in range(0, x.shape[1], _CHANNELS_AT_ONCE):
+            part = slice(first, first + _CHANNELS_AT_ONCE)
+            normed = functional.instance_norm(x[:, part], weight=norm.weight[part], bias=norm.bias[part], eps=norm.eps)
+            x[:, part] = _active(activation, normed)
+    else:
+        x = _active(activation, norm(x))
+    return conv_in_blocks(cast("nn.Conv2d", conv), x)
+
+
+def _active(activation: nn.Module, x: Tensor) -> Tensor:
+    return gelu_in_place(x) if isinstance(activation, nn.GELU) else cast("Tensor", activation(x))
 
 
 class _Blocks(nn.Module):
@@ -79,9 +91,9 @@ class _Blocks(nn.Module):
             _Block(width if index else inputs, width, bins, config) for index in range(config.blocks_per_scale)
         )
 
-    def forward(self, x: Tensor) -> Tensor:
-        for block in self.blocks:
-            x = block(x)
+    def forward(self, x: Tensor, *, owned: bool = True) -> Tensor:
+        for index, block in enumerate(self.blocks):
+            x = block(x, owned=owned or index > 0)
         return x
 
 
@@ -163,7 +175,7 @@ class Mdx23c(nn.Module):
         skips = []
         for encoder in self.encoder_blocks:
             block = cast("_Encoder", encoder)
-            skips.append(block.tfc_tdf(x))
+            skips.append(block.tfc_tdf(x, owned=bool(skips)))  # the first one's input is needed once more
             x = block.downscale(skips[-1])
         x = self.bottleneck_block(x)
         for decoder in self.decoder_blocks:

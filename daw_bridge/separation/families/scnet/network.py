@@ -19,11 +19,11 @@ from torch.nn import functional
 from daw_bridge.separation.families.community.blocks import conv_in_blocks, gelu_in_place
 from daw_bridge.separation.families.scnet.config import ScnetConfig
 
-_CPU_ROWS = 1 << 14
+_CPU_ROWS = 12_288
 _GPU_ROWS = 1 << 22
 """Sequence steps that pass through a recurrence at once."""
 
-_LEAST_SEQUENCES = 64
+_LEAST_SEQUENCES = 48
 """Fewer at once would leave the matrix products too thin."""
 
 
