@@ -45,7 +45,8 @@ def write_graph(path: Path, *, block: int = BLOCK, count: int = 2, describe: boo
 
 
 def run(model: OnnxGraph, mix: FloatArray, sizes: tuple[int, ...]) -> FloatArray:
-    state, parts, position = model.initial_state(), [], 0
+    state, position = model.initial_state(), 0
+    parts: list[FloatArray] = []
     while position < mix.shape[1]:
         size = sizes[len(parts) % len(sizes)]
         stems, state = model.step(mix[:, position : position + size], state)
