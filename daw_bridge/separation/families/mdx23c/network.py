@@ -172,7 +172,7 @@ class Mdx23c(nn.Module):
 
     def _unet(self, x: Tensor) -> Tensor:
         """x is (batch, width, frames, bins); frames have to divide by the scales."""
-        skips = []
+        skips: list[Tensor] = []
         for encoder in self.encoder_blocks:
             block = cast("_Encoder", encoder)
             skips.append(block.tfc_tdf(x, owned=bool(skips)))  # the first one's input is needed once more
