@@ -20,8 +20,7 @@ from daw_bridge.separation.families.community.blocks import conv_in_blocks, gelu
 from daw_bridge.separation.families.scnet.config import ScnetConfig
 
 _CPU_ROWS = 12_288
-_GPU_ROWS = 1 << 22
-"""Sequence steps that pass through a recurrence at once."""
+"""Sequence steps that pass through a recurrence at once on a CPU."""
 
 _LEAST_SEQUENCES = 48
 """Fewer at once would leave the matrix products too thin."""
@@ -167,19 +166,24 @@ class _DualPath(nn.Module):
         self.norm_layers = nn.ModuleList(nn.GroupNorm(1, width) for _ in range(2))
 
     def forward(self, x: Tensor) -> Tensor:
-        """x is (batch, width, bins, frames)."""
-        normed = self.norm_layers[0](x).permute(0, 3, 2, 1)  # batch, frames, bins, width
-        x = x + self._along(0, normed).permute(0, 3, 2, 1)
-        normed = self.norm_layers[1](x).permute(0, 2, 3, 1)  # batch, bins, frames, width
-        return x + self._along(1, normed).permute(0, 3, 1, 2)
+        """x is (batch, width, bins, frames), and is changed in place."""
+        x += self._along(0, self.norm_layers[0](x).permute(0, 3, 2, 1)).permute(0, 3, 2, 1)
+        x += self._along(1, self.norm_layers[1](x).permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        return x
 
     def _along(self, axis: int, x: Tensor) -> Tensor:
+        """The recurrence over the third axis of x (batch, sequences, steps, width), some sequences at once."""
         lstm, linear = self.lstm_layers[axis], self.linear_layers[axis]
-        rows = _CPU_ROWS if x.device.type == "cpu" else _GPU_ROWS
-        sequences = x.flatten(0, 1)
-        together = max(_LEAST_SEQUENCES, rows // x.shape[2])
-        parts = [linear(lstm(part.contiguous())[0]) for part in torch.split(sequences, together)]
-        return torch.cat(parts).view(x.shape)
+        if x.device.type != "cpu":
+            whole: Tensor = linear(lstm(x.flatten(0, 1))[0])
+            return whole.view(x.shape)
+        together = max(_LEAST_SEQUENCES, _CPU_ROWS // x.shape[2])
+        out = x.new_empty(x.shape)
+        for item, made in zip(x, out, strict=True):
+            for first in range(0, x.shape[1], together):
+                part = slice(first, first + together)
+                made[part] = linear(lstm(item[part].contiguous())[0])
+        return out
 
 
 class _Separation(nn.Module):
