@@ -6,6 +6,7 @@ Prints the null depth, each stem's SDR against the true stem, the time taken and
 from __future__ import annotations
 
 import math
+import shlex
 import shutil
 import sys
 import time
@@ -45,6 +46,7 @@ def main(target: Path) -> None:
             print(f"  {path.stat().st_size:>10,}  {path.relative_to(result.folder.parent)}")
     for report in result.reports:
         print(f"\n{report.how_to_open}")
+    print(f"Or hear it in the browser:  daw-bridge web {shlex.quote(str(result.folder.parent))}")
 
 
 def print_scores(result: BuildResult) -> None:

@@ -106,11 +106,12 @@ def test_a_dropped_mix_becomes_a_song_through_a_reload(
     make_web: Callable[..., Web], make_tab: Callable[..., Tab], music: Path
 ) -> None:
     """Upload, build with the bundled model, a reload in the middle, and the finished song in a second tab, too."""
-    web, tab = make_web(real=True), make_tab()
+    web, tab = make_web(real=True), make_tab(color_scheme="dark", viewport={"width": 1280, "height": 800})
     page = tab.open(web.daemon.url)
     page.set_input_files("#file", {"name": "My Song.flac", "mimeType": "audio/flac", "buffer": MIX.read_bytes()})
     expect(page.locator("#mix")).to_have_value("My Song.flac")
     page.locator("#model").select_option("preview")
+    picture(page, "web-make")
     page.get_by_role("button", name="Make the session").click()
     expect(page.get_by_role("article").get_by_text("running", exact=True)).to_be_visible(timeout=60_000)
     page.reload()
@@ -121,6 +122,8 @@ def test_a_dropped_mix_becomes_a_song_through_a_reload(
     page.get_by_role("link", name="Listen").click()
     drawn(page)
     expect(page.get_by_text("Stems add up to the mix")).to_be_visible()
+    page.wait_for_function("() => document.querySelectorAll('.head .facts:not(:empty)').length === 5")
+    picture(page, "web-song")
     assert (music / "My Song.flac").read_bytes() == MIX.read_bytes()
     assert tab.complaints == []
 
