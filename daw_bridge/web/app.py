@@ -61,8 +61,9 @@ class WebApp:
         self._sockets = Sockets(bridge, access)
         self._uploads = Uploads(self._library.roots[0])
 
-    def close(self) -> None:
-        """End the helpers."""
+    async def close(self) -> None:
+        """Let the pages go and end the helpers."""
+        await self._sockets.close()
         self._sound.close()
         self._pictures.close()
 

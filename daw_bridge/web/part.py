@@ -68,9 +68,9 @@ def web_part(options: WebOptions, on_ready: Callable[[str], None] = lambda _url:
             on_ready(page_url(shown, port, access.secret))
             yield
         finally:
+            await app.close()
             server.should_exit = True
             await asyncio.gather(running, return_exceptions=True)
-            app.close()
             listener.close()
 
     return part

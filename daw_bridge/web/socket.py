@@ -24,7 +24,7 @@ MAX_SOCKETS_PER_HOST = 32
 MAX_WAITING = 1000
 HELLO_S = 10.0
 OVER_RATE_REST_S = 0.1
-TRY_LATER, POLICY, TOO_SLOW = 1013, 1008, 1013
+TRY_LATER, POLICY, TOO_SLOW, GOING_AWAY = 1013, 1008, 1013, 1001
 """Close codes of RFC 6455."""
 
 
@@ -59,6 +59,7 @@ class Sockets:
         self._bridge, self._access, self._hello_s = bridge, access, hello_s
         self._hosts: Counter[str] = Counter()
         self._limiter = RateLimiter()
+        self._open: set[WebSocket] = set()
 
     async def serve(self, websocket: WebSocket) -> None:
         """One connection, from its handshake to its end."""
@@ -71,13 +72,19 @@ class Sockets:
         client = WebClient(host, f"ws:{id(websocket)}")
         try:
             await websocket.accept()
+            self._open.add(websocket)
             if await self._greeted(websocket, client):
                 await self._talk(websocket, client)
         except (WebSocketDisconnect, RuntimeError, OSError):
             pass  # gone, perhaps in the middle of a message
         finally:
+            self._open.discard(websocket)
             self._hosts[host] -= 1
             self._bridge.gone(client)
+
+    async def close(self) -> None:
+        """Say goodbye to all pages; they come back by themselves when the daemon does."""
+        await asyncio.gather(*(_close(each, GOING_AWAY) for each in list(self._open)), return_exceptions=True)
 
     async def _greeted(self, websocket: WebSocket, client: WebClient) -> bool:
         """Whether the first message says the secret; the connection is closed when it does not."""
