@@ -34,15 +34,19 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
 def run_evaluate(args: argparse.Namespace) -> None:
     """Measure, print, draw."""
     from daw_bridge.cli.console import answer, say, working
+    from daw_bridge.metrics import find_stem_files
     from daw_bridge.metrics.plot import check_plot_path, write_plot
     from daw_bridge.metrics.report import to_json, to_table
     from daw_bridge.workflow.evaluating import evaluate
 
     if args.plot is not None:
         check_plot_path(args.plot)
+    paired = find_stem_files(args.estimates, args.reference).lines()
+    for line in paired:
+        say(args, f"  {line}")
     with working(args) as (on_progress, cancel):
         evaluation = evaluate(args.estimates, args.reference, mix=args.mix, on_progress=on_progress, cancel=cancel)
     if args.plot is not None:
         write_plot(evaluation, args.plot, title=f"{args.estimates.resolve().name} against {args.reference.name}")
     say(args, to_table(evaluation))
-    answer(args, to_json(evaluation))
+    answer(args, {**to_json(evaluation), "paired": paired})

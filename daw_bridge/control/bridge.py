@@ -6,6 +6,7 @@ Everything runs on one loop and nothing here waits; jobs run in worker processes
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,10 @@ from daw_bridge.control.queue.selection import CHOICES, Catalog, Choice, Selecti
 from daw_bridge.errors import DawBridgeError, InputError, UsageError
 from daw_bridge.osc import Message, OscValue
 from daw_bridge.units import clock
+
+SAME_PRESS_S = 10.0
+"""For so long a second "cancel what runs" of one host is taken for the same button, held or let go of."""
+LOWEST_PORT = 1024
 
 _log = logging.getLogger(__name__)
 
@@ -73,6 +78,8 @@ class Bridge:
         self.reply_client: Callable[[Client, int], Client] = lambda client, _port: client
         self.snapshots: list[Callable[[], list[Message]]] = []
         self._errors, self._gate = RateLimiter(ERRORS_PER_S, ERRORS_PER_S), _ProgressGate()
+        self.clock: Callable[[], float] = time.monotonic
+        self._cancelled_s: dict[str, float] = {}
         self._trusted: dict[str, None] = {}
         self._connected: set[str] = set()
         self._handlers: dict[str, Handler] = {
@@ -111,6 +118,9 @@ class Bridge:
         except DawBridgeError as exc:
             self.counters.add("messages_refused")
             self.error(client, message.address, _request_id(message), exc)
+            return
+        if call.released:
+            self.counters.add("buttons_released")
             return
         name = call.command.handler
         if name not in ("hello", "ping") and self.is_stranger(client):
@@ -189,7 +199,10 @@ class Bridge:
         self._connected.discard(client.key)
 
     def _subscribe(self, call: Invocation, client: Client) -> tuple[OscValue, ...]:
-        target = self.reply_client(client, int(call.values.get("port", 0)))
+        port = int(call.values.get("port", 0))
+        if 0 < port < LOWEST_PORT:
+            raise UsageError(f"port {port} belongs to the system; give one from {LOWEST_PORT} on, or 0 for your own")
+        target = self.reply_client(client, port)
         self.subscribers.add(target)
         messages = [_state_message(job) for job in reversed(self.store.recent(10)) if not job.state.final]
         messages += self._surface_messages()
@@ -211,10 +224,19 @@ class Bridge:
             if choice in takes:
                 chosen = self.catalog.checked(choice, str(call.values.get(choice, self.selections[choice])))
                 arguments |= {choice: chosen} if chosen else {}
+        asked = self._asked_already(name, arguments, call.request_id)
+        if asked is not None:  # a button that sends the same on press and on release
+            return (asked.number,)
         job = self.store.add(name, arguments, call.request_id)
         self._job_state(job)
         self.runner.wake()
         return (job.number,)
+
+    def _asked_already(self, command: str, arguments: Mapping[str, str], request_id: str) -> Job | None:
+        """The job that was asked for by just this message, while it waits or runs; another id is another wish."""
+        wanted = (command, arguments, request_id)
+        same = (job for job in self.store.recent(200) if (job.command, job.arguments, job.request_id) == wanted)
+        return next((job for job in same if not job.state.final), None)
 
     def _check_path(self, job: Job) -> None:
         """InputError when what was queued has become a link, or has left the music folders, while it waited."""
@@ -223,11 +245,20 @@ class Bridge:
         if str(self.music.resolve(path, kind)) != path:
             raise InputError(f"{path}: leads elsewhere now; add it again")
 
-    def _cancel(self, call: Invocation, _client: Client) -> tuple[OscValue, ...]:
+    def _cancel(self, call: Invocation, client: Client) -> tuple[OscValue, ...]:
         number = int(call.values.get("job", 0))
+        now = self.clock()
+        if not number and now - self._cancelled_s.get(client.host, -SAME_PRESS_S) < SAME_PRESS_S:
+            raise UsageError(
+                f"cancelled a job less than {SAME_PRESS_S:g} s ago; a button that is let go of cancels no second one, "
+                "give the number of the job"
+            )
         job = self.runner.cancel(number)
         if job is None:
             raise UsageError(f"job {number} is not waiting or running" if number else "no job is running")
+        if not number:
+            self._cancelled_s = {host: at for host, at in self._cancelled_s.items() if now - at < SAME_PRESS_S}
+            self._cancelled_s[client.host] = now
         return (job.number, "cancelling")
 
     def _jobs(self, call: Invocation, client: Client) -> tuple[OscValue, ...]:

@@ -71,6 +71,8 @@ class Invocation:
     address: str
     values: dict[str, Value] = field(default_factory=dict)
     request_id: str = ""
+    released: bool = False
+    """A button was let go of: surfaces send 1 on press and 0 on release, and each command acts once."""
 
 
 def _text(name: str, doc: str, *, required: bool = True) -> Argument:
@@ -134,7 +136,7 @@ COMMANDS: tuple[Command, ...] = (
             Argument(
                 name="port",
                 kind="whole",
-                doc="UDP port on the sender's own host to send to; the sending port when left out or 0",
+                doc="UDP port on the sender's own host to send to, from 1024 on; the sending port when left out or 0",
                 required=False,
                 minimum=0,
                 maximum=65535,
@@ -262,6 +264,9 @@ def parse(address: str, arguments: tuple[OscValue, ...]) -> Invocation:
     request_id = ""
     if given and isinstance(given[-1], str) and given[-1].startswith("#"):
         request_id = str(given.pop())[1 : MAX_NAME + 1]
+    released = False
+    if given and _is_button(command, given):
+        released = not given.pop()
     if len(given) > len(command.arguments):
         raise UsageError(f"{address}: {len(given)} arguments; it takes {len(command.arguments)}")
     for position, argument in enumerate(command.arguments):
@@ -270,7 +275,20 @@ def parse(address: str, arguments: tuple[OscValue, ...]) -> Invocation:
                 raise UsageError(f"{address}: {argument.name} is missing ({argument.doc})")
             continue
         values[argument.name] = check(argument, given[position], address)
-    return Invocation(command=command, address=address, values=values, request_id=request_id)
+    return Invocation(command=command, address=address, values=values, request_id=request_id, released=released)
+
+
+def _is_button(command: Command, given: list[OscValue]) -> bool:
+    """Whether the last argument is a button's 1 or 0 and not one of the command's own.
+
+    Where the command takes a number, 1.0 and 0.0 as floats are a button: numbers of jobs and ports come as integers.
+    """
+    last, place = given[-1], len(given) - 1
+    if isinstance(last, str) or last not in (0, 1):
+        return False
+    if place >= len(command.arguments) or command.arguments[place].kind in ("text", "path"):
+        return place > 0 or not command.arguments or not command.arguments[0].required
+    return command.handler in ("cancel", "subscribe", "jobs") and isinstance(last, float)
 
 
 def check(argument: Argument, value: OscValue, where: str) -> Value:

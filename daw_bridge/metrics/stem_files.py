@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from daw_bridge.audio.suffixes import AUDIO_SUFFIXES
 from daw_bridge.errors import InputError
 
-AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".aiff", ".aif", ".w64", ".rf64", ".mp3", ".m4a", ".opus")
 _MIX_NAMES = ("mixture", "mix", "reference", "original")
 _STEM_NAMES = ("vocals", "drums", "bass", "other", "guitar", "piano", "residual", "instrumental", "accompaniment")
 _COMPLEMENT_PREFIXES = ("no_", "no-", "not_", "minus_", "without_")
 _VOCAL_COMPLEMENTS = ("instrumental", "accompaniment")
+_ALIASES = {
+    "vocal": "vocals",
+    "vox": "vocals",
+    "voice": "vocals",
+    "drum": "drums",
+    "others": "other",
+    "inst": "instrumental",
+    "karaoke": "instrumental",
+}
 _SEPARATORS = "_- ."
+_BRACKETS = re.compile(r"[(\[]([^()\[\]]+)[)\]]")
 
 ReferenceFiles = Path | tuple[Path, ...]
 """One file, or several whose sum is the reference (of the complement in a two-stem separation)."""
@@ -28,14 +39,24 @@ class StemFiles:
     extra: dict[str, Path]
     mix: Path | None
 
+    def lines(self) -> list[str]:
+        """What was paired, a line for each stem."""
+        paired = []
+        for name, estimate in self.estimates.items():
+            reference = self.references[name]
+            files = [reference] if isinstance(reference, Path) else list(reference)
+            paired.append(f"{name}: {estimate.name} against {' + '.join(path.name for path in files)}")
+        paired += [f"{name}: {path.name} has no reference" for name, path in self.extra.items()]
+        return paired
+
 
 def find_stem_files(estimates: Path, references: Path) -> StemFiles:
     """Pair the audio files of two folders by stem name.
 
-    `vocals.wav`, `Song_vocals.flac` and `SONG - Vocals.ogg` are all `vocals`. A song folder is searched in its
-    `audio/`. Estimates named `no_vocals`, `instrumental` or `accompaniment` are compared with the sum of the other
-    references. Raises InputError: no such folder, nothing in it, two files for one stem, a reference without an
-    estimate.
+    `vocals.wav`, `Song_vocals.flac`, `SONG - VOX.ogg`, `1_song_(Vocals)_model.wav` and `song_vocals_model.wav` are all
+    `vocals`. A song folder is searched in its `audio/`. What macOS leaves beside files (`._*`) is no stem. Estimates
+    named `no_vocals`, `instrumental` or `accompaniment` are compared with the sum of the other references. Raises
+    InputError: no such folder, nothing in it, two files for one stem, a reference without an estimate.
     """
     reference_files = _audio_files(references)
     wanted = _name_all([path for path in reference_files if _known_name(path, _MIX_NAMES) is None], ())
@@ -82,7 +103,11 @@ def _complement_of(name: str) -> str:
 def _audio_files(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise InputError(f"{folder}: is not a folder; give the one that holds the stems")
-    files = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file()]
+    files = [
+        path
+        for path in sorted(folder.iterdir())
+        if path.suffix.lower() in AUDIO_SUFFIXES and not path.name.startswith(".") and path.is_file()
+    ]
     if not files and (folder / "audio").is_dir():
         return _audio_files(folder / "audio")
     return files
@@ -94,12 +119,12 @@ def _first_mix(files: Sequence[Path]) -> Path | None:
 
 def _name_all(files: Sequence[Path], wanted: Iterable[str]) -> dict[str, Path]:
     """Stem name -> file. Beside a file that is called exactly like a stem, `lead vocals.wav` is a stem of its own."""
-    names = (*wanted, *_STEM_NAMES)
+    names: tuple[str, ...] = (*wanted, *_STEM_NAMES, *_ALIASES)
     names += tuple(prefix + name for name in names for prefix in _COMPLEMENT_PREFIXES)
     named: dict[str, Path] = {}
     for path in sorted(files, key=lambda path: (len(path.stem), path.name)):
         own_name = path.stem.casefold()
-        name = _known_name(path, names) or own_name
+        name = _plain(_stem_name(own_name, names) or own_name)
         if name in named and name != own_name and named[name].stem.casefold() == name:
             name = own_name
         if name in named:
@@ -113,3 +138,32 @@ def _known_name(path: Path, names: Iterable[str]) -> str | None:
     stem = path.stem.casefold()
     fits = [name for name in names if stem == name or (stem.endswith(name) and stem[-len(name) - 1] in _SEPARATORS)]
     return max(fits, key=len, default=None)
+
+
+def _stem_name(stem: str, names: Sequence[str]) -> str | None:
+    """Which of `names` a file is called: in brackets, as the whole or at the end, else as a word within.
+
+    Of several words the last one counts: the song comes before its stem, and behind it the model.
+    """
+    for inside in reversed(_BRACKETS.findall(stem)):
+        if inside.strip() in names:
+            return str(inside.strip())
+    ends = [name for name in names if stem == name or (stem.endswith(name) and stem[-len(name) - 1] in _SEPARATORS)]
+    if ends:
+        return max(ends, key=len)
+    marks = re.escape(_SEPARATORS)
+    places = [
+        (match.end(), match.end() - match.start(), name)
+        for name in names
+        for match in re.finditer(rf"(?:^|[{marks}]){re.escape(name)}(?=$|[{marks}])", stem)
+    ]
+    return max(places)[2] if places else None
+
+
+def _plain(name: str) -> str:
+    """The stem's own name for one of the other words for it: `vox` is vocals, `no_vox` is no_vocals."""
+    for prefix in ("", *_COMPLEMENT_PREFIXES):
+        rest = name.removeprefix(prefix)
+        if name.startswith(prefix) and rest in _ALIASES:
+            return prefix + _ALIASES[rest]
+    return name

@@ -120,6 +120,24 @@ def test_a_complement_is_compared_with_the_sum_of_the_others(tmp_path: Path) -> 
         (("SONG - Vocals", "SONG - Drums"), {"vocals": "SONG - Vocals", "drums": "SONG - Drums"}),
         (("vocals", "backing_vocals", "drums"), {"vocals": "vocals", "drums": "drums"}),
         (("no_vocals", "vocals", "My.Song.drums"), {"vocals": "vocals", "drums": "My.Song.drums"}),
+        (("1_song_(Vocals)", "1_song_(Drums)"), {"vocals": "1_song_(Vocals)", "drums": "1_song_(Drums)"}),
+        (
+            ("song_(Vocals)_htdemucs_ft", "song_(Drums)_htdemucs_ft"),
+            {"vocals": "song_(Vocals)_htdemucs_ft", "drums": "song_(Drums)_htdemucs_ft"},
+        ),
+        (
+            ("2024-abc-drums song_vocals_bs_roformer", "2024-abc-drums song_drums_bs_roformer"),
+            {
+                "vocals": "2024-abc-drums song_vocals_bs_roformer",
+                "drums": "2024-abc-drums song_drums_bs_roformer",
+            },
+        ),
+        (("VOX", "01 DRUMS"), {"vocals": "VOX", "drums": "01 DRUMS"}),
+        (("vocals", "song_vocals.flac", "drums"), {"vocals": "vocals", "drums": "drums"}),
+        (
+            ("song_(Vocals)_UVR", "song_(Instrumental)_UVR"),
+            {"vocals": "song_(Vocals)_UVR", "instrumental": "song_(Instrumental)_UVR"},
+        ),
     ],
     ids=str,
 )
@@ -130,8 +148,10 @@ def test_names_are_paired_in_the_spellings_of_the_field(
     blip = make_sources(1, channels=1, seconds=0.1)[0]
     write_stems(tmp_path / "ref", dict.fromkeys(NAMES, blip))
     write_stems(tmp_path / "est" / "audio", dict.fromkeys(estimate_names, blip), suffix=suffix)
+    (tmp_path / "est" / "audio" / f"._{estimate_names[0]}{suffix}").write_bytes(b"AppleDouble")
     files = find_stem_files(tmp_path / "est", tmp_path / "ref")
     assert {name: path.stem for name, path in files.estimates.items()} == expected
+    assert any(line.startswith(f"vocals: {expected['vocals']}{suffix} against vocals") for line in files.lines())
 
 
 def test_folders_that_do_not_match_are_refused_in_one_line(tmp_path: Path) -> None:
@@ -195,6 +215,7 @@ def test_the_command_prints_a_table_or_json_and_draws(tmp_path: Path, capsys: py
     body = json.loads(capsys.readouterr().out)
     assert {stem["name"] for stem in body["stems"]} == set(NAMES)
     assert "not comparable" in body["protocols"]["song_sdr_db"]
+    assert len(body["paired"]) >= len(NAMES)
 
 
 def test_the_command_refuses_what_it_cannot_draw_before_it_measures(

@@ -1,0 +1,144 @@
+"""Buttons as surfaces send them: 1 on press, 0 on release, or the same message twice. Each command acts once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from daw_bridge.control.bridge import SAME_PRESS_S, Bridge
+from daw_bridge.control.commands import parse
+from daw_bridge.control.net.clients import Client
+from daw_bridge.control.net.security import AccessPolicy, MusicFolders
+from daw_bridge.control.queue.jobs import Job, JobState, JobStore
+from daw_bridge.errors import UsageError
+from daw_bridge.osc import Message, OscValue
+from tests.control.conftest import CATALOG
+
+
+@dataclass
+class Surface:
+    """A peer that keeps what it is sent."""
+
+    host: str = "127.0.0.1"
+    key: str = "udp"
+    lasting: bool = False
+    heard: list[Message] = field(default_factory=list)
+
+    def send(self, message: Message) -> None:
+        self.heard.append(message)
+
+    def answers(self) -> list[Message]:
+        return [message for message in self.heard if message.address in ("/dawbridge/reply", "/dawbridge/error")]
+
+
+@pytest.fixture
+def bridge(tmp_path: Path) -> Iterator[Bridge]:
+    for name in ("a.wav", "b.wav", "c.wav"):
+        (tmp_path / name).write_bytes(b"x")
+    store = JobStore(tmp_path / "q.sqlite")
+    yield Bridge(store=store, music=MusicFolders.of([tmp_path]), policy=AccessPolicy(), catalog=CATALOG)
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("address", "own"),
+    [
+        ("ping", ()),
+        ("build", ("a.wav",)),
+        ("build", ("a.wav", "neutral")),
+        ("separate", ("a.wav",)),
+        ("rebuild", ("a.session",)),
+        ("cancel", ()),
+        ("subscribe", ()),
+        ("unsubscribe", ()),
+        ("jobs", ()),
+        ("template/list", ()),
+        ("template/select", ("band",)),
+        ("session/close", ()),
+        ("live/start", ()),
+        ("live/stop", ()),
+        ("stats", ()),
+    ],
+)
+def test_the_value_of_a_button_is_no_argument_of_any_command(address: str, own: tuple[OscValue, ...]) -> None:
+    press, release = parse(f"/dawbridge/{address}", (*own, 1.0)), parse(f"/dawbridge/{address}", (*own, 0.0))
+    plain = parse(f"/dawbridge/{address}", own)
+    assert (press.values, press.released) == (plain.values, False)
+    assert release.released
+
+
+def test_values_that_are_meant_stay_values() -> None:
+    assert parse("/dawbridge/cancel", (1,)).values == {"job": 1}
+    assert parse("/dawbridge/stem/vocals/mute", (1.0,)).values["mute"] is True
+    assert parse("/dawbridge/stem/vocals/mute", (0.0,)).values["mute"] is False
+    assert parse("/dawbridge/stem/vocals/gain_db", (0.0,)).values["gain_db"] == 0.0
+    assert parse("/dawbridge/subscribe", (9130,)).values == {"port": 9130}
+    with pytest.raises(UsageError, match="2 arguments; it takes 1"):
+        parse("/dawbridge/cancel", (1, 7))
+
+
+@pytest.mark.parametrize("release", [(), (0.0,)])
+def test_one_tap_on_build_queues_one_job(bridge: Bridge, release: tuple[float, ...]) -> None:
+    surface = Surface()
+    bridge.receive(Message("/dawbridge/build", ("a.wav", *([1.0] if release else []))), surface)
+    bridge.receive(Message("/dawbridge/build", ("a.wav", *release)), surface)
+    bridge.receive(Message("/dawbridge/build", ("b.wav",)), surface)
+    assert [job.arguments["path"][-5:] for job in bridge.store.recent(9)] == ["b.wav", "a.wav"]
+    assert not [message for message in surface.heard if message.address == "/dawbridge/error"]
+
+
+def test_what_is_through_can_be_asked_for_again(bridge: Bridge) -> None:
+    surface = Surface()
+    bridge.receive(Message("/dawbridge/build", ("a.wav",)), surface)
+    bridge.store.finish(bridge.store.recent(1)[0], JobState.FAILED, "x")
+    bridge.receive(Message("/dawbridge/build", ("a.wav",)), surface)
+    assert len(bridge.store.recent(9)) == 2
+
+
+def test_holding_cancel_cancels_one_song(bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three songs wait; the release, 2.5 s later, finds the next one running."""
+    surface, cancelled, now = Surface(), list[int](), [100.0]
+    for name in ("a.wav", "b.wav", "c.wav"):
+        bridge.receive(Message("/dawbridge/build", (name,)), surface)
+    jobs = list(reversed(bridge.store.recent(9)))
+    monkeypatch.setattr(bridge, "clock", lambda: now[0])
+
+    def cancel(number: int) -> Job:
+        cancelled.append(number)
+        return jobs[len(cancelled) - 1]
+
+    monkeypatch.setattr(bridge.runner, "cancel", cancel)
+    for after_s, message in ((0, (0,)), (0.4, (0,)), (2.5, (0,)), (SAME_PRESS_S - 0.1, (1.0,)), (1, (0.0,))):
+        now[0] = 100.0 + after_s
+        bridge.receive(Message("/dawbridge/cancel", message), surface)
+    assert cancelled == [0]
+    now[0] = 100.0 + SAME_PRESS_S
+    bridge.receive(Message("/dawbridge/cancel", (0,)), surface)
+    bridge.receive(Message("/dawbridge/cancel", (3,)), surface)
+    assert cancelled == [0, 0, 3]
+
+
+@pytest.mark.parametrize("value", [1, 22, 1023])
+def test_a_port_of_the_system_is_refused(bridge: Bridge, value: int) -> None:
+    surface = Surface()
+    bridge.receive(Message("/dawbridge/subscribe", (value,)), surface)
+    assert "belongs to the system" in str(surface.answers()[0].arguments[2])
+    assert len(bridge.subscribers) == 0
+
+
+def test_a_button_subscribes_the_port_that_it_sends_from(bridge: Bridge) -> None:
+    surface = Surface()
+    ports: list[int] = []
+
+    def reply_client(client: Client, port: int) -> Client:
+        ports.append(port)
+        return client
+
+    bridge.reply_client = reply_client
+    bridge.receive(Message("/dawbridge/subscribe", (1.0,)), surface)
+    bridge.receive(Message("/dawbridge/subscribe", (0.0,)), surface)
+    assert ports == [0]
+    assert len(bridge.subscribers) == 1
