@@ -75,4 +75,4 @@ class ScnetFamily(CommunityFamily):
         frames = settings.chunk_samples // config.hop_samples + 1
         bins = config.fft_samples // 2 + 1
         first = config.dims[1] * bins * frames
-        return 4 * (5.8 * first + 4 * stems * config.channels * settings.chunk_samples) / 1024.0**3
+        return 4 * (4.85 * first + 4 * stems * config.channels * settings.chunk_samples) / 1024.0**3
