@@ -7,7 +7,8 @@ reference track goes to the master around the mix bus and is muted.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -19,6 +20,20 @@ from daw_bridge.tempo_map import TempoEvent, TempoMap
 StemRole = Literal["stem", "residual", "reference"]
 MIX_BUS = "mix"
 """The `output` of a bus that feeds the mix bus."""
+MASTER = "master"
+RESERVED_NAMES = (MIX_BUS, MASTER, "reference")
+"""Names that no bus may have: they are kept for the session itself."""
+LONGEST_NAME = 60
+
+
+def free_bus_name(label: str, taken: Iterable[str]) -> str:
+    """A name for what a person called `label`: small letters, digits, underscores, and not taken."""
+    base = re.sub(r"[^\w]+", "_", label.strip().lower()).strip("_")[:LONGEST_NAME].strip("_") or "bus"
+    used = {*RESERVED_NAMES, *taken}
+    name, number = base, 2
+    while name in used:
+        name, number = f"{base}_{number}", number + 1
+    return name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

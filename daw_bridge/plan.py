@@ -12,6 +12,7 @@ from pathlib import Path
 
 from daw_bridge.model import (
     MIX_BUS,
+    RESERVED_NAMES,
     Bus,
     Clip,
     Colour,
@@ -26,7 +27,7 @@ from daw_bridge.model import (
     Track,
 )
 from daw_bridge.music import SongMusic
-from daw_bridge.templates.bus_template import RESERVED_NAMES, BusTemplate, TemplateBus, TemplateMarker
+from daw_bridge.templates.bus_template import BusTemplate, TemplateBus, TemplateMarker
 from daw_bridge.tempo_map import TempoMap
 from daw_bridge.units import s_to_samples
 

@@ -17,12 +17,11 @@ from daw_bridge.audio.decode import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
 from daw_bridge.audio.reader import probe
 from daw_bridge.errors import InputError, OutputError, UsageError, did_you_mean
 from daw_bridge.files import output_errors, remove_path, safe_name
-from daw_bridge.model import Bus, Clip, Colour, Marker, SessionPlan, Track, find_bus
+from daw_bridge.model import RESERVED_NAMES, Bus, Clip, Colour, Marker, SessionPlan, Track, find_bus
 from daw_bridge.plan import empty_plan, neutral_bus
 from daw_bridge.plan_json import plan_from_json
 from daw_bridge.registry import adapter_names, load_adapter
 from daw_bridge.takeover import settled_manifest
-from daw_bridge.templates.bus_template import RESERVED_NAMES
 from daw_bridge.units import clock, s_to_samples
 from daw_bridge.workflow.sessions import choose_template, load_adapters, write_under_free_name
 

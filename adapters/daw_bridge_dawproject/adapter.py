@@ -6,11 +6,12 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from daw_bridge.adapter import Feature, Support, WriteReport
+from daw_bridge.adapter import Feature, ReadReport, Support, WriteReport
 from daw_bridge.errors import OutputError, UsageError
 from daw_bridge.model import SessionPlan
 from daw_bridge_dawproject.container import media_paths, write_container
 from daw_bridge_dawproject.project_xml import project_text
+from daw_bridge_dawproject.read import read_project
 
 FEATURES: Mapping[Feature, Support] = {
     Feature.CLIPS: Support.EXACT,
@@ -63,6 +64,10 @@ class DawProjectAdapter:
         write_container(target, text, media)
         how = f"open {target} in Bitwig Studio 5, Studio One 6.5, Cubase 14 or newer (File > Open or Import)"
         return WriteReport(adapter=self.name, session_path=target, files=(target,), how_to_open=how, limits=text.limits)
+
+    def read_plan(self, session: Path) -> ReadReport:
+        """See SessionReader.read_plan."""
+        return read_project(session)
 
 
 ADAPTER = DawProjectAdapter()

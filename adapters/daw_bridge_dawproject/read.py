@@ -1,6 +1,8 @@
-"""Read a `.dawproject` back into a SessionPlan: the round trip of what this package writes, and a first look at others.
+"""Read a `.dawproject` into a SessionPlan: the round trip of what this package writes, and the mixer of others.
 
-Levels come back as dB, times as samples. What other programs write beyond that (notes, warps, automation) is ignored.
+Levels come back as dB, times as samples, buses get names from their labels. A track that feeds no group is a bus of its
+own; where no group holds all others, the master is the mix bus. Devices of other makers, and what stands on a track
+inside a group, are named. Notes, warps and automation say nothing of a mixer and are passed by.
 """
 
 from __future__ import annotations
@@ -10,8 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+from daw_bridge.adapter import Feature, Losses, ReadReport
 from daw_bridge.errors import InputError
 from daw_bridge.model import (
+    MASTER,
+    MIX_BUS,
     BandKind,
     Bus,
     Clip,
@@ -27,6 +32,7 @@ from daw_bridge.model import (
     Send,
     SessionPlan,
     Track,
+    free_bus_name,
 )
 from daw_bridge.safe_xml import parse_xml
 from daw_bridge.units import linear_to_db, s_to_samples
@@ -46,6 +52,10 @@ class _Node:
     channel: ET.Element
 
     @property
+    def id(self) -> str:
+        return self.channel.get("id", "")
+
+    @property
     def name(self) -> str:
         return self.track.get("name", "")
 
@@ -54,11 +64,10 @@ class _Node:
         return element is not None and element.get("value") == "true"
 
 
-def read_project(path: Path) -> SessionPlan:
-    """The plan inside a `.dawproject`; clip paths are those inside the container.
+def read_project(path: Path) -> ReadReport:
+    """The plan inside a `.dawproject`, and what it could not take; clip paths are those inside the container.
 
-    Raises InputError for a file that is damaged, that points outside itself, or whose routing is not that of a session
-    of ours (tracks, group tracks, one mix group, effect tracks, one master).
+    Raises InputError for a file that is damaged, that points outside itself, or that has no master.
     """
     project_text, metadata_text, audio = read_container(path)
     project, metadata = (_parse(path, text) for text in (project_text, metadata_text))
@@ -66,9 +75,11 @@ def read_project(path: Path) -> SessionPlan:
         wrong = problems(project, audio)
         if wrong:
             raise InputError(f"{path}: {wrong[0]}" + (f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""))
-        return _Reader(path, project, metadata).plan()
+        reader = _Reader(path, project, metadata)
+        plan = reader.plan()
     except (ValueError, KeyError, TypeError, ArithmeticError, SyntaxError) as exc:  # SyntaxError: an id with a quote
         raise InputError(f"{path}: a value in its XML is none that DAWproject knows ({exc})") from exc
+    return ReadReport(plan=plan, limits=tuple(reader.losses.limits))
 
 
 def _parse(path: Path, text: bytes) -> ET.Element:
@@ -86,24 +97,40 @@ class _Reader:
             for track in project.iter("Track")
             if (channel := track.find("Channel")) is not None
         }
+        self._names: dict[str, str] = {}
+        self.losses = Losses("session")
         rates = [int(audio.get("sampleRate", "0")) for audio in project.iter("Audio")]
         self._rate = rates[0] if rates else 48_000
 
     def plan(self) -> SessionPlan:
-        master = self._one(lambda node: node.channel.get("destination") is None, "master")
-        master_id = master.channel.get("id")
-        mix = self._one(lambda node: node.channel.get("destination") == master_id and self._is_group(node), "mix bus")
-        mix_id = mix.channel.get("id", "")
-        nodes = [node for node in self._nodes.values() if node not in (master, mix)]
-        tracks = [node for node in nodes if node.channel.get("role") == "regular"]
-        names = {node.channel.get("id", ""): node.name for node in nodes} | {mix_id: "mix", str(master_id): "master"}
-        reference = [node for node in tracks if node.channel.get("destination") == master_id]
-        stems = [node for node in tracks if node not in reference]
-        read_tracks = [self._track(node, names) for node in stems]
-        read_reference = self._track(reference[0], names) if reference else None
+        master = self._master()
+        mix = self._mix(master)
+        inside = [node for node in self._nodes.values() if node not in (master, mix)]
+        beside = (
+            [node for node in self._feeding(master) if node in inside and self._is_track(node)]
+            if mix is not master
+            else []
+        )
+        reference = beside[0] if len(beside) == 1 else None
+        top = [node for node in self._feeding(mix) if node is not mix]
+        returns = [node for node in inside if node.channel.get("role") == "effect"]
+        buses = [
+            node
+            for node in inside
+            if node not in returns and node is not reference and (self._is_group(node) or node in top or node in beside)
+        ]
+        for node in (*buses, *returns):
+            self._names[node.id] = free_bus_name(node.name, self._names.values())
+        self._names |= {mix.id: MIX_BUS}
+        tracks = [
+            self._track(node)
+            for node in inside
+            if self._is_track(node) and node is not reference and node not in returns
+        ]
+        read_reference = self._strip(reference, MASTER) if reference else None
         lengths = [
             clip.position_samples + clip.length_samples
-            for track in (*read_tracks, *([read_reference] if read_reference else []))
+            for track in (*tracks, *([read_reference] if read_reference else []))
             for clip in track.clips
         ]
         comment = self._metadata.findtext("Comment")
@@ -112,10 +139,10 @@ class _Reader:
             name=self._metadata.findtext("Title") or self._path.stem,
             sample_rate_hz=self._rate,
             length_samples=max(lengths, default=0),
-            tracks=tuple(read_tracks),
-            buses=tuple(self._bus(node, node.name) for node in nodes if self._is_group(node)),
-            returns=tuple(self._bus(node, node.name) for node in nodes if node.channel.get("role") == "effect"),
-            mix_bus=self._bus(mix, "mix"),
+            tracks=tuple(tracks),
+            buses=tuple(self._bus(node, returns) for node in buses),
+            returns=tuple(self._bus(node, []) for node in returns),
+            mix_bus=self._bus(mix, []),
             reference=read_reference,
             markers=tuple(self._marker(marker) for marker in self._project.findall("Arrangement/Markers/Marker")),
             tempo_bpm=_value(tempo, 120.0),
@@ -123,19 +150,49 @@ class _Reader:
             notes=tuple(comment.split("\n")) if comment else (),
         )
 
-    def _one(self, wanted: object, what: str) -> _Node:
-        found = [node for node in self._nodes.values() if callable(wanted) and wanted(node)]
+    def _mix(self, master: _Node) -> _Node:
+        """The group around all others, beside which stands at most a muted track: the reference. Or else the master."""
+        top = self._feeding(master)
+        groups = [node for node in top if self._is_group(node)]
+        if len(groups) != 1 or not any(self._is_group(node) for node in self._feeding(groups[0])):
+            return master
+        others = [node for node in top if node is not groups[0]]
+        alone = len(others) <= 1 and all(self._is_track(node) and node.flag("Mute") for node in others)
+        return groups[0] if alone else master
+
+    def _master(self) -> _Node:
+        found = [node for node in self._nodes.values() if node.channel.get("destination") is None]
         if len(found) != 1:
-            raise InputError(f"{self._path}: {len(found)} tracks look like the {what}; one is needed")
+            raise InputError(f"{self._path}: {len(found)} tracks look like the master; one is needed")
         return found[0]
 
-    def _is_group(self, node: _Node) -> bool:
+    def _feeding(self, target: _Node) -> list[_Node]:
+        return [node for node in self._nodes.values() if node.channel.get("destination") == target.id]
+
+    @staticmethod
+    def _is_group(node: _Node) -> bool:
         return node.track.get("contentType") == "tracks"
 
-    def _track(self, node: _Node, names: dict[str, str]) -> Track:
+    @staticmethod
+    def _is_track(node: _Node) -> bool:
+        return node.channel.get("role") == "regular"
+
+    def _track(self, node: _Node) -> Track:
+        """A track inside a group; one that is a bus of its own is the bare file on it."""
+        if node.id in self._names:
+            return Track(
+                name=node.name, output=self._names[node.id], clips=tuple(self._clips(node.track.get("id", "")))
+            )
+        count = len(node.channel.findall("Devices/*"))
+        if count:
+            what = f"{count} device(s) on a track inside a group; a template has chains on buses"
+            self.losses.at(node.name).lost(Feature.PLUGIN, what)
+        return self._strip(node, self._names.get(node.channel.get("destination", ""), MIX_BUS))
+
+    def _strip(self, node: _Node, output: str) -> Track:
         return Track(
             name=node.name,
-            output=names[node.channel.get("destination", "")],
+            output=output,
             clips=tuple(self._clips(node.track.get("id", ""))),
             colour=_colour(node.track),
             gain_db=_level_db(node.channel),
@@ -144,24 +201,33 @@ class _Reader:
             solo=node.channel.get("solo") == "true",
         )
 
-    def _bus(self, node: _Node, name: str) -> Bus:
-        sends = [
-            Send(
-                to=self._nodes[send.get("destination", "")].name,
-                gain_db=_level_db(send),
-                pre_fader=send.get("type") == "pre",
-            )
-            for send in node.channel.findall("Sends/Send")
-        ]
+    def _bus(self, node: _Node, returns: list[_Node]) -> Bus:
+        losses, sends = self.losses.at(node.name), list[Send]()
+        known = {each.id for each in returns}
+        for send in node.channel.findall("Sends/Send"):
+            to = send.get("destination", "")
+            if to in known:
+                pre_fader = send.get("type") == "pre"
+                sends.append(Send(to=self._names[to], gain_db=_level_db(send), pre_fader=pre_fader))
+            else:
+                losses.lost(Feature.SENDS, "a send to what is no effect track")
+        effects: list[Effect] = []
+        for device in node.channel.findall("Devices/*"):
+            effect = _effect(device)
+            if effect is None:
+                name = device.get("deviceName") or device.get("name") or device.tag
+                losses.lost(Feature.PLUGIN, f"{name}: only the format's own devices are read")
+            else:
+                effects.append(effect)
         return Bus(
-            name=name,
+            name=self._names[node.id],
             label=node.name,
             colour=_colour(node.track),
             gain_db=_level_db(node.channel),
             pan=_pan(node.channel),
             mute=node.flag("Mute"),
             solo=node.channel.get("solo") == "true",
-            effects=tuple(effect for device in node.channel.findall("Devices/*") if (effect := _effect(device))),
+            effects=tuple(effects),
             sends=tuple(sends),
         )
 

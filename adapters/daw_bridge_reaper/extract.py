@@ -7,22 +7,18 @@ a return, a muted track beside the mix bus is the reference. Receives count as f
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from daw_bridge.adapter import Feature, Limit, Losses, ReadReport
 from daw_bridge.errors import InputError
-from daw_bridge.model import MIX_BUS, Bus, Effect, Gain, Marker, Send, SessionPlan, Track
+from daw_bridge.model import MIX_BUS, Bus, Effect, Gain, Marker, Send, SessionPlan, Track, free_bus_name
 from daw_bridge.units import linear_to_db, s_to_samples
 from daw_bridge_reaper import rpp
 from daw_bridge_reaper.decode import tidy, to_effects
 from daw_bridge_reaper.read import read_chain, read_project
 from daw_bridge_reaper.session import POST_FADER, PRE_FADER, Fx, ReaperProject, ReaperReceive, ReaperTrack, VstFx
 from daw_bridge_reaper.stock_state import ReaComp
-
-RESERVED = ("mix", "master", "reference")
-MAX_LABEL = 60
 
 
 @dataclass(slots=True)
@@ -75,7 +71,7 @@ def plan_of(document: rpp.Document, name: str) -> ReadReport:
     returns = [index for index in top if _is_return(desk, index)]
     buses = [index for index in top if index not in returns and index != reference]
     for index in (*buses, *returns):
-        desk.names[index] = _free_name(desk.track(index).name, desk.names.values())
+        desk.names[index] = free_bus_name(desk.track(index).name, desk.names.values())
     if mix is not None:
         desk.names[mix] = MIX_BUS
     _report_strays(desk, mix, reference)
@@ -147,16 +143,6 @@ def _is_return(desk: _Desk, index: int) -> bool:
 def _is_reference(desk: _Desk, index: int, mix: int | None) -> bool:
     track = desk.track(index)
     return mix is not None and index != mix and track.mute and bool(track.items) and not desk.children(index)
-
-
-def _free_name(label: str, taken: Iterable[str]) -> str:
-    """A name for a template: small letters, digits and underscores, not yet taken."""
-    base = re.sub(r"[^\w]+", "_", label.strip().lower()).strip("_")[:MAX_LABEL].strip("_") or "bus"
-    used = {*RESERVED, *taken}
-    name, number = base, 2
-    while name in used:
-        name, number = f"{base}_{number}", number + 1
-    return name
 
 
 def _bus(desk: _Desk, index: int, returns: list[int]) -> Bus:

@@ -37,10 +37,12 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     schema.set_defaults(func=_schema)
 
     extract = commands.add_parser("extract", help="make a template of a session that you mixed")
-    extract.add_argument("session", nargs="?", type=Path, metavar="SESSION", help="a REAPER project (.rpp)")
+    extract.add_argument(
+        "session", nargs="?", type=Path, metavar="SESSION", help="a REAPER project (.rpp) or a .dawproject"
+    )
     extract.add_argument("--live", action="store_true", help="the project that is open in REAPER")
     extract.add_argument("--name", help="name of the template (default: that of the session)")
-    extract.add_argument("--daw", default=None, help="whose session it is (default: reaper)")
+    extract.add_argument("--daw", default=None, help="whose session it is (default: by the suffix of its name)")
     extract.add_argument("-o", "--output", type=Path, metavar="FILE", help="a new .yaml file (default: print it)")
     extract.set_defaults(func=_extract)
 
@@ -59,7 +61,7 @@ def _extract(args: argparse.Namespace) -> int:
     if args.live:
         extracted = extract_open_template(daw=args.daw or "reaper-live", name=args.name)
     else:
-        extracted = extract_template(args.session, daw=args.daw or "reaper", name=args.name)
+        extracted = extract_template(args.session, daw=args.daw, name=args.name)
     if args.output is not None:
         write_atomic(args.output, extracted.text)
     limits = [f"{limit.where}: {limit.feature} {limit.support}: {limit.what}" for limit in extracted.limits]

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from daw_bridge.errors import all_of, did_you_mean
-from daw_bridge.model import Compressor, Limiter
+from daw_bridge.model import RESERVED_NAMES, Compressor, Limiter
 from daw_bridge.templates.table import (
     TEMPLATE,
     BusTemplate,
@@ -36,8 +36,6 @@ __all__ = [
     "read_template",
     "template_to_yaml",
 ]
-
-RESERVED_NAMES = ("mix", "master", "reference")
 
 
 def parse_template(text: str, path: Path | str, *, name: str = "") -> BusTemplate:

@@ -40,11 +40,15 @@ class ExtractedTemplate:
     limits: tuple[Limit, ...]
 
 
-def extract_template(session: Path, *, daw: str = "reaper", name: str | None = None) -> ExtractedTemplate:
-    """The template of a session file. Raises InputError for what is no session, UsageError for a DAW without reader."""
+def extract_template(session: Path, *, daw: str | None = None, name: str | None = None) -> ExtractedTemplate:
+    """The template of a session file; without `daw` its suffix says whose it is.
+
+    Raises InputError for what is no session, UsageError for a DAW without reader.
+    """
+    daw = daw or ("dawproject" if session.suffix.lower() == ".dawproject" else "reaper")
     adapter = load_adapter(daw)
     if not isinstance(adapter, SessionReader):
-        raise UsageError(f"--daw {daw}: its sessions cannot be read into a template; reaper can")
+        raise UsageError(f"--daw {daw}: its sessions cannot be read into a template; reaper and dawproject can")
     return _extracted(adapter.read_plan(session), name or session.stem)
 
 

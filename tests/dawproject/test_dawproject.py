@@ -63,25 +63,23 @@ def make_plan(folder: Path, rate: int = 44_100, length: int = 4411) -> SessionPl
         sample_rate_hz=rate,
         length_samples=length + 3,
         tracks=(
-            Track(name="drums stem", output="Drums", clips=(clips["drums"],), colour=RED, gain_db=-1.5),
-            Track(
-                name="bass stem", output="Bass & <sub>", clips=(replace(clips["bass"], position_samples=3),), pan=0.25
-            ),
-            Track(name="vocals stem", output="Vocals", clips=(clips["vocals"],), solo=True),
+            Track(name="drums stem", output="drums", clips=(clips["drums"],), colour=RED, gain_db=-1.5),
+            Track(name="bass stem", output="bass_sub", clips=(replace(clips["bass"], position_samples=3),), pan=0.25),
+            Track(name="vocals stem", output="vocals", clips=(clips["vocals"],), solo=True),
         ),
         buses=(
             Bus(
-                name="Drums",
+                name="drums",
                 label="Drums",
                 colour=RED,
                 gain_db=-3.0,
                 effects=(eq, *dynamics),
-                sends=(Send(to="Verb", gain_db=-12), Send(to="Room", gain_db=-6, pre_fader=True)),
+                sends=(Send(to="verb", gain_db=-12), Send(to="room", gain_db=-6, pre_fader=True)),
             ),
-            Bus(name="Bass & <sub>", label="Bass & <sub>", mute=True, pan=-0.5),
-            Bus(name="Vocals", label="Vocals", colour=BLUE, solo=True),
+            Bus(name="bass_sub", label="Bass & <sub>", mute=True, pan=-0.5),
+            Bus(name="vocals", label="Vocals", colour=BLUE, solo=True),
         ),
-        returns=(Bus(name="Verb", label="Verb", gain_db=-4), Bus(name="Room", label="Room")),
+        returns=(Bus(name="verb", label="Verb", gain_db=-4), Bus(name="room", label="Room")),
         mix_bus=Bus(name="mix", label="Mix", effects=(Limiter(),)),
         reference=Track(name="Reference", output="master", clips=(clips["mix"],), mute=True, colour=BLUE),
         markers=(Marker(name="Verse <1>", position_samples=1), Marker(name="Chorus", position_samples=999, colour=RED)),
@@ -111,7 +109,7 @@ def test_what_was_written_is_read_back(tmp_path: Path) -> None:
     plan = make_plan(tmp_path)
     report = ADAPTER.write(plan, tmp_path, "Song")
     assert not report.limits
-    back = read_project(report.session_path)
+    back = read_project(report.session_path).plan
 
     def inside(track: Track) -> Track:
         clips = (replace(clip, path=Path("audio") / clip.path.name) for clip in track.clips)
@@ -202,7 +200,7 @@ def test_what_the_format_has_no_word_for_is_said(tmp_path: Path) -> None:
         (Feature.RETURNS, Support.APPROXIMATED),
         (Feature.MARKERS, Support.APPROXIMATED),
     }
-    back = read_project(report.session_path)
+    back = read_project(report.session_path).plan
     assert [made.mute for made in back.returns] == [True, False]
 
 
@@ -238,7 +236,7 @@ def test_thirty_two_stems_odd_names_and_an_empty_one(tmp_path: Path) -> None:
         mix_bus=Bus(name="mix", label="Mix"),
     )
     report = ADAPTER.write(plan, folder, "Größe")
-    back = read_project(report.session_path)
+    back = read_project(report.session_path).plan
     assert [len(track.clips) for track in back.tracks] == [int(n != 7) for n in range(32)]
     assert len({clip.path for track in back.tracks for clip in track.clips}) == 31
     assert back.tracks[0].name == '0: a/b "c" & <d> 日本 🎸'
@@ -251,7 +249,7 @@ def test_an_entry_past_four_gigabytes_gets_a_zip64_header(tmp_path: Path, monkey
     data = report.session_path.read_bytes()
     assert b"PK\x06\x06" in data  # zip64 end of central directory
     monkeypatch.undo()
-    assert len(read_project(report.session_path).tracks) == 3
+    assert len(read_project(report.session_path).plan.tracks) == 3
 
 
 @pytest.mark.parametrize("name", ["", "..", "a/b", "a\\b"])
