@@ -21,6 +21,8 @@ from daw_bridge_reaper.rpp import Chunk, Document, Line
 from daw_bridge_reaper.session import ReaperProject, ReaperTrack, open_folders
 from daw_bridge_reaper.write import Guids, marker_lines, track_chunk
 
+_UNITY = 1e-4
+
 
 def merged_document(
     plan: SessionPlan, session: Path, target: Path, media_path: MediaPath, routing: Routing
@@ -39,6 +41,7 @@ def merged_document(
     _add_markers(document.root, ours, guids)
     _add_tracks(document.root, [*before, *_renumbered(ours.tracks, offset, groups)], len(theirs.tracks), guids)
     _say_what_the_project_keeps(ours, theirs, notes)
+    _say_what_changes_the_sound(document.root, theirs, notes)
     return document, tuple(notes.limits)
 
 
@@ -112,6 +115,41 @@ def _end_of_settings(root: Chunk) -> int:
         if isinstance(part, Chunk) and part.name == "TRACK":
             return place
     return len(root.body)
+
+
+def _say_what_changes_the_sound(root: Chunk, theirs: ReaperProject, notes: Losses) -> None:
+    """The project's master and solos stay theirs; what they do to the stems is told."""
+    gain, pan = root.float("MASTER_VOLUME", 0, 1.0), root.float("MASTER_VOLUME", 1, 0.0)
+    if abs(gain - 1.0) > _UNITY or abs(pan) > _UNITY:
+        notes.bent(
+            Feature.GAIN_PAN_MUTE_SOLO, f"the project's master is not at 0 dB and centre (gain {gain:.3f}, pan {pan:g})"
+        )
+    if root.float("MASTERMUTESOLO", 0, 0.0):
+        notes.bent(Feature.GAIN_PAN_MUTE_SOLO, "the project's master is muted or in mono")
+    chain = root.chunk("MASTERFXLIST")
+    active = [] if chain is None else _active_effects(chain)
+    if active:
+        notes.bent(
+            Feature.PLUGIN, f"the project's master has {len(active)} effect(s), through which the stems are heard"
+        )
+    soloed = [track.name for track in theirs.tracks if track.solo]
+    if soloed:
+        names = ", ".join(soloed[:4])
+        notes.bent(
+            Feature.GAIN_PAN_MUTE_SOLO,
+            f"{len(soloed)} track(s) of the project are soloed ({names}): the stems are silent",
+        )
+
+
+def _active_effects(chain: Chunk) -> list[Chunk]:
+    """The plug-ins of a chain that are neither bypassed nor offline."""
+    found, bypassed = [], False
+    for part in chain.body:
+        if isinstance(part, Line) and part.keyword == "BYPASS":
+            bypassed = any(flag != "0" for flag in part.tokens[1:3])
+        elif isinstance(part, Chunk) and not bypassed and not part.name.endswith("ENV"):
+            found.append(part)
+    return found
 
 
 def _say_what_the_project_keeps(ours: ReaperProject, theirs: ReaperProject, notes: Losses) -> None:

@@ -153,3 +153,23 @@ def test_real_projects_survive_merging(shared_dir: Path, tmp_path: Path) -> None
         removed(
             target.read_bytes().decode("utf-8", "surrogateescape"), path.read_bytes().decode("utf-8", "surrogateescape")
         )
+
+
+def test_a_master_and_solos_that_change_what_is_heard_are_said(theirs: Path, tmp_path: Path) -> None:
+    text = theirs.read_text("utf-8").replace(
+        "  STRANGE",
+        "  MASTERMUTESOLO 0\n  MASTER_VOLUME 0.5 0 -1 -1 1\n  <MASTERFXLIST\n    "
+        'BYPASS 0 0 0\n    <JS loser/3BandEQ ""\n'
+        '      0 0\n    >\n    BYPASS 1 0 0\n    <JS off ""\n      0\n    >\n  >\n  STRANGE',
+    )
+    theirs.write_text(text.replace("NAME mine", "NAME mine\n    MUTESOLO 0 1 0"), "utf-8")
+    plan = full_plan(tmp_path)
+    said = " ".join(limit.what for limit in ADAPTER.merge(plan, theirs, tmp_path / "out.rpp").limits)
+    assert "master is not at 0 dB" in said
+    assert "master has 1 effect(s)" in said
+    assert "1 track(s) of the project are soloed (mine)" in said
+
+
+def test_a_plain_project_has_nothing_to_be_said_of_its_master(theirs: Path, tmp_path: Path) -> None:
+    report = ADAPTER.merge(full_plan(tmp_path), theirs, tmp_path / "out.rpp")
+    assert not [limit for limit in report.limits if "master" in limit.what or "soloed" in limit.what]

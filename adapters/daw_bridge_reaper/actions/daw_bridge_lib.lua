@@ -51,6 +51,8 @@ function lib.project_folder()
 end
 
 -- A folder beside the project that is not there yet; never one that holds the stems of another song.
+-- Two items of one name get two folders: what was promised in this run counts as there.
+local promised = {}
 function lib.new_folder(parent, name)
   local safe = name:gsub('[%c/\\:*?"<>|`\'#;%%$&]+', " "):gsub("^[%s.]+", ""):gsub("[%s.]+$", ""):sub(1, 60)
   if safe == "" then safe = "stems" end
@@ -58,7 +60,9 @@ function lib.new_folder(parent, name)
   while true do
     local path = parent .. "/" .. safe .. " stems" .. (number > 1 and " " .. number or "")
     local probe = io.open(path .. "/.daw-bridge", "rb")
-    if not probe and not reaper.EnumerateFiles(path, 0) and not reaper.EnumerateSubdirectories(path, 0) then
+    local free = not reaper.EnumerateFiles(path, 0) and not reaper.EnumerateSubdirectories(path, 0)
+    if not probe and free and not promised[path:lower()] then
+      promised[path:lower()] = true
       return path
     end
     if probe then probe:close() end
