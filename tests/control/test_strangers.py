@@ -292,8 +292,11 @@ def test_a_connection_of_another_user_is_known_by_its_owner(monkeypatch: pytest.
             assert not peer_module.may_be_ours(accepted, peer)
 
 
-def test_oscquery_takes_a_bounded_number_of_connections_and_no_rebound_name(unused_pair: int) -> None:
+def test_oscquery_takes_a_bounded_number_of_connections_and_no_rebound_name(
+    unused_pair: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("zeroconf")
+    monkeypatch.setattr("daw_bridge.control.net.discovery.REQUEST_TIMEOUT_S", 10_000.0)  # only the bound may end it
 
     async def ask(head: bytes) -> bytes:
         reader, writer = await asyncio.open_connection("127.0.0.1", unused_pair + 1)
@@ -311,7 +314,7 @@ def test_oscquery_takes_a_bounded_number_of_connections_and_no_rebound_name(unus
             held = [await asyncio.open_connection("127.0.0.1", unused_pair + 1) for _ in range(MAX_CONNECTIONS)]
             reader, writer = await asyncio.open_connection("127.0.0.1", unused_pair + 1)
             with pytest.raises(ConnectionError):
-                if await reader.read() == b"":
+                if await asyncio.wait_for(reader.read(), 20) == b"":
                     raise ConnectionError
             for _, each in [*held, (reader, writer)]:
                 each.close()

@@ -381,13 +381,6 @@ CHECKSUMS = (
         LEGACY,
     ),
     _m(
-        "checkpoint: object arrays",
-        SEP + "families/legacy_file.py",
-        "    if text not in _DTYPES:",
-        "    if False:",
-        LEGACY,
-    ),
-    _m(
         "checkpoint: tensors beyond their numbers",
         SEP + "families/legacy_file.py",
         "        if count and node.offset + reach > storage.count:",
