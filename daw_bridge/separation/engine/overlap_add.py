@@ -87,7 +87,8 @@ class NormalisedMix:
         if last <= first:
             return torch.zeros(self.channels, end - start)
         self.source.seek(first)
-        samples = torch.from_numpy(self.source.read(last - first))
+        block = self.source.read(last - first)
+        samples = torch.from_numpy(block if block.flags.writeable else block.copy())  # torch warns of what it may write
         if samples.shape[-1] != last - first:
             raise EOFError(f"the mix ended {last - first - samples.shape[-1]} samples early")
         samples = (samples - self.mean) / self.deviation
