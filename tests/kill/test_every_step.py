@@ -227,7 +227,10 @@ def test_a_job_of_the_daemon(tmp_path: Path, runs: Runs) -> None:
         folder = tmp_path / str(kill_at)
         folder.mkdir()
         status = runs.run("job", mix, folder, kill_at=kill_at)
-        assert runs.run("job", mix, folder) == 0, kill_at
+        left = read_manifest(folder / "song") if (folder / "song").is_dir() else None
+        finished = left is not None and left.state == "complete"
+        # Killed between the finished song and its row: the job is told to be done already (256); nothing is lost.
+        assert runs.run("job", mix, folder) in ((0, 256) if finished else (0,)), kill_at
         assert stems(folder / "song") == gold and leftovers(folder) == [], kill_at
         shutil.rmtree(folder)
         if status == 0:
