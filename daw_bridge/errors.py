@@ -16,6 +16,7 @@ DawBridgeError            1   anything that fits nowhere below
     AdapterMissing        9   unknown adapter, or an extra is not installed
   Busy                   10   another run holds this folder or port
   SongsFailed            11   a batch is through, but not all of its songs
+    CatalogStopped      11   a run over a catalog was ended, since going on would have been useless
   Cancelled             130   Ctrl-C or a cancel command
 """
 
@@ -143,6 +144,10 @@ class SongsFailed(DawBridgeError):
     """A batch is through, but not all of its songs."""
 
     exit_code = 11
+
+
+class CatalogStopped(SongsFailed):
+    """A run over a catalog was ended, since going on would have been useless."""
 
 
 class Cancelled(DawBridgeError):

@@ -1,0 +1,188 @@
+"""Where mixes are read and results are published: a folder or a bucket, with one atomic operation.
+
+`put_new` is all that the commit protocol needs of a store: it makes an object whole or not at all, and of two racing
+writers one wins (S3: PutObject with If-None-Match; a folder: a hard link of a finished temporary file). The extra
+`catalog` brings obstore, which speaks to S3, GCS, Azure and folders; nothing else of the program imports it.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from daw_bridge.errors import AdapterMissing, InputError, OutputError
+
+try:
+    import obstore
+    from obstore.exceptions import AlreadyExistsError, BaseError
+    from obstore.store import LocalStore, from_url
+except ImportError as exc:  # one line for a person; the extra is named
+    raise AdapterMissing("a catalog needs the extra `catalog`; install it: pip install 'daw-bridge[catalog]'") from exc
+
+_BLOCK_BYTES = 8 << 20
+_PAGE_KEYS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One object of a listing. `etag` changes with the content."""
+
+    key: str
+    size_bytes: int
+    etag: str
+
+
+class Store:
+    """A folder, or a bucket as `s3://`, `gs://` or `az://` with the credentials of the environment."""
+
+    def __init__(self, url: str | Path) -> None:
+        """Nothing is asked of the store yet. Raises InputError for an address that is none."""
+        self.url = str(url).rstrip("/") or "/"
+        self._folder: Path | None = None
+        if "://" not in self.url or self.url.startswith("file://"):
+            self._folder = Path(self.url.removeprefix("file://")).resolve()
+            self.url = str(self._folder)
+            self._store: Any = None
+            return
+        client: Any = {"timeout": timedelta(seconds=120)}
+        if os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://"):
+            client["allow_http"] = True  # said by the user's own environment, as for a server on this machine
+        retry: Any = {"max_retries": 10, "retry_timeout": timedelta(seconds=180)}
+        try:
+            self._store = from_url(self.url, client_options=client, retry_config=retry)
+        except (BaseError, ValueError) as exc:
+            raise InputError(f"{self.url}: cannot be used as a store ({_first_line(exc)})") from exc
+
+    def require_source(self) -> None:
+        """InputError when nothing can be read here."""
+        if self._folder is not None and not self._folder.is_dir():
+            raise InputError(f"{self.url}: no such folder; give the folder or bucket of the mixes")
+        with self._reading(self.url):
+            next(iter(obstore.list(self._opened(), chunk_size=1)), None)
+
+    def require_target(self) -> None:
+        """OutputError when nothing can be written here, or when the store cannot put an object if it is absent."""
+        name = f"probe/{secrets.token_hex(8)}"
+        first, second = self.put_new(name, b"1"), self.put_new(name, b"2")
+        self.remove(name)
+        if not first or second:
+            raise OutputError(
+                f"{self.url}: does not honour put-if-absent, so that songs could be done twice; use a store that does"
+            )
+
+    def put_file(self, key: str, source: Path) -> None:
+        """Upload a file of any size in parts, in constant memory. Overwrites. Raises OutputError."""
+        with self._writing(key):
+            obstore.put(self._opened(), key, source, chunk_size=_BLOCK_BYTES, max_concurrency=4)
+        if self._folder is not None:  # a commit must not outlive the data that it names
+            _sync(self._folder / key)
+
+    def put_new(self, key: str, data: bytes) -> bool:
+        """Make the object unless it is there; whether this call made it. Raises OutputError."""
+        with self._writing(key):
+            try:
+                obstore.put(self._opened(), key, data, mode="create")
+            except AlreadyExistsError:
+                return False
+        return True
+
+    def put(self, key: str, data: bytes) -> None:
+        """Make or replace the object. Raises OutputError."""
+        with self._writing(key):
+            obstore.put(self._opened(), key, data)
+
+    def get(self, key: str) -> bytes | None:
+        """The object; None when there is none. Raises InputError."""
+        with self._reading(key):
+            try:
+                return bytes(obstore.get(self._opened(), key).bytes())
+            except FileNotFoundError:
+                return None
+
+    def fetch(self, wanted: Listed, target: Path) -> None:
+        """Copy an object to a file, when it is still the one that was listed. Raises InputError."""
+        with self._reading(wanted.key):
+            try:
+                found = obstore.get(self._opened(), wanted.key)
+            except FileNotFoundError:
+                raise InputError(
+                    f"{wanted.key}: is gone since the plan was made; plan again into another folder"
+                ) from None
+            if found.meta["size"] != wanted.size_bytes or (found.meta["e_tag"] or "") != wanted.etag:
+                raise InputError(f"{wanted.key}: has changed since the plan was made; plan again into another folder")
+            with target.open("wb") as out:
+                for chunk in found.stream(min_chunk_size=_BLOCK_BYTES):
+                    out.write(chunk)
+
+    def blocks(self, key: str) -> Iterator[bytes]:
+        """The content, a part at a time. Raises InputError, also where there is no such object."""
+        with self._reading(key):
+            try:
+                for chunk in obstore.get(self._opened(), key).stream(min_chunk_size=_BLOCK_BYTES):
+                    yield bytes(chunk)
+            except FileNotFoundError:
+                raise InputError(f"{self.url}/{key}: is not there") from None
+
+    def list(self, prefix: str = "") -> Iterator[Listed]:
+        """What lies below a prefix, a page at a time. Raises InputError."""
+        if self._folder is not None and not self._folder.is_dir():
+            return
+        with self._reading(prefix or self.url):
+            for page in obstore.list(self._opened(), prefix=prefix or None, chunk_size=_PAGE_KEYS):
+                for meta in page:
+                    yield Listed(meta["path"], meta["size"], meta["e_tag"] or "")
+
+    def names(self, prefix: str) -> set[str]:
+        """The last names below a prefix."""
+        return {each.key.rsplit("/", 1)[-1] for each in self.list(prefix)}
+
+    def remove(self, *keys: str) -> None:
+        """Remove objects by name. Raises OutputError."""
+        if keys:
+            with self._writing(keys[0]):
+                obstore.delete(self._opened(), list(keys))
+
+    def _opened(self) -> Any:
+        """The store itself; a folder is made when it is first written or read."""
+        if self._store is None and self._folder is not None:
+            try:
+                self._folder.mkdir(parents=True, exist_ok=True)
+                self._store = LocalStore(self._folder)
+            except OSError as exc:
+                raise OutputError(f"{self.url}: cannot be used as a folder ({exc.strerror or exc})") from exc
+        return self._store
+
+    @contextmanager
+    def _reading(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except FileNotFoundError:
+            raise
+        except (BaseError, OSError) as exc:
+            raise InputError(f"{what}: cannot be read from {self.url} ({_first_line(exc)})") from exc
+
+    @contextmanager
+    def _writing(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except (BaseError, OSError) as exc:
+            raise OutputError(f"{what}: cannot be written to {self.url} ({_first_line(exc)})") from exc
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _first_line(exc: BaseException) -> str:
+    text = str(exc).strip() or type(exc).__name__
+    return text.splitlines()[0][:200]
