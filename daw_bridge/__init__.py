@@ -40,9 +40,11 @@ if TYPE_CHECKING:
     from daw_bridge.metrics.evaluation import Evaluation
     from daw_bridge.progress import CancelToken, Progress
     from daw_bridge.separation.families.band_split.causal import load_streaming_model
+    from daw_bridge.separation.families.family import LoadModel
     from daw_bridge.separation.families.keeper import ModelKeeper
     from daw_bridge.separation.options import SeparationOptions
     from daw_bridge.session import Session
+    from daw_bridge.song import Song, open_song
     from daw_bridge.workflow.batch import SongOutcome, batch
     from daw_bridge.workflow.chain import build, rebuild, separate
     from daw_bridge.workflow.evaluating import evaluate
@@ -67,6 +69,7 @@ __all__ = [
     "ExtractedTemplate",
     "GuardRefused",
     "InputError",
+    "LoadModel",
     "ModelError",
     "ModelKeeper",
     "OutputError",
@@ -75,6 +78,7 @@ __all__ = [
     "RenderResult",
     "SeparationOptions",
     "Session",
+    "Song",
     "SongOutcome",
     "SongsFailed",
     "TemplateError",
@@ -87,6 +91,7 @@ __all__ = [
     "evaluate",
     "extract_template",
     "load_streaming_model",
+    "open_song",
     "rebuild",
     "render",
     "separate",
@@ -98,17 +103,20 @@ _HOME = {
     "CancelToken": "progress",
     "Evaluation": "metrics.evaluation",
     "ExtractedTemplate": "workflow.extract",
+    "LoadModel": "separation.families.family",
     "ModelKeeper": "separation.families.keeper",
     "Progress": "progress",
     "RenderOptions": "workflow.rendering",
     "RenderResult": "workflow.rendering",
     "SeparationOptions": "separation.options",
     "Session": "session",
+    "Song": "song",
     "SongOutcome": "workflow.batch",
     "batch": "workflow.batch",
     "build": "workflow.chain",
     "evaluate": "workflow.evaluating",
     "extract_template": "workflow.extract",
+    "open_song": "song",
     "load_streaming_model": "separation.families.band_split.causal",
     "rebuild": "workflow.chain",
     "render": "workflow.rendering",

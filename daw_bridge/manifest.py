@@ -6,21 +6,21 @@ Paths are relative to the song folder and never leave it. Unknown keys are kept 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, cast
 
 from daw_bridge.errors import InputError
 from daw_bridge.files import confined, write_atomic
 from daw_bridge.model import Stem, StemRole, StemSet
 from daw_bridge.music import SongMusic, music_from_json
+from daw_bridge.plan_json import RecordReader
 
 MANIFEST_NAME = "manifest.json"
 FORMAT_NAME = "daw-bridge manifest"
 FORMAT_VERSION = 1
 
 State = Literal["building", "complete"]
-Noted = TypeVar("Noted", "ReferenceFile", "SeparationRecord")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,35 +182,25 @@ def read_manifest(folder: Path) -> Manifest | None:
 
 
 def manifest_from_json(data: dict[str, Any], path: Path) -> Manifest:
-    """The manifest of parsed JSON; InputError, naming `path`, when it is none."""
+    """The manifest of parsed JSON; InputError, naming `path` and the place in it, when it is none."""
+    body = {key: value for key, value in data.items() if key not in ("format", "version", "music")}
+    manifest = cast("Manifest", _ManifestReader(path).record(body, Manifest, ""))
     try:
-        return _manifest_from(data)
+        return replace(manifest, music=music_from_json(data["music"]) if data.get("music") else None)
     except (TypeError, KeyError, ValueError, AttributeError) as exc:
-        raise InputError(f"{path}: is damaged ({exc}); build the mix again into another folder") from exc
+        raise InputError(f"{path}: is damaged at music ({exc}); build the mix again into another folder") from exc
+
+
+class _ManifestReader(RecordReader):
+    """Every value has the type of its field; keys that we do not know are kept out."""
+
+    keeps_unknown_out = True
+
+    def error(self, where: str, problem: str) -> InputError:
+        return InputError(
+            f"{self.base}: is damaged at {where or 'its root'} ({problem}); build the mix again into another folder"
+        )
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     write_atomic(folder / MANIFEST_NAME, manifest.to_json())
-
-
-def _manifest_from(data: dict[str, Any]) -> Manifest:
-    known = {field.name for field in fields(Manifest)}
-    plain = Manifest(**{key: value for key, value in data.items() if key in known})
-    return replace(
-        plain,
-        original=OriginalFile(**data["original"]) if data.get("original") else None,
-        reference=_with_notes(ReferenceFile, data["reference"]) if data.get("reference") else None,
-        stems=tuple(StemFile(**entry) for entry in data.get("stems", ())),
-        separation=_with_notes(SeparationRecord, data["separation"]) if data.get("separation") else None,
-        sessions=tuple(_session_from(entry) for entry in data.get("sessions", ())),
-        music=music_from_json(data["music"]) if data.get("music") else None,
-    )
-
-
-def _with_notes(kind: type[Noted], data: dict[str, Any]) -> Noted:
-    lists = {key: tuple(data[key]) for key in ("notes", "holes") if key in data}
-    return kind(**{**data, **lists})
-
-
-def _session_from(data: dict[str, Any]) -> SessionRecord:
-    return SessionRecord(**{**data, "files": tuple(data["files"]), "limits": tuple(data["limits"])})

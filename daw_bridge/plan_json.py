@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import types
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from functools import cache
 from pathlib import Path, PurePosixPath
-from typing import Any, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 
 from daw_bridge import model
 from daw_bridge.errors import InputError, OutputError, did_you_mean
@@ -42,7 +41,7 @@ def plan_from_json(data: object, base: Path) -> SessionPlan:
     Raises InputError when a value is missing, unknown, of the wrong type or not finite, when a path would leave
     `base`, or when a name is used that no bus has. The message names the place, as in `buses[2].gain_db`.
     """
-    reader = _Reader(base)
+    reader = RecordReader(base)
     if not isinstance(data, dict):
         raise reader.error("", f"expected an object, found {_kind(data)}")
     fields = dict(data)
@@ -81,13 +80,17 @@ def _relative(path: Path, base: Path) -> str:
     return absolute.relative_to(base).as_posix()
 
 
-class _Reader:
+class RecordReader:
     """Reads JSON values by the type hints of the dataclasses; `where` is the place in the plan, for messages."""
 
     def __init__(self, base: Path) -> None:
         self.base = base
 
+    keeps_unknown_out = False
+    """Whether a key that no field has is passed over, as a newer version may write it."""
+
     def error(self, where: str, problem: str) -> InputError:
+        """What is raised for a value that is wrong at `where`."""
         return InputError(f"{self.base}: the plan in the manifest is damaged at {where or 'its root'}: {problem}")
 
     def record(self, value: object, kind: type, where: str) -> object:
@@ -95,7 +98,7 @@ class _Reader:
             raise self.error(where, f"expected an object, found {_kind(value)}")
         hints = _hints(kind)
         for key in value:
-            if key not in hints:
+            if key not in hints and not self.keeps_unknown_out:
                 raise self.error(_join(where, str(key)), f"unknown key{did_you_mean(str(key), hints)}")
         made = {key: self.value(value[key], hints[key], _join(where, key)) for key in hints if key in value}
         for item in dataclasses.fields(kind):
@@ -108,15 +111,24 @@ class _Reader:
         if hint == model.Effect:
             return self.effect(value, where)
         origin = get_origin(hint)
-        if origin in (Union, types.UnionType):
-            inner = [each for each in get_args(hint) if each is not type(None)]
-            return None if value is None else self.value(value, inner[0], where)
-        if origin is tuple:
-            return self.sequence(value, get_args(hint), where)
+        if origin is not None:
+            return self.generic(value, hint, origin, where)
+        if hint is Any:
+            return value
         kind = cast("type", hint)
         if dataclasses.is_dataclass(kind):
             return self.record(value, kind, where)
         return self.choice(value, kind, where) if issubclass(kind, StrEnum) else self.scalar(value, kind, where)
+
+    def generic(self, value: object, hint: Any, origin: Any, where: str) -> object:
+        if origin is Literal:
+            return self.literal(value, get_args(hint), where)
+        if origin is dict:
+            return self.mapping(value, get_args(hint)[1], where)
+        if origin is tuple:
+            return self.sequence(value, get_args(hint), where)
+        inner = [each for each in get_args(hint) if each is not type(None)]  # a union with None
+        return None if value is None else self.value(value, inner[0], where)
 
     def effect(self, value: object, where: str) -> object:
         if not isinstance(value, dict):
@@ -138,6 +150,16 @@ class _Reader:
             self.value(item, hint, f"{where}[{index}]")
             for index, (item, hint) in enumerate(zip(value, hints, strict=True))
         )
+
+    def literal(self, value: object, known: tuple[Any, ...], where: str) -> object:
+        if value not in known:
+            raise self.error(where, f"unknown value {value!r}{did_you_mean(str(value), map(str, known))}")
+        return value
+
+    def mapping(self, value: object, hint: Any, where: str) -> dict[str, object]:
+        if not isinstance(value, dict):
+            raise self.error(where, f"expected an object, found {_kind(value)}")
+        return {str(key): self.value(item, hint, _join(where, str(key))) for key, item in value.items()}
 
     def path(self, value: object, where: str) -> Path:
         if not isinstance(value, str) or not value or "\0" in value or "\\" in value:

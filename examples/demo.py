@@ -33,9 +33,7 @@ def main(target: Path) -> None:
     result = build(SONG / "mix.flac", options, on_progress=printer)
     printer.close()
     took_s = time.monotonic() - started_s
-    separation, reference = result.manifest.separation, result.manifest.reference
-    if separation is None or reference is None:
-        raise SystemExit("the demo made no stems")
+    separation, reference = result.song.separation, result.song.reference
     length_s = reference.length_samples / reference.sample_rate_hz
     print(f"\nNull depth   {null_text(separation.null_depth_db)}  (stems read back and summed, against the mix)")
     print(f"Time         {took_s:.1f} s for {length_s:.0f} s of music, model and all, on this machine")

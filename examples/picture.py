@@ -18,9 +18,9 @@ from matplotlib.patches import Rectangle
 
 from daw_bridge.audio.reader import open_audio
 from daw_bridge.cli.build import null_text
-from daw_bridge.manifest import read_manifest
 from daw_bridge.model import Bus, SessionPlan, Track
 from daw_bridge.plan_json import plan_from_json
+from daw_bridge.song import open_song
 
 COLUMNS = 1600
 PAPER, INK, FAINT = "#15181d", "#e8eaed", "#8a919c"
@@ -46,10 +46,8 @@ def chain(bus: Bus) -> str:
 
 def draw(folder: Path, target: Path) -> None:
     """One lane per stem, then the muted reference."""
-    manifest = read_manifest(folder)
-    if manifest is None or not manifest.sessions or manifest.separation is None:
-        raise SystemExit(f"{folder}: holds no finished session")
-    plan = plan_from_json(manifest.sessions[-1].plan, folder)
+    song = open_song(folder)
+    plan = plan_from_json(song.sessions[-1].plan, folder)
     lanes: list[Track] = [*plan.tracks, *([plan.reference] if plan.reference else [])]
     figure, axes = plt.subplots(len(lanes), 1, figsize=(12, 0.95 * len(lanes) + 0.7), facecolor=PAPER)
     figure.subplots_adjust(left=0.01, right=0.99, top=1 - 0.5 / (len(lanes) + 0.7), bottom=0.01, hspace=0.08)
@@ -57,9 +55,9 @@ def draw(folder: Path, target: Path) -> None:
     full = max(float(np.abs(each).max()) for each in envelopes)
     for axis, track, each in zip(axes, lanes, envelopes, strict=True):
         lane(axis, plan, track, each / full)
-    null = null_text(manifest.separation.null_depth_db)
-    figure.text(0.012, 0.965, f"{manifest.name}.rpp", color=INK, fontsize=13, weight="bold", va="center")
-    caption = f"template {plan.template}   ·   model {manifest.separation.model}   ·   null {null}"
+    null = null_text(song.separation.null_depth_db)
+    figure.text(0.012, 0.965, f"{song.name}.rpp", color=INK, fontsize=13, weight="bold", va="center")
+    caption = f"template {plan.template}   ·   model {song.separation.model}   ·   null {null}"
     figure.text(0.988, 0.965, caption, color=FAINT, fontsize=10, va="center", ha="right")
     figure.savefig(target, dpi=110, facecolor=PAPER)
 

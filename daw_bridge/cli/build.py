@@ -105,9 +105,7 @@ def _report(args: argparse.Namespace, result: BuildResult, *, separated: bool = 
     """What a person and a program hear of it; `separated` is false where the stems were there before."""
     from daw_bridge.cli.console import answer, say
 
-    manifest, separation, reference = result.manifest, result.manifest.separation, result.manifest.reference
-    if separation is None or reference is None:  # a finished folder has both
-        return
+    manifest, separation, reference = result.manifest, result.song.separation, result.song.reference
     _log.debug("settings: %s", _pairs(separation.settings))
     _log.debug("versions: %s", _pairs(separation.versions))
     say(args, f"Stems:   {', '.join(stem.name for stem in manifest.stems)}")

@@ -30,11 +30,12 @@ from daw_bridge.separation.disk.residual import COMPLEMENT_PREFIX, RESIDUAL
 from daw_bridge.separation.disk.work_folder import PREFIX
 from daw_bridge.separation.ensemble import CombinedStems, Ensemble, Estimates, parse_ensemble
 from daw_bridge.separation.families import loader
+from daw_bridge.separation.families.family import LoadModel
 from daw_bridge.separation.families.store import combined_sha256
 from daw_bridge.separation.licence import accepted, require_accepted
 from daw_bridge.separation.model_info import ModelInfo, check_stems
 from daw_bridge.separation.options import SeparationOptions, file_settings, wanted_stems
-from daw_bridge.separation.run import LoadModel, SeparationResult, separate_reference
+from daw_bridge.separation.run import SeparationResult, separate_reference
 from daw_bridge.units import SILENCE_DB
 
 _DONE = "done.json"

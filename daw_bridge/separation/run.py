@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
@@ -31,12 +30,10 @@ from daw_bridge.separation.disk.work_folder import WorkFolder, check_space, remo
 from daw_bridge.separation.disk.write_stems import INTEGER_BITS, write_stems
 from daw_bridge.separation.engine.memory import cpu_time_s, rung_of
 from daw_bridge.separation.engine.separator import FloatArray, Separator
-from daw_bridge.separation.families.family import Loaded, Note
+from daw_bridge.separation.families.family import Loaded, LoadModel
 from daw_bridge.separation.families.loader import load
 from daw_bridge.separation.options import SeparationOptions, file_settings, sample_settings, wanted_stems
 from daw_bridge.units import SILENCE_DB, clock
-
-LoadModel = Callable[[SeparationOptions, Note], Loaded]
 
 ALGORITHM = "daw-bridge separation 1"
 """Part of every key: raised when the same settings would give other samples."""

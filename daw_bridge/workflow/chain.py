@@ -28,11 +28,13 @@ from daw_bridge.files import confined, output_errors, safe_name, sha256_of_file
 from daw_bridge.manifest import Manifest, read_manifest, write_manifest
 from daw_bridge.progress import CancelToken, OnProgress, Progress, ignore_progress
 from daw_bridge.separation.disk.work_folder import remove_work_folders
+from daw_bridge.separation.families.family import LoadModel
 from daw_bridge.separation.families.loader import import_ahead, load
 from daw_bridge.separation.guard import refuse_provenance, refuse_stem_sound
 from daw_bridge.separation.options import request_settings
 from daw_bridge.separation.recipe import Recipe, read_recipe, weights_of
-from daw_bridge.separation.run import LoadModel, separation_key
+from daw_bridge.separation.run import separation_key
+from daw_bridge.song import Song, open_song, song_of
 from daw_bridge.spelling import as_on_disk
 from daw_bridge.takeover import STAGING, own_hashes, require_free, settle, take_over
 from daw_bridge.version import __version__
@@ -59,6 +61,7 @@ class _Run:
     song: SongFolder
     request: dict[str, Any]
     load_model: LoadModel
+    source: str
     on_progress: OnProgress
     cancel: CancelToken
 
@@ -69,12 +72,15 @@ def separate(
     *,
     on_progress: OnProgress = ignore_progress,
     cancel: CancelToken | None = None,
+    load_model: LoadModel = load,
+    source: str = "",
 ) -> BuildResult:
     """A song folder with the archived mix, the reference and the stems, and no DAW session.
 
-    `rebuild` makes a session of it later. Raises as `build`.
+    `rebuild` makes a session of it later. Everything else as `build`.
     """
-    return build(mix, replace(options or BuildOptions(), daws=()), on_progress=on_progress, cancel=cancel)
+    options = replace(options or BuildOptions(), daws=())
+    return build(mix, options, on_progress=on_progress, cancel=cancel, load_model=load_model, source=source)
 
 
 def build(
@@ -84,13 +90,15 @@ def build(
     on_progress: OnProgress = ignore_progress,
     cancel: CancelToken | None = None,
     load_model: LoadModel = load,
+    source: str = "",
 ) -> BuildResult:
     """A song folder with stems, archived mix and one session for each of `options.daws`.
 
-    `load_model` may be a `ModelKeeper`, to load once for many songs. Interrupted, the same call continues it and
-    gives the same samples. Raises InputError, OutputError, TemplateError, ModelError, GuardRefused, DeviceError,
-    DawError, Busy, Cancelled; whatever is wrong with the request or the mix is raised before anything is left on
-    the disk.
+    `load_model` may be a `ModelKeeper`, to load once for many songs. `source` is what the manifest calls the place that
+    the mix came from, where `mix` is only a copy of it (an address in a store, say). Interrupted, the same call
+    continues it and gives the same samples. Raises InputError, OutputError, TemplateError, ModelError, GuardRefused,
+    DeviceError, DawError, Busy, Cancelled; whatever is wrong with the request or the mix is raised before anything is
+    left on the disk.
     """
     started = time.monotonic()
     mix, options, cancel = as_on_disk(Path(mix)), options or BuildOptions(), cancel or CancelToken()
@@ -114,6 +122,7 @@ def build(
         song=SongFolder(root / STAGING, name.replace(" ", "_")),
         request=request_of(mix, options, digest),
         load_model=load_model,
+        source=source,
         on_progress=on_progress,
         cancel=cancel,
     )
@@ -145,21 +154,17 @@ def rebuild(
     """
     started = time.monotonic()
     folder = Path(folder)
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such song folder; make one with 'daw-bridge build MIX'")
+    open_song(folder)  # what is none is told before anything is locked or touched
     with folder_lock(folder):
         settle(folder)
-        manifest = read_manifest(folder)
-        if manifest is None:
-            raise InputError(f"{folder}: is not a daw-bridge song folder; make one with 'daw-bridge build MIX'")
-        if manifest.state != "complete":
-            raise InputError(f"{folder}: was not finished; run the 'build' that made it again to continue it")
-        last = manifest.sessions
+        song = song_of(folder, read_manifest(folder))
+        last = song.sessions
         choice = choose_template(template or (last[-1].template if last else BuildOptions().template))
         remove_leftovers(folder)
         unfinished(folder)
         names = daws or tuple(dict.fromkeys(record.adapter for record in last)) or BuildOptions().daws
-        _require_whole(folder, manifest)
+        _require_whole(song)
+        manifest = song.manifest
         if music is not None or manifest.music is None:
             manifest = with_music(folder, manifest, music_wish(music or BuildOptions(), choice.template))
         on_progress(Progress(stage="build", done=0, total=1))
@@ -175,13 +180,13 @@ def _cache_entry(run: _Run, manifest: Manifest) -> tuple[StemCache, str] | None:
     return StemCache(), separation_key(manifest.reference.audio_sha256, run.options, run.weights_sha256)
 
 
-def _require_whole(folder: Path, manifest: Manifest) -> None:
+def _require_whole(song: Song) -> None:
     """InputError when a stem or the reference is gone, or is no longer of the rate, channels and length it had."""
-    ref, stems = manifest.reference, manifest.stem_set(folder)
+    ref, stems = song.reference, song.stem_set()
     for stem in (stems.reference, *stems.stems):
         found = probe(stem.path)
         now = (found.sample_rate_hz, found.channels, found.length_samples)
-        if ref is not None and now != (ref.sample_rate_hz, ref.channels, ref.length_samples):
+        if now != (ref.sample_rate_hz, ref.channels, ref.length_samples):
             raise InputError(
                 f"{stem.path}: has {now[2]} samples of {now[1]} channel(s) at {now[0]} Hz, the song has "
                 f"{ref.length_samples} of {ref.channels} at {ref.sample_rate_hz} Hz; build the mix again with --force"
@@ -325,7 +330,7 @@ def _begin(run: _Run, claim: Claim, ingested: Ingested) -> Manifest:
         daw_bridge=__version__,
         state="building",
         request=run.request,
-        original=ingested.original,
+        original=replace(ingested.original, source_path=run.source or ingested.original.source_path),
         reference=ingested.reference,
     )
     with output_errors(claim.root):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from daw_bridge.adapter import WriteReport
 from daw_bridge.manifest import Manifest
+from daw_bridge.song import Song, song_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,3 +18,8 @@ class BuildResult:
     manifest: Manifest
     reports: tuple[WriteReport, ...]
     elapsed_s: float
+
+    @property
+    def song(self) -> Song:
+        """The finished song: its reference, its stems, and how they were made."""
+        return song_of(self.folder, self.manifest)

@@ -19,7 +19,7 @@ from daw_bridge.plan import make_plan
 from daw_bridge.plan_json import plan_from_json
 from daw_bridge.progress import CancelToken, OnProgress, ignore_progress
 from daw_bridge.registry import load_adapter
-from daw_bridge.takeover import settled_manifest
+from daw_bridge.song import open_song
 from daw_bridge.workflow.sessions import choose_template
 
 RENDERER = "render"
@@ -108,25 +108,18 @@ def render(
 
 
 def _song_folder(path: Path) -> Path:
-    folder = path.parent if path.is_file() and (path.parent / MANIFEST_NAME).is_file() else path
-    if not folder.is_dir():
-        raise InputError(f"{path}: there is no such song folder; make one with 'daw-bridge build'")
-    return folder
+    return path.parent if path.is_file() and (path.parent / MANIFEST_NAME).is_file() else path
 
 
 def _plan(folder: Path, template: str | None) -> SessionPlan:
     """The plan of the latest session, or a new one with `template`."""
-    manifest = settled_manifest(folder)
-    if manifest is None:
-        raise InputError(f"{folder}: is no song folder (it has no {MANIFEST_NAME}); make one with 'daw-bridge build'")
-    if manifest.state != "complete":
-        raise InputError(f"{folder}: was not finished; run the 'build' that made it again to continue it")
+    song = open_song(folder)
     if template is not None:
-        stems, chosen = manifest.stem_set(folder), choose_template(template).template
-        return make_plan(stems, chosen, name=manifest.name, music=manifest.music, folder=folder)
-    if not manifest.sessions:
+        stems, chosen = song.stem_set(), choose_template(template).template
+        return make_plan(stems, chosen, name=song.name, music=song.manifest.music, folder=folder)
+    if not song.sessions:
         raise InputError(f"{folder}: holds stems but no session; say which template to render with -t, as in -t band")
-    return plan_from_json(manifest.sessions[-1].plan, folder)
+    return plan_from_json(song.sessions[-1].plan, folder)
 
 
 def _target(folder: Path, plan: SessionPlan, options: RenderOptions) -> Path:

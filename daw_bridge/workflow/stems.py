@@ -16,11 +16,11 @@ from daw_bridge.errors import WeightsCorrupt
 from daw_bridge.files import sha256_of_file
 from daw_bridge.manifest import ReferenceFile, SeparationRecord, StemFile
 from daw_bridge.progress import CancelToken, OnProgress
-from daw_bridge.separation.families.family import Loaded, Note
+from daw_bridge.separation.families.family import Loaded, LoadModel, Note
 from daw_bridge.separation.model_info import Licence
 from daw_bridge.separation.options import SeparationOptions
 from daw_bridge.separation.recipe import read_recipe, separate
-from daw_bridge.separation.run import NULL_DEPTH_DB, LoadModel, SeparationResult, separation_key
+from daw_bridge.separation.run import NULL_DEPTH_DB, SeparationResult, separation_key
 from daw_bridge.units import SILENCE_DB
 from daw_bridge.version import __version__
 from daw_bridge.workflow.ingest import with_loudness

@@ -11,7 +11,15 @@ import soundfile
 
 from daw_bridge.cli.main import main
 from daw_bridge.files import sha256_of_file
-from daw_bridge.manifest import Manifest, ReferenceFile, SessionRecord, StemFile, write_manifest
+from daw_bridge.manifest import (
+    Manifest,
+    OriginalFile,
+    ReferenceFile,
+    SeparationRecord,
+    SessionRecord,
+    StemFile,
+    write_manifest,
+)
 from daw_bridge.plan import make_plan
 from daw_bridge.plan_json import plan_to_json
 from daw_bridge.templates.store import load_template
@@ -39,8 +47,21 @@ def song(tmp_path: Path) -> Path:
         adapter="reaper", file="song.rpp", files=("song.rpp",), sha256="", template="karaoke", template_sha256="",
         plan=plan_to_json(plan, folder),
     )  # fmt: skip
+    original = OriginalFile(file="original/mix.wav", sha256="", size_bytes=0, codec="PCM", source_path="mix.wav")
+    separation = SeparationRecord(
+        model="preview", weights_sha256="", settings={}, versions={}, null_depth_db=-150.0, residual_rms_db=-150.0,
+        elapsed_s=1.0, from_cache=False,
+    )  # fmt: skip
     made = Manifest(
-        name="song", daw_bridge="0", state="complete", request={}, reference=reference, stems=files, sessions=(record,)
+        name="song",
+        daw_bridge="0",
+        state="complete",
+        request={},
+        original=original,
+        reference=reference,
+        stems=files,
+        separation=separation,
+        sessions=(record,),
     )
     write_manifest(folder, made)
     return folder

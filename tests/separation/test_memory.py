@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from daw_bridge.build_options import BuildOptions
 from daw_bridge.errors import DeviceError
 from daw_bridge.progress import CancelToken, ignore_progress
+from daw_bridge.separation.engine import memory
 from daw_bridge.separation.engine.devices import choose_rungs, usable_devices
-from daw_bridge.separation.engine.memory import LARGEST_BATCH, Need, Rung, batch_for, cpu_rung, ladder
+from daw_bridge.separation.engine.memory import LARGEST_BATCH, Need, Rung, batch_for, cpu_rung, ladder, usable_cores
 from daw_bridge.separation.engine.runners import is_out_of_memory
 from daw_bridge.separation.engine.separator import ArraySource
 from daw_bridge.separation.engine.speed import kept_memory, plain_attention, strict_fp32
@@ -265,3 +266,50 @@ def test_memory_does_not_grow_over_a_hundred_songs_of_a_batch(tmp_path: Path, mo
     assert len(outcomes) == 100
     assert not any(outcome.error for outcome in outcomes)
     assert max(sizes_mb[16:]) - max(sizes_mb[:4]) < 8.0
+
+
+def cgroups(root: Path, lines: str, files: dict[str, str]) -> Path:
+    """A root folder with the control groups of this process."""
+    (root / "proc/self").mkdir(parents=True)
+    (root / "proc/self/cgroup").write_text(lines)
+    for name, text in files.items():
+        path = root / "sys/fs/cgroup" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("lines", "files", "cores"),
+    [
+        ("0::/\n", {"cpu.max": "250000 100000\n"}, 2),
+        ("0::/\n", {"cpu.max": "max 100000\n"}, None),
+        ("0::/\n", {"cpu.max": "50000 100000\n"}, 1),
+        ("0::/job/step\n", {"job/cpu.max": "400000 100000", "job/step/cpu.max": "max 100000"}, 4),
+        ("0::/job/step\n", {"job/cpu.max": "400000 100000", "job/step/cpu.max": "300000 100000"}, 3),
+        (
+            "4:cpu,cpuacct:/a\n3:memory:/a\n",
+            {"cpu/a/cpu.cfs_quota_us": "600000", "cpu/a/cpu.cfs_period_us": "100000"},
+            6,
+        ),
+        ("4:cpu:/a\n", {"cpu/a/cpu.cfs_quota_us": "-1", "cpu/a/cpu.cfs_period_us": "100000"}, None),
+        ("0::/\n", {"cpu.max": "nonsense"}, None),
+        ("nonsense", {}, None),
+    ],
+)
+def test_a_quota_of_the_control_groups_is_known(
+    tmp_path: Path, lines: str, files: dict[str, str], cores: int | None
+) -> None:
+    assert memory._quota_cores(cgroups(tmp_path, lines, files)) == cores
+
+
+def test_without_control_groups_there_is_no_quota(tmp_path: Path) -> None:
+    assert memory._quota_cores(tmp_path) is None
+
+
+@pytest.mark.parametrize(("asked", "most"), [("1", 1), ("1,4", 1), ("", None), ("many", None), ("0", None)])
+def test_omp_num_threads_is_heard(monkeypatch: pytest.MonkeyPatch, asked: str, most: int | None) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    free = usable_cores()
+    monkeypatch.setenv("OMP_NUM_THREADS", asked)
+    assert usable_cores() == (most or free)

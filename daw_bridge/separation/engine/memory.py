@@ -6,10 +6,12 @@ weights. The ladder halves the batch (on the CPU: the workers), then moves to th
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from daw_bridge.errors import DeviceError
@@ -135,11 +137,49 @@ def cpu_time_s(cpu_s_per_s: float, length_s: float, cores: int) -> float:
 
 
 def usable_cores() -> int:
-    """Cores that this process may use."""
+    """Cores that this process may use: by its affinity, by the quota of its control groups, by OMP_NUM_THREADS."""
     if sys.platform == "linux":
-        return max(1, len(os.sched_getaffinity(0)))
-    else:  # noqa: RET505  # the type checker reads one branch a system
-        return max(1, os.cpu_count() or 1)
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    limits = [cores, _quota_cores(Path("/")), _threads_asked(os.environ.get("OMP_NUM_THREADS", ""))]
+    return max(1, min(limit for limit in limits if limit is not None))
+
+
+def _threads_asked(text: str) -> int | None:
+    """The first number of OMP_NUM_THREADS (it may be a list, one for each level)."""
+    first = text.partition(",")[0].strip()
+    return int(first) if first.isdecimal() and int(first) > 0 else None
+
+
+def _quota_cores(root: Path) -> int | None:
+    """Whole cores that the control groups of this process (v2 or v1) let it use; None without a limit."""
+    try:
+        groups = [line.split(":", 2) for line in (root / "proc/self/cgroup").read_text("utf-8").splitlines()]
+    except (OSError, ValueError):
+        return None
+    limits = []
+    for _number, controllers, path in (group for group in groups if len(group) == 3):
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        mount = root / "sys/fs/cgroup" / ("cpu" if controllers else "")
+        place = mount / path.lstrip("/")
+        for folder in (place, *place.parents):  # a group is bound by those above it
+            limits.append(_quota_of(folder, v1=bool(controllers)))
+            if folder == mount:
+                break
+    found = [limit for limit in limits if limit is not None]
+    return max(1, math.floor(min(found) + 1e-9)) if found else None
+
+
+def _quota_of(folder: Path, *, v1: bool) -> float | None:
+    """Cores that one control group may use; None without a limit."""
+    names = ("cpu.cfs_quota_us", "cpu.cfs_period_us") if v1 else ("cpu.max",)
+    try:
+        quota, period = " ".join((folder / name).read_text("ascii") for name in names).split()
+        return float(quota) / float(period) if float(quota) > 0 and float(period) > 0 else None
+    except (OSError, ValueError):  # not there, or "max"
+        return None
 
 
 def free_host_gb() -> float:

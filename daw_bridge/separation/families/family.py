@@ -44,6 +44,12 @@ class Loaded:
     turn: AbstractContextManager[object] = field(default_factory=nullcontext)
 
 
+class LoadModel(Protocol):
+    """Gives a loaded model for options: `load` itself, a `ModelKeeper`, or one's own; `note` hears what to know."""
+
+    def __call__(self, options: SeparationOptions, note: Note, /) -> Loaded: ...
+
+
 class Family(Protocol):
     """One kind of network. The module that defines it imports nothing heavy at its top: the catalog imports it."""
 
