@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # What other systems run, typed for them too; each keeps a cache of its own.
 PRODUCT = --no-warn-unreachable daw_bridge adapters
 
-.PHONY: help setup demo test test-fast check lint format docs bench kills mutants fuzz clean
+.PHONY: help setup demo test test-fast check lint format docs bench full kills mutants fuzz clean
 help:
 	@echo "make demo       build a session from the demo song"
 	@echo "make test       run the tests"
@@ -56,6 +56,9 @@ docs: setup
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 check: lint docs test
+
+# What takes half an hour and more: before a release, not before every landing.
+full: check kills mutants fuzz
 
 kills: setup
 	DAW_BRIDGE_EVERY_STEP=1 $(BIN)/python -m pytest -q -n $(WORKERS) --timeout 1800 tests/kill

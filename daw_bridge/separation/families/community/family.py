@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from daw_bridge.errors import DeviceError, ModelError, UsageError, WeightsMissing
 from daw_bridge.files import sha256_of_file
-from daw_bridge.separation.families.community.config import Config, read_config
 from daw_bridge.separation.families.community.settings import LEAST_OVERLAPS, Settings
 from daw_bridge.separation.families.family import Loaded, Note, loaded_on_rungs
 from daw_bridge.separation.families.store import checked_sha256, combined_sha256, weights_path
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from daw_bridge.separation.families.community.checkpoint import State
+    from daw_bridge.separation.families.community.config import Config
     from daw_bridge.separation.families.download import Download
 
 
@@ -128,6 +128,8 @@ class CommunityFamily:
 
     def settings_of(self, info: ModelInfo) -> Settings[Any]:
         """How a model of the catalog, or of the user's own, is run."""
+        from daw_bridge.separation.families.community.config import read_config
+
         return self.read(read_config(Path(info.own_config))) if info.own_config else self.settings[info.name]
 
     def network(self, settings: Settings[Any], path: Path, kept: list[int], *, sha256: str = "") -> nn.Module:

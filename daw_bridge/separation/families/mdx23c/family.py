@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from daw_bridge.errors import ModelError
-from daw_bridge.separation.families.community.config import Config
 from daw_bridge.separation.families.community.family import CommunityFamily
 from daw_bridge.separation.families.community.settings import Settings
 from daw_bridge.separation.families.mdx23c.config import Mdx23cConfig
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from daw_bridge.separation.families.community.checkpoint import State
+    from daw_bridge.separation.families.community.config import Config
 
 _KNOWN = (
     "act", "bottleneck_factor", "growth", "norm", "num_blocks_per_scale", "num_channels", "num_scales",

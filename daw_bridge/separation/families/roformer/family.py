@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from daw_bridge.errors import ModelError
-from daw_bridge.separation.families.community.config import Config
 from daw_bridge.separation.families.community.family import CommunityFamily
 from daw_bridge.separation.families.community.settings import Settings
 from daw_bridge.separation.families.roformer.bands import DEFAULT_BINS_PER_BAND
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from daw_bridge.separation.families.community.checkpoint import State
+    from daw_bridge.separation.families.community.config import Config
 
 _SHARED = (
     "dim", "depth", "stereo", "num_stems", "time_transformer_depth", "freq_transformer_depth",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from daw_bridge.separation.families.community.config import Config
 from daw_bridge.separation.families.community.family import CommunityFamily
 from daw_bridge.separation.families.community.settings import Settings
 from daw_bridge.separation.families.scnet.config import ScnetConfig
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from daw_bridge.separation.families.community.checkpoint import State
+    from daw_bridge.separation.families.community.config import Config
 
 _KNOWN = (
     "sources", "audio_channels", "dims", "nfft", "hop_size", "win_size", "normalized", "band_SR", "band_stride",
