@@ -60,6 +60,7 @@ CONTENT = {
     "bool": torch.tensor([True, False]),
     "ordered": OrderedDict(a=1, b=torch.zeros(1)),
     "default": defaultdict(dict, {3: {"x": 1}}),
+    "keyed": {("%Y-%m-%d",): "a date", None: 1, (1, "x"): 2},
     "fraction": Fraction(39, 5),
     "array": np.arange(6, dtype=np.int16).reshape(2, 3),
     "fortran": np.asfortranarray(np.arange(6.0).reshape(2, 3)),
@@ -223,3 +224,18 @@ def test_any_change_to_a_good_file_is_data_or_refused(data: st.DataObject) -> No
         read(archive(bytes(good)))
     except NotData:
         pass
+
+
+class Node:
+    """As the nodes of a config, which know their parent."""
+
+    def __init__(self, parent: Node | None) -> None:
+        self.parent, self.content = parent or self, {"value": 3}
+
+
+def test_foreign_objects_that_go_round_in_circles_stay_data() -> None:
+    root = Node(None)
+    found = read(saved({"root": root, "child": Node(root)}), f"{Node.__module__}.Node")
+    assert isinstance(found["child"], Inert)
+    assert found["child"].get("parent") is found["root"] is found["root"].get("parent")
+    assert found["root"].get("content") == {"value": 3}

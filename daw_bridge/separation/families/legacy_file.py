@@ -16,7 +16,7 @@ import pickletools
 import struct
 import zipfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -298,7 +298,10 @@ _VALUES = frozenset(
         *("UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"),
     )
 )
-_PLAIN_NAMES = ("numpy.ndarray", "builtins.dict", "builtins.list", "builtins.int")
+_PLAIN_NAMES = (
+    "numpy.ndarray",
+    *(f"builtins.{name}" for name in ("dict", "list", "int", "long", "str", "float", "bool")),
+)
 
 
 def _missing() -> Any:
@@ -321,11 +324,21 @@ def _text(value: Any) -> str:
     return value.decode("ascii") if isinstance(value, bytes) else str(_checked(value, str))
 
 
+_LONGEST_KEY = 8
+
+
 def _pairs(items: list[Any]) -> dict[Any, Any]:
-    """Keys are plain: hashing anything else could take for ever."""
-    if len(items) % 2 or any(not isinstance(key, (str, int, float, bytes)) for key in items[::2]):
+    """Keys are plain, or short tuples of what is plain: hashing anything deeper could take for ever."""
+    if len(items) % 2 or not all(_is_key(key) for key in items[::2]):
         raise NotData("a dictionary with keys that are no names or numbers")
     return dict(zip(items[::2], items[1::2], strict=True))
+
+
+def _is_key(value: Any) -> bool:
+    plain = (str, int, float, bytes, type(None))
+    if type(value) is tuple:
+        return len(value) <= _LONGEST_KEY and all(isinstance(part, plain) for part in value)
+    return isinstance(value, plain)
 
 
 def _build(target: Any, state: Any) -> None:
@@ -436,6 +449,8 @@ class _Walk:
 
     tensor: Callable[[_Tensor], Any]
     nodes: int = 0
+    objects: dict[int, Inert] = field(default_factory=dict)
+    """Foreign objects copied so far: the nodes of a config know their parents, so that they go round in circles."""
 
     def copied(self, value: Any, depth: int = 0) -> Any:
         self.nodes += 1
@@ -451,7 +466,11 @@ class _Walk:
             items = [self.copied(item, depth + 1) for item in value]
             return items if isinstance(value, list) else tuple(items)
         if isinstance(value, Inert):
-            return Inert(value.family, self.copied(value.state, depth + 1))
+            known = self.objects.get(id(value))
+            if known is None:
+                known = self.objects[id(value)] = Inert(value.family)
+                known.state = self.copied(value.state, depth + 1)
+            return known
         if isinstance(value, (_DType, _Storage)):
             raise NotData("a part of a tensor where a value belongs")
         return value
