@@ -211,18 +211,31 @@ class OpenSessionReader(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MergePlace:
+    """Where a plan goes in a session that is there: `at` is the name of a marker or region, or a time (s or m:ss);
+    `bus_map` pairs stems with tracks of the session that take them instead of the plan's buses."""
+
+    at: str | None = None
+    bus_map: tuple[tuple[str, str], ...] = ()
+
+
+AT_THE_START = MergePlace()
+
+
 @runtime_checkable
 class SessionMerger(Protocol):
     """An adapter that can put a plan into a copy of a session that somebody made, for `build --into`."""
 
-    def check_merge(self, session: Path, target: Path) -> None:
-        """Raise what `merge` would raise for this session and this target, before the long work begins."""
+    def check_merge(self, session: Path, target: Path, place: MergePlace = AT_THE_START) -> None:
+        """Raise what `merge` would raise for this session, target and place, before the long work begins."""
         ...
 
-    def merge(self, plan: SessionPlan, session: Path, target: Path) -> WriteReport:
+    def merge(self, plan: SessionPlan, session: Path, target: Path, place: MergePlace = AT_THE_START) -> WriteReport:
         """Write `target`: everything that is in `session`, and the plan's tracks behind it.
 
-        Raises InputError for a session that cannot be used, OutputError when `target` exists.
+        Raises InputError for a session that cannot be used, UsageError for a place that is not in it, OutputError when
+        `target` exists.
         """
         ...
 

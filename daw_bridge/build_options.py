@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -29,6 +31,25 @@ def _times(text: str) -> tuple[float, ...]:
         return tuple(float(part) for part in text.split(",") if part.strip())
     except ValueError:
         raise UsageError(f"`taps_s` {text}: give times in seconds, as in `taps_s` 0.51,1.02,1.52") from None
+
+
+_TIME = r"(?:(\d+):)?(?:(\d+):)?(\d+(?:\.\d+)?)"
+
+
+def _range(text: str) -> tuple[float, float]:
+    match = re.fullmatch(f"{_TIME}-{_TIME}", text.strip())
+    if match is None:
+        raise UsageError(f"`range_s` {text}: give it as FROM-TO, as in 90-120 or 1:30-2:00")
+    parts = match.groups()
+    return _seconds(parts[:3]), _seconds(parts[3:])
+
+
+def _seconds(parts: Sequence[str | None]) -> float:
+    """Hours, minutes and seconds, as far as they are given, in seconds."""
+    total = 0.0
+    for part in parts:
+        total = total * 60.0 + float(part) if part is not None else total
+    return total
 
 
 def _daws(text: str) -> tuple[str, ...]:
@@ -150,6 +171,16 @@ class BuildOptions(SeparationOptions):
         switches={"--click": (True, "add a muted click track that follows the song's tempo")},
         group="music",
     )
+    range_s: tuple[float, float] | None = option(
+        None,
+        "the part of the mix to separate, from and up to these times (in seconds, or 1:30-2:00): the song is that part "
+        "then and its stems begin at 0; the manifest says where in the mix that is, and the mix itself is not copied",
+        influences=Influence.INPUT,
+        flags=("--range",),
+        metavar="FROM-TO",
+        parse=_range,
+        group="input",
+    )
     force: bool = option(
         False,
         "replace files that daw-bridge made in that folder",
@@ -172,6 +203,7 @@ class BuildOptions(SeparationOptions):
         object.__setattr__(self, "output", path_of("output", self.output))
         number_in("`gain_db`", self.gain_db, -300, 300, unit=" dB")
         _check_channels(self.channels)
+        _check_range(self.range_s)
         self._check_music()
 
     def _check_music(self) -> None:
@@ -199,3 +231,13 @@ def _check_channels(channels: Any) -> None:
             return
         channels = ",".join(str(channel) for channel in channels)
     raise UsageError(f"`channels` {channels}: give two different channels counted from 1, as in `channels` 1,2")
+
+
+def _check_range(range_s: Any) -> None:
+    if range_s is None:
+        return
+    good = isinstance(range_s, (tuple, list)) and len(range_s) == 2
+    good = good and all(isinstance(each, (int, float)) for each in range_s)
+    if not good or not 0.0 <= range_s[0] < range_s[1] < float("inf"):
+        shown = "-".join(f"{each:g}" for each in range_s) if good else range_s
+        raise UsageError(f"`range_s` {shown}: give a start of 0 or more and an end behind it, in seconds")

@@ -37,7 +37,8 @@ class OriginalFile:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReferenceFile:
     """The decoded mix that everything is aligned to. `audio_sha256` is over samples, rate and channels, `sha256` over
-    the bytes of the file (empty while it is being made)."""
+    the bytes of the file (empty while it is being made). `start_samples` is where in the mix it begins: above 0 for a
+    build of a part of it."""
 
     file: str
     audio_sha256: str
@@ -56,6 +57,7 @@ class ReferenceFile:
     """(first sample, samples) where silence stands for sound that was lost."""
     notes: tuple[str, ...] = ()
     sha256: str = ""
+    start_samples: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

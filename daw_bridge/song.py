@@ -21,11 +21,14 @@ from daw_bridge.takeover import settled_manifest
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Song:
-    """A finished song folder. `sessions` are in the order in which they were made."""
+    """A finished song folder. `sessions` are in the order in which they were made.
+
+    `original` is None where only a part of a mix was separated: the mix stays where it is.
+    """
 
     folder: Path
     name: str
-    original: OriginalFile
+    original: OriginalFile | None
     reference: ReferenceFile
     stems: tuple[StemFile, ...]
     separation: SeparationRecord
@@ -56,13 +59,15 @@ def song_of(folder: Path, manifest: Manifest | None) -> Song:
         )
     if manifest.state != "complete":
         raise InputError(f"{folder}: was not finished; run the 'build' that made it again to continue it")
-    original, reference, separation = manifest.original, manifest.reference, manifest.separation
-    if original is None or reference is None or separation is None or not manifest.stems:
-        raise InputError(f"{folder / MANIFEST_NAME}: is damaged (it lists no mix or no stems); build the mix again")
+    reference, separation = manifest.reference, manifest.separation
+    if reference is None or separation is None or not manifest.stems:
+        raise InputError(
+            f"{folder / MANIFEST_NAME}: is damaged (it lists no reference or no stems); build the mix again"
+        )
     return Song(
         folder=folder,
         name=manifest.name,
-        original=original,
+        original=manifest.original,
         reference=reference,
         stems=manifest.stems,
         separation=separation,

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daw_bridge.adapter import (
+    AT_THE_START,
     Check,
     Feature,
     Limit,
+    MergePlace,
     ReadReport,
     Support,
     WriteReport,
@@ -21,7 +23,7 @@ from daw_bridge.model import SessionPlan
 from daw_bridge_reaper import rpp
 from daw_bridge_reaper.extract import plan_of
 from daw_bridge_reaper.layout import Routing, lay_out
-from daw_bridge_reaper.merge import mergeable, merged_document
+from daw_bridge_reaper.merge import check_place, mergeable, merged_document
 from daw_bridge_reaper.session import ReaperProject
 from daw_bridge_reaper.write import project_document
 
@@ -74,18 +76,18 @@ class ReaperAdapter:
 
     def read_plan(self, session: Path) -> ReadReport:
         """See SessionReader.read_plan."""
-        return plan_of(rpp.load(session), session.stem)
+        return plan_of(rpp.load_mixer(session), session.stem)
 
-    def check_merge(self, session: Path, target: Path) -> None:
+    def check_merge(self, session: Path, target: Path, place: MergePlace = AT_THE_START) -> None:
         """See SessionMerger.check_merge."""
         require_free(target)
-        mergeable(session, target)
+        check_place(mergeable(session, target), place)
 
-    def merge(self, plan: SessionPlan, session: Path, target: Path) -> WriteReport:
+    def merge(self, plan: SessionPlan, session: Path, target: Path, place: MergePlace = AT_THE_START) -> WriteReport:
         """See SessionMerger.merge."""
         require_free(target)
         document, limits = merged_document(
-            plan, session, target, lambda path: media_path(path, target.parent), self.routing
+            plan, session, target, lambda path: media_path(path, target.parent), self.routing, place
         )
         write_atomic(target, rpp.to_bytes(document))
         return self._report(target, limits)

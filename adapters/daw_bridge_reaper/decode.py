@@ -26,6 +26,7 @@ from daw_bridge.model import (
 from daw_bridge.units import octaves_to_q
 from daw_bridge_reaper import rpp
 from daw_bridge_reaper.effects import DAW, EQ_KINDS, MAX_WET_DB, to_fx
+from daw_bridge_reaper.rpp import Chunk
 from daw_bridge_reaper.session import Fx, RawFx, VstFx
 from daw_bridge_reaper.stock_state import (
     ReaComp,
@@ -41,6 +42,7 @@ from daw_bridge_reaper.write import fx_chunk
 _BAND_KINDS = {int(kind): band for band, kind in EQ_KINDS.items()}
 _WET_INDEX, _RMS_INDEX = 11, 13
 MAX_TEMPLATE_BANDS = 16
+MAX_PLUGIN_NAME = 200
 
 
 def to_effects(fx: Fx, notes: Losses, sidechain_bus: str | None, *, on_return: bool) -> list[Effect]:
@@ -48,7 +50,7 @@ def to_effects(fx: Fx, notes: Losses, sidechain_bus: str | None, *, on_return: b
     if isinstance(fx, VstFx):
         try:
             effects = _DECODERS[fx.plugin](fx, notes, sidechain_bus)
-        except (ValueError, OverflowError):
+        except (ValueError, ArithmeticError):  # a state with numbers that no unit of the field has
             effects = []
         fully_wet = any(isinstance(effect, Reverb | Delay) for effect in effects)
         if effects and (on_return or not fully_wet):
@@ -57,10 +59,19 @@ def to_effects(fx: Fx, notes: Losses, sidechain_bus: str | None, *, on_return: b
 
 
 def _kept(fx: Fx) -> PluginRef:
-    chunk = rpp.parse(fx.chunk, "plug-in").root if isinstance(fx, RawFx) else fx_chunk(fx)
-    tokens = [*chunk.tokens, "", ""]
-    name = f"JS: {tokens[1]}" if tokens[0] == "JS" else tokens[1]
-    return PluginRef(daw=DAW, name=name or tokens[0], state=rpp.plain_text(chunk), enabled=fx.enabled)
+    chunk = fx_chunk(fx)
+    state = fx.chunk if isinstance(fx, RawFx) else rpp.plain_text(chunk)
+    return PluginRef(daw=DAW, name=fx_name(chunk), state=state, enabled=fx.enabled)
+
+
+def fx_name(chunk: Chunk) -> str:
+    """What a person calls a plug-in."""
+    tokens = [*chunk.tokens, "", "", ""]
+    if tokens[0] == "JS":
+        return f"JS: {tokens[1]}"
+    if tokens[0] == "CONTAINER":
+        return f"Container {tokens[2]}".strip()
+    return (tokens[1] or tokens[0])[:MAX_PLUGIN_NAME]
 
 
 def _equalizer(fx: VstFx, _notes: Losses, _bus: str | None) -> list[Effect]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import assert_never
 
 from daw_bridge.adapter import Feature, Losses
-from daw_bridge.errors import InputError
 from daw_bridge.model import (
     BandKind,
     Compressor,
@@ -20,6 +19,7 @@ from daw_bridge.model import (
 )
 from daw_bridge.units import q_to_octaves
 from daw_bridge_reaper import rpp
+from daw_bridge_reaper.chain import checked_part
 from daw_bridge_reaper.session import Fx, RawFx, VstFx
 from daw_bridge_reaper.stock_state import (
     ReaComp,
@@ -180,21 +180,11 @@ def _plugin(effect: PluginRef, losses: Losses) -> list[Fx]:
         losses.lost(Feature.PLUGIN, f"{effect.name} is a plug-in for {effect.daw}")
         return []
     if effect.state:
-        return [RawFx(chunk=_checked_chunk(effect), enabled=effect.enabled)]
+        return [RawFx(chunk=checked_part(effect.state, effect.name), enabled=effect.enabled)]
     if effect.name.upper().startswith("JS:"):
         return [RawFx(chunk=_jsfx(effect, losses), enabled=effect.enabled)]
     losses.lost(Feature.PLUGIN, f"{effect.name}: a plug-in other than a JSFX needs its state in the template")
     return []
-
-
-def _checked_chunk(effect: PluginRef) -> str:
-    """The state as one plug-in chunk: text that closes its chunk early could write anything into the project."""
-    text = effect.state.replace("\r\n", "\n").strip() + "\n"
-    document = rpp.parse(text, f"the state of {effect.name}")
-    if document.problems or document.before or document.after or document.root.name not in rpp.FX_CHUNKS:
-        kinds = ", ".join(sorted(rpp.FX_CHUNKS))
-        raise InputError(f"the state of {effect.name} is not one plug-in block of a REAPER project (<{kinds} ...>)")
-    return rpp.plain_text(document.root)
 
 
 def _jsfx(effect: PluginRef, losses: Losses) -> str:

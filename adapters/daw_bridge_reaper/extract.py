@@ -1,60 +1,37 @@
-"""A project that somebody mixed -> a plan: which tracks are buses, what is on them, what feeds what.
+"""A project that somebody mixed -> a plan: what is on its buses, what feeds what, and what a plan cannot say of it.
 
-A bus is what lies directly below the mix bus, and the mix bus is the one folder that holds other folders; without
-such a folder the master is the mix bus and everything on top is a bus. A track without items that only takes sends is
-a return, a muted track beside the mix bus is the reference. Receives count as folders where the main send is off.
+Which tracks are buses is told by `desk`; everything that gets lost is named by `report`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import replace
 
-from daw_bridge.adapter import Feature, Limit, Losses, ReadReport
+from daw_bridge.adapter import Feature, Losses, ReadReport
 from daw_bridge.errors import InputError
-from daw_bridge.model import MIX_BUS, Bus, Effect, Gain, Marker, Send, SessionPlan, Track, free_bus_name
-from daw_bridge.units import linear_to_db, s_to_samples
+from daw_bridge.model import MIX_BUS, Bus, Effect, Gain, Marker, Send, SessionPlan, Track
+from daw_bridge.units import db_to_linear, linear_to_db, s_to_samples
 from daw_bridge_reaper import rpp
 from daw_bridge_reaper.decode import tidy, to_effects
+from daw_bridge_reaper.desk import Desk, desk_of, stem_tracks
+from daw_bridge_reaper.lines import law_text
 from daw_bridge_reaper.read import read_chain, read_project
-from daw_bridge_reaper.session import POST_FADER, PRE_FADER, Fx, ReaperProject, ReaperReceive, ReaperTrack, VstFx
+from daw_bridge_reaper.report import report_losses
+from daw_bridge_reaper.session import (
+    PRE_FADER,
+    PRE_FX,
+    PROJECT_LAW,
+    UNITY_LAW,
+    Fx,
+    ReaperProject,
+    ReaperReceive,
+    ReaperTrack,
+    VstFx,
+)
 from daw_bridge_reaper.stock_state import ReaComp
 
-
-@dataclass(slots=True)
-class _Desk:
-    """The tracks as a tree, and what was found in it. All numbers are track indices."""
-
-    project: ReaperProject
-    parent: list[int | None]
-    names: dict[int, str] = field(default_factory=dict)
-    limits: list[Limit] = field(default_factory=list)
-
-    def children(self, index: int | None) -> list[int]:
-        return [child for child, parent in enumerate(self.parent) if parent == index]
-
-    def below(self, index: int) -> list[int]:
-        found, todo = [], self.children(index)
-        while todo:
-            child = todo.pop(0)
-            found.append(child)
-            todo = self.children(child) + todo
-        return found
-
-    def track(self, index: int) -> ReaperTrack:
-        return self.project.tracks[index]
-
-    def notes(self, index: int) -> Losses:
-        return Losses(self.track(index).name or f"track {index + 1}", self.limits)
-
-    def bus_of(self, index: int) -> str | None:
-        """The bus that a track belongs to."""
-        place: int | None = index
-        while place is not None:
-            if place in self.names:
-                return self.names[place]
-            place = self.parent[place]
-        return None
+SILENT_DB, LOUDEST_DB = -120.0, 24.0
 
 
 def plan_of(document: rpp.Document, name: str) -> ReadReport:
@@ -64,105 +41,54 @@ def plan_of(document: rpp.Document, name: str) -> ReadReport:
     project = read_project(document)
     if not project.tracks:
         raise InputError(f"{name}: has no tracks, so there is no bus to take")
-    desk = _Desk(project, _parents(project))
-    mix = _mix_bus(desk)
-    top = desk.children(mix)
-    reference = next((index for index in desk.children(None) if _is_reference(desk, index, mix)), None)
-    returns = [index for index in top if _is_return(desk, index)]
-    buses = [index for index in top if index not in returns and index != reference]
-    for index in (*buses, *returns):
-        desk.names[index] = free_bus_name(desk.track(index).name, desk.names.values())
-    if mix is not None:
-        desk.names[mix] = MIX_BUS
-    _report_strays(desk, mix, reference)
-    if mix is not None and _master_chain(document):
-        Losses("master", desk.limits).lost(Feature.PLUGIN, "the plug-ins behind the mix bus; a template ends at it")
+    desk = desk_of(project)
+    for note in document.notes:
+        Losses(name, desk.limits).bent(Feature.BUSES, note)
+    mix_bus = _bus(desk, desk.mix) if desk.mix is not None else _master(desk, document)
     plan = SessionPlan(
         name=name,
         sample_rate_hz=project.sample_rate_hz,
         length_samples=0,
-        tracks=tuple(track for index in buses for track in _stems(desk, index)),
-        buses=tuple(_bus(desk, index, returns) for index in buses),
-        returns=tuple(_bus(desk, index, returns) for index in returns),
-        mix_bus=_bus(desk, mix, returns) if mix is not None else _master(desk, document),
-        reference=_reference(desk, reference),
+        tracks=tuple(track for index in desk.buses for track in _stems(desk, index)),
+        buses=tuple(_bus(desk, index) for index in desk.buses),
+        returns=tuple(_bus(desk, index) for index in desk.returns),
+        mix_bus=mix_bus,
+        reference=_reference(desk),
         markers=tuple(_markers(project)),
         tempo_bpm=project.tempo_bpm,
         time_signature=project.time_signature,
     )
+    _report_other_sends(desk)
+    report_losses(desk, document)
     return ReadReport(plan=plan, limits=tuple(desk.limits))
 
 
-def _parents(project: ReaperProject) -> list[int | None]:
-    """The folder of each track; where the main send is off, the one track that it is sent to instead."""
-    parents = project.parents()
-    for index, track in enumerate(project.tracks):
-        if track.main_send:
-            continue
-        targets = [
-            target
-            for target, other in enumerate(project.tracks)
-            for receive in other.receives
-            if receive.source == index and receive.mode == POST_FADER and receive.target_channel == 0
-        ]
-        # A session of sends lists the way to the bus behind the sends to returns, at full level.
-        whole = [
-            target
-            for target in targets
-            if any(r.source == index and r.gain_linear == 1.0 for r in project.tracks[target].receives)
-        ]
-        parents[index] = _without_loop(parents, index, next(iter(whole or targets), None))
-    return parents
-
-
-def _without_loop(parents: list[int | None], index: int, wanted: int | None) -> int | None:
-    place, steps = wanted, 0
-    while place is not None and steps <= len(parents):
-        if place == index:
-            return None
-        place, steps = parents[place], steps + 1
-    return wanted
-
-
-def _mix_bus(desk: _Desk) -> int | None:
-    """The only track on top that holds tracks which hold or are something themselves; None when the master is it."""
-    holders = [index for index in desk.children(None) if desk.children(index)]
-    if len(holders) != 1:
-        return None
-    others = [index for index in desk.children(None) if index != holders[0] and not desk.track(index).mute]
-    nested = any(desk.children(child) for child in desk.children(holders[0]))
-    return holders[0] if nested and not others else None
-
-
-def _is_return(desk: _Desk, index: int) -> bool:
-    track = desk.track(index)
-    takes = any(receive.target_channel == 0 for receive in track.receives)
-    return takes and not track.items and not desk.children(index)
-
-
-def _is_reference(desk: _Desk, index: int, mix: int | None) -> bool:
-    track = desk.track(index)
-    return mix is not None and index != mix and track.mute and bool(track.items) and not desk.children(index)
-
-
-def _bus(desk: _Desk, index: int, returns: list[int]) -> Bus:
+def _bus(desk: Desk, index: int) -> Bus:
     track, notes = desk.track(index), desk.notes(index)
-    on_return = index in returns
+    on_return = index in desk.returns
+    own = _effects(track.fx, notes, lambda fx: _sidechain_bus(desk, track, fx), on_return=on_return)
     return Bus(
         name=desk.names[index],
         label=track.name.strip() or desk.names[index],
         colour=track.colour,
         gain_db=_level_db(track.gain_linear, notes),
         pan=tidy(min(max(track.pan, -1.0), 1.0)),
-        mute=track.mute,
+        mute=track.mute or (desk.is_unheard(index) and desk.names[index] != MIX_BUS),
         solo=track.solo,
-        effects=(
-            *_only_track_effects(desk, index),
-            *_effects(track.fx, notes, lambda fx: _sidechain_bus(desk, track, fx), on_return=on_return),
-        ),
-        sends=() if on_return or desk.names[index] == MIX_BUS else _sends(desk, index, returns),
-        group=f"group_{track.group_mask.bit_length()}" if track.group_mask else None,
+        effects=(*_only_track_effects(desk, index), *_switched(own, on=track.chain_on)),
+        sends=() if on_return or desk.names[index] == MIX_BUS else _sends(desk, index),
+        group=_group(track, notes),
     )
+
+
+def _group(track: ReaperTrack, notes: Losses) -> str | None:
+    """The first group of a track's volume; a template's bus is in one."""
+    mask = track.group_mask
+    if not mask:
+        return None
+    if mask & (mask - 1):
+        notes.bent(Feature.GROUPS, f"it is in {bin(mask).count('1')} groups; a template's bus is in one")
+    return f"group_{(mask & -mask).bit_length()}"
 
 
 def _effects(
@@ -171,34 +97,29 @@ def _effects(
     return tuple(effect for fx in chain for effect in to_effects(fx, notes, sidechain_bus(fx), on_return=on_return))
 
 
-def _only_track(desk: _Desk, index: int) -> int | None:
-    """The one track of a bus whose chain can stand at the head of the bus's own, because nothing is mixed between."""
-    below = desk.below(index)
-    if len(below) != 1 or below[0] in desk.names:
-        return None
-    track = desk.track(below[0])
-    plain = track.pan == 0.0 and not track.mute and not track.receives
-    return below[0] if plain else None
+def _switched(effects: tuple[Effect, ...], *, on: bool) -> tuple[Effect, ...]:
+    """A chain that is bypassed as a whole is a chain of bypassed effects."""
+    return effects if on else tuple(replace(effect, enabled=False) for effect in effects)
 
 
-def _only_track_effects(desk: _Desk, index: int) -> tuple[Effect, ...]:
-    only = _only_track(desk, index)
-    if only is None:
+def _only_track_effects(desk: Desk, index: int) -> tuple[Effect, ...]:
+    only = desk.only_track(index)
+    if only is None or index == desk.mix:
         return ()
     track, notes = desk.track(only), desk.notes(only)
-    effects = _effects(track.fx, notes, lambda _fx: None, on_return=False)
+    effects = _switched(_effects(track.fx, notes, lambda _fx: None, on_return=False), on=track.chain_on)
     level_db = _level_db(track.gain_linear, notes)
     return (*effects, Gain(gain_db=level_db)) if level_db else effects
 
 
 def _level_db(gain_linear: float, notes: Losses) -> float:
-    level_db = max(linear_to_db(gain_linear), -120.0)
-    if level_db > 24.0:
-        notes.bent(Feature.GAIN_PAN_MUTE_SOLO, f"a level of {level_db:.1f} dB became 24 dB")
-    return tidy(min(level_db, 24.0))
+    level_db = max(linear_to_db(gain_linear), SILENT_DB)
+    if level_db > LOUDEST_DB:
+        notes.bent(Feature.GAIN_PAN_MUTE_SOLO, f"a level of {level_db:.1f} dB became {LOUDEST_DB:g} dB")
+    return tidy(min(level_db, LOUDEST_DB))
 
 
-def _sidechain_bus(desk: _Desk, track: ReaperTrack, fx: Fx) -> str | None:
+def _sidechain_bus(desk: Desk, track: ReaperTrack, fx: Fx) -> str | None:
     """The bus whose signal reaches the auxiliary input of `fx`."""
     if not isinstance(fx, VstFx) or fx.sidechain_channel is None or not _listens(fx):
         return None
@@ -216,78 +137,132 @@ def _listens(fx: VstFx) -> bool:
         return False
 
 
-def _sends(desk: _Desk, index: int, returns: list[int]) -> tuple[Send, ...]:
-    sends: list[Send] = []
-    for target in returns:
+# --- sends
+def _sends(desk: Desk, index: int) -> tuple[Send, ...]:
+    """The sends of a bus to returns, one for each return; what a send cannot say is noted."""
+    found: dict[str, Send] = {}
+    for target in desk.returns:
         for receive in desk.track(target).receives:
-            if receive.source == index and receive.target_channel == 0 and not _is_parent_send(desk, receive, target):
-                pre_fader = receive.mode == PRE_FADER
-                gain_db = _level_db(receive.gain_linear, desk.notes(index))
-                sends.append(Send(to=desk.names[target], gain_db=gain_db, pre_fader=pre_fader))
-    unique = {send.to: send for send in reversed(sends)}
-    return tuple(reversed(unique.values()))
+            if receive.source != index or _is_parent_send(desk, receive, target):
+                continue
+            notes, title = desk.notes(index), desk.title(target)
+            if not _is_audible(receive, title, notes):
+                continue
+            _note_ways(receive, title, notes)
+            gain_db = _level_db(receive.gain_linear, notes)
+            pre_fader = receive.mode in (PRE_FADER, PRE_FX)
+            send = Send(to=desk.names[target], gain_db=gain_db, pre_fader=pre_fader)
+            found[send.to] = _joined(found[send.to], send, title, notes) if send.to in found else send
+    return tuple(found.values())
 
 
-def _is_parent_send(desk: _Desk, receive: ReaperReceive, target: int) -> bool:
+def _is_audible(receive: ReaperReceive, title: str, notes: Losses) -> bool:
+    """Whether a send carries the bus's own two channels into those of the return."""
+    if receive.mute:
+        notes.bent(Feature.SENDS, f"the muted send to {title} is left out")
+    elif receive.source_channel == -1:
+        notes.lost(Feature.SENDS, f"the send to {title} carries MIDI only")
+    elif receive.source_channel or receive.target_channel:
+        notes.lost(Feature.SENDS, f"the send to {title} {_channels(receive)}; a template's carries 1/2 to 1/2")
+    else:
+        return True
+    return False
+
+
+def _channels(receive: ReaperReceive) -> str:
+    def pair(channel: int) -> str:
+        first = channel & 1023
+        return f"{first + 1}" if channel & 1024 else f"{first + 1}/{first + 2}"
+
+    return f"takes channels {pair(receive.source_channel)} into {pair(receive.target_channel)}"
+
+
+def _note_ways(receive: ReaperReceive, title: str, notes: Losses) -> None:
+    """How a send differs from one of a template, that keeps its level and its place behind or before the fader."""
+    if receive.mode == PRE_FX:
+        notes.bent(Feature.SENDS, f"the send to {title} leaves before the effects; it became one before the fader")
+    if receive.pan:
+        notes.lost(Feature.SENDS, f"the pan of {receive.pan:g} of the send to {title}")
+    if receive.inverted:
+        notes.lost(Feature.SENDS, f"the inverted polarity of the send to {title}")
+    if receive.pan_law not in (PROJECT_LAW, UNITY_LAW):
+        notes.bent(Feature.SENDS, f"the pan law of {law_text(receive.pan_law)} of the send to {title} became 0 dB")
+    if receive.mono:
+        notes.lost(Feature.SENDS, f"the send to {title} is mono; it became stereo")
+
+
+def _joined(first: Send, second: Send, title: str, notes: Losses) -> Send:
+    """Two sends to one return as one: at the same place their levels add up."""
+    if first.pre_fader != second.pre_fader:
+        notes.lost(Feature.SENDS, f"a second send to {title}, at another place; the first one is kept")
+        return first
+    both = db_to_linear(first.gain_db) + db_to_linear(second.gain_db)
+    notes.bent(Feature.SENDS, f"two sends to {title} became one of the same level")
+    return replace(first, gain_db=tidy(min(linear_to_db(both), LOUDEST_DB)))
+
+
+def _is_parent_send(desk: Desk, receive: ReaperReceive, target: int) -> bool:
     return desk.parent[receive.source] == target and not desk.track(receive.source).main_send
 
 
-def _is_single_send(desk: _Desk, receive: ReaperReceive, target: int, mix: int | None) -> bool:
-    """Signal from a track that is no bus: a template's sends start at buses."""
-    plain = receive.target_channel == 0 and target != mix and receive.source not in desk.names
-    return plain and not _is_parent_send(desk, receive, target)
+def _report_other_sends(desk: Desk) -> None:
+    """Every receive that is neither a way to a parent, nor a send of a bus to a return, nor heard by a side-chain."""
+    for target, track in enumerate(desk.project.tracks):
+        notes = desk.notes(target)
+        heard = {fx.sidechain_channel for fx in track.fx if isinstance(fx, VstFx) and _sidechain_bus(desk, track, fx)}
+        for receive in track.receives:
+            if not 0 <= receive.source < len(desk.project.tracks):
+                notes.lost(Feature.SENDS, f"a send from track {receive.source + 1}, which is not there")
+                continue
+            source = desk.title(receive.source)
+            if _is_parent_send(desk, receive, target):
+                _note_ways(receive, desk.title(target), desk.notes(receive.source))
+                if receive.mute or receive.source_channel:
+                    notes.lost(Feature.BUSES, f"the way from {source} to here is muted or takes other channels")
+            elif receive.target_channel in heard and receive.target_channel:
+                if receive.mute or receive.gain_linear != 1.0 or receive.mode or receive.source_channel:
+                    notes.bent(Feature.SIDECHAIN, f"level, place or channels of the side-chain from {source}")
+            elif target in desk.returns and desk.names.get(receive.source, MIX_BUS) != MIX_BUS:
+                if receive.source in desk.returns:
+                    notes.lost(Feature.SENDS, f"the send from the return {source!r}; returns feed the mix bus only")
+            elif receive.target_channel:
+                notes.lost(Feature.SIDECHAIN, f"the signal of {source} on channels {_channels(receive).split()[-1]}")
+            elif receive.source in desk.names:
+                notes.lost(Feature.SENDS, f"the send from {source}; a template's sends go to returns")
+            else:
+                notes.lost(Feature.SENDS, f"the send from the single track {source!r}")
 
 
-def _stems(desk: _Desk, bus: int) -> list[Track]:
-    """The tracks inside a bus, or the bus itself when it holds the items."""
-    leaves = [index for index in desk.below(bus) if not desk.children(index)] or [bus]
+# --- stems, reference, master, markers
+def _stems(desk: Desk, bus: int) -> list[Track]:
+    """The tracks inside a bus, by name."""
     taken: list[Track] = []
-    for index in leaves:
+    for index in stem_tracks(desk, bus):
         name = desk.track(index).name.strip() or desk.names[bus]
         if name.casefold() not in (track.name.casefold() for track in taken):
             taken.append(Track(name=name, output=desk.names[bus]))
     return taken
 
 
-def _report_strays(desk: _Desk, mix: int | None, reference: int | None) -> None:
-    """What a template has no place for: plug-ins and sends of single tracks, and tracks beside the mix bus."""
-    taken = {_only_track(desk, bus) for bus in desk.names}
-    for index, track in enumerate(desk.project.tracks):
-        notes = desk.notes(index)
-        if index == reference:
-            continue
-        if index not in desk.names:
-            if track.fx and index not in taken:
-                notes.lost(
-                    Feature.PLUGIN, f"{len(track.fx)} plug-in(s) on a single track; a template has chains on buses"
-                )
-            if desk.bus_of(index) is None:
-                notes.lost(Feature.CLIPS, "stands beside the mix bus")
-        for receive in track.receives:
-            if not 0 <= receive.source < len(desk.project.tracks):
-                notes.lost(Feature.SENDS, f"a send from track {receive.source + 1}, which is not there")
-            elif _is_single_send(desk, receive, index, mix):
-                notes.lost(Feature.SENDS, f"the send from the single track {desk.track(receive.source).name!r}")
-
-
-def _reference(desk: _Desk, index: int | None) -> Track | None:
-    if index is None:
+def _reference(desk: Desk) -> Track | None:
+    if desk.reference is None:
         return None
-    track = desk.track(index)
+    track = desk.track(desk.reference)
     return Track(name=track.name.strip() or "Reference", output="master", mute=True, colour=track.colour)
 
 
-def _master(desk: _Desk, document: rpp.Document) -> Bus:
+def _master(desk: Desk, document: rpp.Document) -> Bus:
     """The mix bus of a project that mixes on its master."""
-    notes = Losses("master", desk.limits)
-    effects = _effects(_master_chain(document), notes, lambda _fx: None, on_return=False)
-    gain_db = _level_db(document.root.float("MASTER_VOLUME", 0, 1.0), notes)
-    return Bus(name=MIX_BUS, label="Mix", gain_db=gain_db, effects=effects)
-
-
-def _master_chain(document: rpp.Document) -> tuple[Fx, ...]:
-    chain = document.root.chunk("MASTERFXLIST")
-    return tuple(read_chain(chain)) if chain else ()
+    notes, root = Losses("master", desk.limits), document.root
+    chain = root.chunk("MASTERFXLIST")
+    effects = _effects(read_chain(chain) if chain else (), notes, lambda _fx: None, on_return=False)
+    return Bus(
+        name=MIX_BUS,
+        label="Mix",
+        gain_db=_level_db(root.float("MASTER_VOLUME", 0, 1.0), notes),
+        pan=tidy(min(max(root.float("MASTER_VOLUME", 1), -1.0), 1.0)),
+        effects=_switched(effects, on=root.int("MASTER_FX", 0, 1) != 0),
+    )
 
 
 def _markers(project: ReaperProject) -> list[Marker]:

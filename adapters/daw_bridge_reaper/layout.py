@@ -198,6 +198,12 @@ def _clip_track(track: Track, key: str, bus: Bus | None, media_path: MediaPath) 
     )
 
 
+def mapped_track(track: Track, media_path: MediaPath) -> ReaperTrack:
+    """A stem that goes onto a track of somebody else: by a send, its own main send is off."""
+    made = _clip_track(track, f"track:{track.name}", None, media_path)
+    return replace(made, name=storable_name(track.name), main_send=False)
+
+
 def _item(clip: Clip, media_path: MediaPath) -> ReaperItem:
     path = media_path(clip.path)
     if not rpp.is_faithful(path):

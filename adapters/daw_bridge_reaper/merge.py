@@ -7,42 +7,167 @@ on from there. Tempo, rate and master stay the project's.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from daw_bridge.adapter import Feature, Limit, Losses
-from daw_bridge.errors import InputError, OutputError
-from daw_bridge.model import SessionPlan
+from daw_bridge.adapter import AT_THE_START, Feature, Limit, Losses, MergePlace
+from daw_bridge.errors import InputError, OutputError, UsageError, did_you_mean
+from daw_bridge.model import Bus, Compressor, SessionPlan, Track
 from daw_bridge_reaper import rpp
-from daw_bridge_reaper.layout import MediaPath, Routing, free_groups, lay_out
+from daw_bridge_reaper.layout import MediaPath, Routing, free_groups, lay_out, mapped_track
 from daw_bridge_reaper.read import groups_in_use, read_project
 from daw_bridge_reaper.rpp import Chunk, Document, Line
-from daw_bridge_reaper.session import ReaperProject, ReaperTrack, open_folders
-from daw_bridge_reaper.write import Guids, marker_lines, track_chunk
+from daw_bridge_reaper.session import (
+    ReaperItem,
+    ReaperProject,
+    ReaperReceive,
+    ReaperTrack,
+    open_folders,
+    stored,
+)
+from daw_bridge_reaper.write import Guids, marker_lines, receive_line, track_chunk
+
+_TIME = re.compile(r"(?:(\d+):)?(?:(\d+):)?(\d+(?:\.\d+)?)")
 
 _UNITY = 1e-4
 
 
 def merged_document(
-    plan: SessionPlan, session: Path, target: Path, media_path: MediaPath, routing: Routing
+    plan: SessionPlan,
+    session: Path,
+    target: Path,
+    media_path: MediaPath,
+    routing: Routing,
+    place: MergePlace = AT_THE_START,
 ) -> tuple[Document, tuple[Limit, ...]]:
-    """The project at `session` with the plan's tracks added. Raises InputError, OutputError."""
+    """The project at `session` with the plan's tracks added. Raises InputError, UsageError, OutputError."""
     document = mergeable(session, target)
     theirs = read_project(document)
-    ours, limits = lay_out(plan, media_path, routing)
+    at_s, targets = check_place(document, place)
+    notes = Losses(session.name)
+    rest, mapped = take_mapped(plan, targets, notes)
+    ours, limits = lay_out(rest, media_path, routing)
+    ours = _moved(ours, at_s)
+    notes.limits[:0] = limits
     guids = Guids(hashlib.sha256(f"{rpp.serialise(document)}\0{ours!r}".encode("utf-8", "replace")).hexdigest())
-    notes = Losses(session.name, list(limits))
     for note in document.notes:
         notes.bent(Feature.CLIPS, note)
     groups = free_groups({track.group_mask for track in ours.tracks}, groups_in_use(document.root), notes)
     before = _closing_track(theirs, notes)
     offset = len(theirs.tracks) + len(before)
+    tracks = [*before, *_renumbered(ours.tracks, offset, groups)]
+    for track, index in mapped:
+        made = mapped_track(track, media_path)
+        receive = ReaperReceive(source=len(theirs.tracks) + len(tracks))
+        _add_receive(list(document.root.chunks("TRACK"))[index], receive)
+        tracks.append(replace(made, items=tuple(_later(item, at_s) for item in made.items)))
     _add_markers(document.root, ours, guids)
-    _add_tracks(document.root, [*before, *_renumbered(ours.tracks, offset, groups)], len(theirs.tracks), guids)
+    _add_tracks(document.root, tracks, len(theirs.tracks), guids)
     _say_what_the_project_keeps(ours, theirs, notes)
     _say_what_changes_the_sound(document.root, theirs, notes)
     return document, tuple(notes.limits)
+
+
+def check_place(document: Document, place: MergePlace) -> tuple[float, dict[str, int]]:
+    """Where the stems begin (s), and by stem the number of their track that takes it. Raises UsageError."""
+    project = read_project(document)
+    at_s = _time_of(place.at, project) if place.at is not None else 0.0
+    targets: dict[str, int] = {}
+    for stem, title in place.bus_map:
+        found = [n for n, track in enumerate(project.tracks) if track.name.strip().casefold() == title.casefold()]
+        if len(found) != 1:
+            names = sorted({track.name for track in project.tracks if track.name.strip()})
+            why = "several tracks are" if found else "no track is"
+            hint = did_you_mean(title, names) or f"; there are: {', '.join(names[:20])}"
+            raise UsageError(f"{stem} onto {title!r}: {why} called so{'' if found else hint}")
+        targets[stem.casefold()] = found[0]
+    return at_s, targets
+
+
+def _time_of(text: str, project: ReaperProject) -> float:
+    """The time of a marker or the start of a region by its name, else a time in seconds or as m:ss."""
+    wanted = text.strip().casefold()
+    for marker in project.markers:
+        if marker.name.strip().casefold() == wanted:
+            return max(marker.position_s, 0.0)
+    match = _TIME.fullmatch(text.strip())
+    if match is None:
+        names = [marker.name for marker in project.markers if marker.name.strip()]
+        known = f"; there are: {', '.join(names[:20])}" if names else "; the project has none"
+        hint = did_you_mean(text, names) or known
+        raise UsageError(f"no marker or region called {text!r}{hint}; or give a time, as in 83.5 or 1:23.5")
+    total = 0.0
+    for part in match.groups():
+        total = total * 60.0 + float(part) if part is not None else total
+    return total
+
+
+def take_mapped(
+    plan: SessionPlan, targets: dict[str, int], notes: Losses
+) -> tuple[SessionPlan, list[tuple[Track, int]]]:
+    """The plan without the stems that go onto tracks of theirs, and those with the number of their track.
+
+    A bus that has no other stem goes, too, with the compressors that listen to it. Raises UsageError for a stem that
+    is not there.
+    """
+    if not targets:
+        return plan, []
+    stems = {track.name.casefold(): track for track in plan.tracks}
+    for stem in targets:
+        if stem not in stems:
+            raise UsageError(f"no stem called {stem!r}{did_you_mean(stem, stems)}; there are: {', '.join(stems)}")
+    mapped = [(stems[stem], index) for stem, index in targets.items()]
+    left = tuple(track for track in plan.tracks if track.name.casefold() not in targets)
+    used, gone = {track.output for track in left}, {track.output for track, _ in mapped}
+    gone -= {*used, plan.mix_bus.name}
+
+    def wired(bus: Bus) -> Bus:
+        kept = tuple(each for each in bus.effects if not (isinstance(each, Compressor) and each.sidechain_bus in gone))
+        if kept != bus.effects:
+            notes.lost(Feature.SIDECHAIN, f"{bus.label}: the compressor that listens to {', '.join(sorted(gone))}")
+        return replace(bus, effects=kept)
+
+    return (
+        replace(
+            plan,
+            tracks=left,
+            buses=tuple(wired(bus) for bus in plan.buses if bus.name not in gone),
+            returns=tuple(wired(bus) for bus in plan.returns),
+            mix_bus=wired(plan.mix_bus),
+        ),
+        mapped,
+    )
+
+
+def _moved(project: ReaperProject, at_s: float) -> ReaperProject:
+    if not at_s:
+        return project
+    tracks = tuple(replace(track, items=tuple(_later(item, at_s) for item in track.items)) for track in project.tracks)
+    markers = tuple(
+        replace(
+            marker,
+            position_s=stored(marker.position_s + at_s),
+            end_s=None if marker.end_s is None else stored(marker.end_s + at_s),
+        )
+        for marker in project.markers
+    )
+    return replace(project, tracks=tracks, markers=markers)
+
+
+def _later(item: ReaperItem, at_s: float) -> ReaperItem:
+    return replace(item, position_s=stored(item.position_s + at_s))
+
+
+def _add_receive(track: Chunk, receive: ReaperReceive) -> None:
+    """A receive on a track of theirs, where REAPER writes it: every line that is there stays."""
+    before = ("MIDIOUT", "MAINSEND", "HWOUT")
+    for place, part in enumerate(track.body):
+        if isinstance(part, Chunk) or part.keyword in before:
+            track.body.insert(place, receive_line(receive))
+            return
+    track.body.append(receive_line(receive))
 
 
 def mergeable(session: Path, target: Path) -> Document:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from daw_bridge.errors import InputError
 from daw_bridge.model import Colour
 from daw_bridge_reaper import rpp
+from daw_bridge_reaper.chain import FxPart, chain_parts
 from daw_bridge_reaper.plugin_state import auxiliary_channel, decode_block, stock_of, stock_state
 from daw_bridge_reaper.rpp import Chunk, Line
 from daw_bridge_reaper.session import (
@@ -57,6 +59,7 @@ def read_track(chunk: Chunk) -> ReaperTrack:
         solo=chunk.int("MUTESOLO", 1) != 0,
         channels=chunk.int("NCHAN", 0, 2),
         main_send=chunk.int("MAINSEND", 0, 1) != 0,
+        chain_on=chunk.int("FX", 0, 1) != 0,
         colour=_native_colour(chunk.int("PEAKCOL")),
         group_mask=volume_groups(chunk),
         pan_law=chunk.float("VOLPAN", 2, PROJECT_LAW),
@@ -92,28 +95,34 @@ def _group_bits(track: Chunk, keyword: str, fields: slice) -> int:
 
 def read_chain(chain: Chunk) -> Iterator[Fx]:
     """The plug-ins of a chain in order."""
-    enabled = True
-    for part in chain.body:
-        if isinstance(part, Line):
-            if part.keyword == "BYPASS":
-                enabled = part.tokens[1:2] != ["1"]
-        elif part.name in rpp.FX_CHUNKS:
-            yield read_fx(part, enabled)
-            enabled = True
+    parts = chain_parts(chain)
+    for place, part in enumerate(parts):
+        yield read_fx(part, leads_parallel=any(each.parallel for each in parts[place + 1 : place + 2]))
 
 
-def read_fx(chunk: Chunk, enabled: bool) -> Fx:
-    """A stock plug-in by its state when that is known and its pins are plain; otherwise the chunk as it is."""
-    raw = RawFx(chunk=rpp.plain_text(chunk), enabled=enabled)
+def read_fx(part: FxPart, *, leads_parallel: bool = False) -> Fx:
+    """A stock plug-in by its state when that is known and nothing else is said; otherwise its part as it is.
+
+    An offline stock plug-in is one that is off. With `leads_parallel` the next one runs beside this one, so that this
+    one must stay one plug-in.
+    """
+    stock = None if part.kept or leads_parallel else _stock_fx(part.chunk)
+    if stock is not None:
+        return replace(stock, enabled=not (part.bypassed or part.offline))
+    bare = not part.kept and not part.offline
+    return RawFx(chunk=rpp.plain_text(part.chunk) if bare else part.text, enabled=not part.bypassed)
+
+
+def _stock_fx(chunk: Chunk) -> VstFx | None:
     if chunk.name != "VST":
-        return raw
+        return None
     try:
-        state = decode_block(part.text for part in chunk.body if isinstance(part, Line))
+        state = decode_block(line.text for line in chunk.body if isinstance(line, Line))
     except InputError:
-        return raw
+        return None
     plugin = stock_of(state.four_cc)
     if plugin is None:
-        return raw
+        return None
     channel = auxiliary_channel(state.input_masks)
     channel = None if channel == 2 and not _uses_auxiliary(plugin.name, state.data) else channel
     expected = stock_state(plugin, state.data, channel)
@@ -122,8 +131,8 @@ def read_fx(chunk: Chunk, enabled: bool) -> Fx:
         expected.output_masks,
         expected.storage,
     ):
-        return raw
-    return VstFx(plugin=plugin.name, data=state.data, sidechain_channel=channel, enabled=enabled)
+        return None
+    return VstFx(plugin=plugin.name, data=state.data, sidechain_channel=channel)
 
 
 def _uses_auxiliary(plugin: str, data: bytes) -> bool:
@@ -162,6 +171,8 @@ def _receive(line: Line) -> ReaperReceive:
         gain_linear=fields[2],
         pan=fields[3],
         mute=fields[4] != 0.0,
+        mono=fields[5] != 0.0,
+        inverted=fields[6] != 0.0,
         source_channel=round(fields[7]),
         target_channel=round(fields[8]),
         pan_law=rpp.to_float(tokens[9].partition(":")[0], PROJECT_LAW) if len(tokens) > 9 else PROJECT_LAW,

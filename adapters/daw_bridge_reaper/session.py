@@ -57,7 +57,8 @@ class VstFx:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawFx:
-    """Any other plug-in: its chunk as text, kept as it is."""
+    """Any other plug-in, kept as it is: its chunk as text, or with what stands around it in the chain (mix with the dry
+    signal, parallel, modulation, serialised state) its whole part of the chain from the line BYPASS on."""
 
     chunk: str
     enabled: bool = True
@@ -68,13 +69,18 @@ Fx = VstFx | RawFx
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReaperReceive:
-    """Signal from the track with index `source`; channels count from 0 and mean a pair."""
+    """Signal from the track with index `source`; channels count from 0 and mean a pair.
+
+    A `source_channel` of -1 is no audio at all (MIDI only), one above 1023 a single channel or more than two.
+    """
 
     source: int
     gain_linear: float = 1.0
     pan: float = 0.0
     mode: int = POST_FADER
     mute: bool = False
+    mono: bool = False
+    inverted: bool = False
     source_channel: int = 0
     target_channel: int = 0
     pan_law: float = UNITY_LAW
@@ -86,6 +92,7 @@ class ReaperTrack:
 
     `group_mask` has bit n set when its volume leads and follows in edit group n + 1. `pan_law` and `pan_mode` stand on
     the track itself, so that no setting of the project that it comes into changes its sound (None: the project's mode).
+    With `chain_on` off all of its plug-ins are bypassed at once.
     """
 
     name: str
@@ -96,6 +103,7 @@ class ReaperTrack:
     solo: bool = False
     channels: int = 2
     main_send: bool = True
+    chain_on: bool = True
     colour: Colour | None = None
     group_mask: int = 0
     pan_law: float = UNITY_LAW

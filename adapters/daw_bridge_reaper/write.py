@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from itertools import count
 from pathlib import PurePosixPath
 
 from daw_bridge.model import Colour
 from daw_bridge_reaper import rpp
+from daw_bridge_reaper.chain import state_chunk, written_part
 from daw_bridge_reaper.plugin_state import STOCK, encode_block, stock_state
 from daw_bridge_reaper.read import GROUP_LINES
 from daw_bridge_reaper.rpp import Chunk, Line, Symbol
@@ -217,7 +219,7 @@ def track_chunk(track: ReaperTrack, index: int, guids: Guids) -> Chunk:
             add(Line.of(keyword, bits, bits))
     chunk.body.extend(Line(text) for text in ("TRACKHEIGHT 0 0 0 0 0 0 0", "INQ 0 0 0 0.5 100 0 0 100"))
     add(Line.of("NCHAN", track.channels))
-    chunk.body.extend([Line("FX 1"), Line.of("TRACKID", guid), Line("PERF 0")])
+    chunk.body.extend([Line.of("FX", int(track.chain_on)), Line.of("TRACKID", guid), Line("PERF 0")])
     chunk.body.extend(receive_line(receive) for receive in track.receives)
     chunk.body.extend([Line("MIDIOUT -1"), Line.of("MAINSEND", int(track.main_send), 0)])
     if track.fx:
@@ -239,8 +241,8 @@ def receive_line(receive: ReaperReceive) -> Line:
         receive.gain_linear,
         receive.pan,
         int(receive.mute),
-        0,
-        0,
+        int(receive.mono),
+        int(receive.inverted),
         receive.source_channel,
         receive.target_channel,
         # The pan law of the send (field 10; `D_PANLAW` of SetTrackSendInfo_Value), with the suffix that REAPER writes.
@@ -260,6 +262,10 @@ def _fx_chain(track: ReaperTrack, index: int, guids: Guids) -> Chunk:
     chunk = Chunk.of("FXCHAIN")
     chunk.body.extend(Line(text) for text in ("WNDRECT 24 52 655 408", "SHOW 0", "LASTSEL 0", "DOCKED 0"))
     for place, effect in enumerate(track.fx):
+        if isinstance(effect, RawFx) and effect.chunk.lstrip().startswith("BYPASS"):
+            ids = (guids.of("fx", index, track.key or track.name, place, inner) for inner in count())
+            chunk.body.extend(written_part(effect.chunk, enabled=effect.enabled, new_ids=ids))
+            continue
         chunk.body.append(Line.of("BYPASS", 0 if effect.enabled else 1, 0, 0))
         chunk.body.append(fx_chunk(effect))
         chunk.body.append(Line("FLOATPOS 0 0 0 0"))
@@ -271,7 +277,7 @@ def _fx_chain(track: ReaperTrack, index: int, guids: Guids) -> Chunk:
 def fx_chunk(effect: Fx) -> Chunk:
     """The chunk of one plug-in."""
     if isinstance(effect, RawFx):
-        return _unread(rpp.parse(effect.chunk, "a plug-in's state").root)
+        return _unread(state_chunk(effect.chunk))
     return _vst_chunk(effect)
 
 

@@ -7,7 +7,7 @@ MP3 itself and place it some milliseconds off.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import sqrt
 from pathlib import Path
@@ -70,11 +70,14 @@ def decode_to_reference(
     channels: ChannelChoice = None,
     gain_db: float = 0.0,
     accept_damaged: bool = False,
+    first_samples: int = 0,
+    count_samples: int | None = None,
     on_progress: OnProgress = ignore_progress,
     cancel: CancelToken | None = None,
 ) -> DecodedAudio:
     """Decode `source` into the float32 WAV `target` at its own rate, in blocks; nothing is left when it fails.
 
+    `count_samples` from `first_samples` on, or what there is of them; None for everything behind.
     With `accept_damaged` what decodes is taken, with silence where sound is lost or is no number. Raises DamagedInput
     (cut off, damaged, NaN or infinite samples), InputError (unreadable, empty, a bit stream in place of samples, a rate
     outside 8 to 192 kHz, more than two channels without a choice), OutputError, Cancelled.
@@ -89,7 +92,14 @@ def decode_to_reference(
                 cancel.check()
                 writer.write(frames.T)
 
-            how = _How(choose=choose, channels=count_channels, gain_db=gain_db, accept_damaged=accept_damaged)
+            how = _How(
+                choose=choose,
+                channels=count_channels,
+                gain_db=gain_db,
+                accept_damaged=accept_damaged,
+                first_samples=first_samples,
+                count_samples=count_samples,
+            )
             return _decode(reader, how, write, on_progress, note)
 
 
@@ -116,6 +126,8 @@ class _How:
     channels: int
     gain_db: float
     accept_damaged: bool
+    first_samples: int = 0
+    count_samples: int | None = None
 
 
 def _decode(
@@ -131,12 +143,13 @@ def _decode(
     gain = np.float32(db_to_linear(how.gain_db))
     plausibility = Plausibility(how.channels)
     peak, done = 0.0, 0
-    expected = reader.length_samples or reader.info.estimated_samples or 0
-    for raw in reader.blocks(BLOCK_SAMPLES):
+    whole = reader.length_samples or reader.info.estimated_samples or 0
+    expected = whole if how.count_samples is None else how.count_samples
+    for raw in _blocks(reader, how):
         block = raw if how.gain_db == 0.0 else raw * gain
         if how.accept_damaged:
-            silence_no_numbers(reader, block, done)
-        peak = max(peak, checked_peak(source, block, done, rate_hz))
+            silence_no_numbers(reader, block, how.first_samples + done)
+        peak = max(peak, checked_peak(source, block, how.first_samples + done, rate_hz))
         if not done and not reader.info.lossy and peak <= 1.0:
             refuse_bit_stream(source, block)
         chosen = how.choose(block)
@@ -165,6 +178,28 @@ def _decode(
 
 def _about_holes(reader: AudioReader) -> tuple[str, ...]:
     return (holes_text(reader.holes, reader.sample_rate_hz),) if reader.holes else ()
+
+
+def _blocks(reader: AudioReader, how: _How) -> Iterator[FloatArray]:
+    """The blocks of a part of a file; what cannot be entered at a sample exactly is read from its start."""
+    skip = how.first_samples
+    if skip and not how.accept_damaged and not reader.info.lossy and reader.length_samples is not None:
+        try:
+            reader.seek(min(skip, reader.length_samples))
+            skip = 0
+        except InputError:  # this format is read from its start
+            pass
+    left = how.count_samples
+    while left is None or left > 0:
+        wanted = BLOCK_SAMPLES if left is None or skip else min(BLOCK_SAMPLES, left)
+        block = reader.read(min(wanted, skip) if skip else wanted)
+        if not block.shape[1]:
+            return
+        if skip:
+            skip -= block.shape[1]
+            continue
+        yield block
+        left = None if left is None else left - block.shape[1]
 
 
 def _check_rate(reader: AudioReader) -> None:

@@ -16,6 +16,7 @@ from daw_bridge.option import names_in
 from daw_bridge.units import SILENCE_DB, clock
 
 if TYPE_CHECKING:
+    from daw_bridge.adapter import MergePlace
     from daw_bridge.workflow import BuildOptions, BuildResult
 
 Subparsers = argparse._SubParsersAction
@@ -31,13 +32,17 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     build.add_argument(
         "--into", type=Path, metavar="PROJECT", help="add the tracks to a copy of this session; -o names the copy"
     )
+    build.add_argument("--at", metavar="WHERE", help="with --into: a marker or region of the project, or a time")
+    build.add_argument(
+        "--bus-map", action="append", metavar="STEM=TRACK", help="with --into: this stem onto a track of yours"
+    )
     add_run_options(build)
     build.set_defaults(func=run_build, stems_only=False)
     separate = subparsers.add_parser("separate", help="mix -> stems, no session")
     separate.add_argument("mix", type=Path, metavar="MIX", help="WAV, AIFF, FLAC, OGG, MP3, M4A, or a video")
     add_options(separate, "music", "folder", "separation", "input")
     add_run_options(separate)
-    separate.set_defaults(func=run_build, stems_only=True, into=None)
+    separate.set_defaults(func=run_build, stems_only=True, into=None, at=None, bus_map=None)
     rebuild = subparsers.add_parser("rebuild", help="another session from a finished folder; runs no model")
     rebuild.add_argument("folder", type=Path, metavar="FOLDER", help="a song folder made by build or separate")
     rebuild.add_argument("-t", "--template", metavar="T", help="bus template (default: that of the last session)")
@@ -65,13 +70,25 @@ def run_build(args: argparse.Namespace) -> None:
     from daw_bridge.workflow import Into, build, build_into
 
     options = build_options(args)
+    if args.into is None and (args.at or args.bus_map):
+        raise UsageError("--at and --bus-map say where --into puts the stems; give --into PROJECT, too")
     with working(args) as (on_progress, cancel):
         if args.into is None:
             result = build(args.mix, options, on_progress=on_progress, cancel=cancel)
         else:
-            into = Into(session=args.into, target=_new_session(args))
+            into = Into(session=args.into, target=_new_session(args), place=_merge_place(args))
             result = build_into(args.mix, into, options, on_progress=on_progress, cancel=cancel)
     _report(args, result)
+
+
+def _merge_place(args: argparse.Namespace) -> MergePlace:
+    from daw_bridge.adapter import MergePlace
+
+    pairs = [pair.partition("=") for pair in args.bus_map or ()]
+    for stem, equals, track in pairs:
+        if not (stem.strip() and equals and track.strip()):
+            raise UsageError(f"--bus-map {stem}{equals}{track}: give it as STEM=TRACK, as in --bus-map vocals=MyVox")
+    return MergePlace(at=args.at, bus_map=tuple((stem.strip(), track.strip()) for stem, _, track in pairs))
 
 
 def _new_session(args: argparse.Namespace) -> Path:

@@ -179,8 +179,9 @@ def _extract(job: Mapping[str, Any], _folder: Path, _reporter: Reporter, _cancel
     while target.exists():
         number += 1
         target = project.with_name(f"{project.stem} {number}.yaml")
-    write_atomic(target, extracted.text)
-    return {"template": str(target), "notes": [f"{each.where}: {each.what}" for each in extracted.limits]}
+    extracted.save(target)
+    notes = [extracted.usage(), *(f"{each.where}: {each.what}" for each in extracted.limits)]
+    return {"template": str(target), "notes": notes}
 
 
 def _track(track: ScriptTrack) -> dict[str, object]:

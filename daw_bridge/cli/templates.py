@@ -51,7 +51,6 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _extract(args: argparse.Namespace) -> int:
-    from daw_bridge.files import write_atomic
     from daw_bridge.workflow import extract_open_template, extract_template
 
     if args.live == (args.session is not None):
@@ -63,14 +62,19 @@ def _extract(args: argparse.Namespace) -> int:
     else:
         extracted = extract_template(args.session, daw=args.daw, name=args.name)
     if args.output is not None:
-        write_atomic(args.output, extracted.text)
+        extracted.save(args.output)
+    elif extracted.files:
+        raise UsageError("the states of its plug-ins are too long to print; give -o FILE, and they are put beside it")
     limits = [f"{limit.where}: {limit.feature} {limit.support}: {limit.what}" for limit in extracted.limits]
     if args.json:
         path = str(args.output) if args.output else None
-        print(json.dumps({"name": extracted.template.name, "path": path, "text": extracted.text, "limits": limits}))
+        answer = {"name": extracted.template.name, "path": path, "text": extracted.text, "limits": limits}
+        print(json.dumps(answer | {"usage": extracted.usage(), "files": list(extracted.files)}))
         return 0
     for limit in limits:
         print(limit, file=sys.stderr)
+    if not args.quiet:
+        print(extracted.usage(), file=sys.stderr)
     if args.output is None:
         print(extracted.text, end="")
     elif not args.quiet:

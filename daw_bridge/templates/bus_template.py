@@ -16,6 +16,7 @@ import yaml
 
 from daw_bridge.errors import all_of, did_you_mean
 from daw_bridge.model import RESERVED_NAMES, Compressor, Limiter
+from daw_bridge.templates.plugin_state import INLINE_CHARACTERS, state_file
 from daw_bridge.templates.table import (
     TEMPLATE,
     BusTemplate,
@@ -159,11 +160,29 @@ def doubtful(template: BusTemplate) -> tuple[str, ...]:
     )
 
 
-def template_to_yaml(template: BusTemplate) -> str:
-    """The template as YAML text that `parse_template` reads back to the same value."""
-    return yaml.dump(
-        TEMPLATE.dump(template), Dumper=_Dumper, sort_keys=False, default_flow_style=None, allow_unicode=True, width=120
-    )
+def template_to_yaml(template: BusTemplate, states: dict[str, str] | None = None) -> str:
+    """The template as YAML text that `parse_template` reads back to the same value.
+
+    With `states` long states of plug-ins are left out and put in there, by the file beside the template that has to
+    hold each.
+    """
+    content = TEMPLATE.dump(template)
+    if states is not None:
+        content = _with_state_files(content, states)
+    return yaml.dump(content, Dumper=_Dumper, sort_keys=False, default_flow_style=None, allow_unicode=True, width=120)
+
+
+def _with_state_files(content: object, states: dict[str, str]) -> object:
+    if isinstance(content, list):
+        return [_with_state_files(item, states) for item in content]
+    if not isinstance(content, dict):
+        return content
+    state = content.get("state")
+    if isinstance(state, str) and len(state) > INLINE_CHARACTERS:
+        file = state_file(state)
+        states[file] = state
+        return content | {"state": {"file": file}}
+    return {key: _with_state_files(value, states) for key, value in content.items()}
 
 
 class _Dumper(yaml.SafeDumper):

@@ -21,6 +21,7 @@ from daw_bridge.model import (
     Reverb,
     Send,
 )
+from daw_bridge.templates.plugin_state import PluginState
 from daw_bridge.templates.yaml_nodes import YamlNode
 from daw_bridge.templates.yaml_table import Choice, Field, Flag, JsonSchema, ListOf, MapOf, Number, Record, Tagged, Text
 
@@ -170,6 +171,7 @@ class Parameters:
 
 
 NAME = Text("a name")
+STATE = PluginState(Text("the plug-in's state", limit=200_000, pattern=None))
 _GAIN = Number(-150, 24)
 _MS = Number(0, 5000)
 _ENABLED = Field("enabled", Flag(), "`false` leaves it in the chain, bypassed")
@@ -243,7 +245,7 @@ PLUGIN = Record(
         Field("daw", NAME, "the adapter that passes it through, as in `--daw`; others report it"),
         Field("name", Text("the plug-in's name", limit=200), "as that DAW writes it"),
         Field("parameters", Parameters(), "values in that DAW's terms"),
-        Field("state", Text("the plug-in's state", limit=200_000, pattern=None), "kept untouched (base64 or the like)"),
+        Field("state", STATE, "kept untouched (base64 or the like); a long one is in a file beside the template"),
         _ENABLED,
     ),
 )
@@ -304,7 +306,7 @@ _FADER = (
     Field("mute", Flag(), "silent, but there; its sends are silent too"),
 )
 _SOLO = Field("solo", Flag(), "when any bus is on solo, the others are silent")
-_EFFECTS = Field("effects", ListOf(_BUS_EFFECTS, high=16), "in this order, before the fader")
+_EFFECTS = Field("effects", ListOf(_BUS_EFFECTS, high=64), "in this order, before the fader")
 BUS = Record(
     "bus",
     TemplateBus,
@@ -316,7 +318,7 @@ BUS = Record(
         *_FADER,
         _SOLO,
         _EFFECTS,
-        Field("sends", ListOf(SEND, high=16), "to returns"),
+        Field("sends", ListOf(SEND, high=64), "to returns"),
     ),
 )
 RETURN = Record(
@@ -326,7 +328,7 @@ RETURN = Record(
         _LABEL,
         _COLOUR,
         *_FADER,
-        Field("effects", ListOf(_RETURN_EFFECTS, high=16), "in this order, before the fader"),
+        Field("effects", ListOf(_RETURN_EFFECTS, high=64), "in this order, before the fader"),
     ),
     hints={"sends": "a return feeds the mix bus only, so that no loop can arise", "stems": "stems belong to buses"},
 )
@@ -373,8 +375,8 @@ TEMPLATE = Record(
         Field("description", Text("a sentence", limit=500, pattern=None), "shown by `daw-bridge templates list`"),
         Field("tempo_bpm", Number(20, 400), "of the session; nothing is stretched"),
         Field("time_signature", TimeSignature(), "of the session"),
-        Field("buses", MapOf(NAME, BUS), "in mixer order"),
-        Field("returns", MapOf(NAME, RETURN, high=16), "effect returns, fed by sends, into the mix bus"),
+        Field("buses", MapOf(NAME, BUS, high=1000), "in mixer order"),
+        Field("returns", MapOf(NAME, RETURN, high=64), "effect returns, fed by sends, into the mix bus"),
         Field("mix_bus", MIX, "takes all buses and returns, feeds the master"),
         Field("reference", REFERENCE, "the original mix, muted, around the mix bus"),
         Field("markers", ListOf(MARKER, high=256), "points and regions"),

@@ -104,6 +104,10 @@ class YamlNode:
         value = self._scalar()
         return isinstance(value, int | float) and not isinstance(value, bool)
 
+    def has_keys(self) -> bool:
+        """Whether `items` would succeed."""
+        return isinstance(self.raw, yaml.MappingNode)
+
     def at(self, *path: str | int) -> YamlNode:
         """The node at keys and indexes below this one; KeyError when there is none."""
         node = self

@@ -38,11 +38,12 @@ from daw_bridge.song import Song, open_song, song_of
 from daw_bridge.spelling import as_on_disk
 from daw_bridge.takeover import STAGING, own_hashes, require_free, settle, take_over
 from daw_bridge.version import __version__
-from daw_bridge.workflow.ingest import Ingested, archived_path, ingest
+from daw_bridge.workflow.ingest import Ingested, archived_path, ingest, ingest_part
 from daw_bridge.workflow.music import check_downbeat, music_wish, with_music
 from daw_bridge.workflow.options import BuildResult
 from daw_bridge.workflow.sessions import TemplateChoice, choose_template, load_adapters, write_sessions
 from daw_bridge.workflow.stems import make_stems
+from daw_bridge.workflow.window import Context, Decoding, Window, decode_context, remove_context, window_of
 
 SONG_FOLDER_SUFFIX = ".session"
 BYTES_PER_SAMPLE = 4
@@ -60,6 +61,7 @@ class _Run:
     name: str
     song: SongFolder
     request: dict[str, Any]
+    window: Window | None
     load_model: LoadModel
     source: str
     on_progress: OnProgress
@@ -121,6 +123,7 @@ def build(
         name=name,
         song=SongFolder(root / STAGING, name.replace(" ", "_")),
         request=request_of(mix, options, digest),
+        window=window_of(options.range_s, mix) if options.range_s is not None else None,
         load_model=load_model,
         source=source,
         on_progress=on_progress,
@@ -136,6 +139,18 @@ def build(
         on_progress(Progress(stage="build", done=1, total=1))
     elapsed_s = time.monotonic() - started
     return BuildResult(folder=root, manifest=manifest, reports=reports, elapsed_s=elapsed_s)
+
+
+def built_already(mix: Path, options: BuildOptions) -> BuildResult | None:
+    """The finished song folder of this mix and these options, whole, when it is there; no model is needed to tell."""
+    root = options.output or mix.with_name(f"{safe_name(mix.stem)}{SONG_FOLDER_SUFFIX}")
+    manifest = read_manifest(root)
+    if manifest is None or manifest.state != "complete":
+        return None
+    if manifest.request != request_of(mix, options, str(manifest.request.get("weights_sha256"))):
+        return None
+    _require_whole(song_of(root, manifest))
+    return BuildResult(folder=root, manifest=manifest, reports=(), elapsed_s=0.0)
 
 
 def rebuild(
@@ -271,25 +286,18 @@ def _with_sessions(
 def _with_stems(run: _Run, claim: Claim) -> Manifest:
     """The manifest of the hidden folder once it holds the archive, the reference and the stems."""
     cache = StemCache() if run.options.use_cache else None
-    left = claim.continued
+    left, context = claim.continued, None
     if left is not None and left.reference is not None:
         manifest, reference = left, left.reference
         if left.stems and _is_whole(claim.staging, left):
             return left  # killed before they were put in place
+        if run.window is not None:
+            context = _decoded(run, run.window)
     else:
         if cache is None:
             import_ahead(run.recipe.models[0])
-        ingested = ingest(
-            run.mix,
-            run.info,
-            run.song,
-            mix_sha256=run.request["mix_sha256"],
-            channels=run.options.channels,
-            gain_db=run.options.gain_db,
-            accept_damaged=run.options.accept_damaged,
-            on_progress=run.on_progress,
-            cancel=run.cancel,
-        )
+        ingested = _ingested(run)
+        context = ingested.context
         key = separation_key(ingested.reference.audio_sha256, run.options, run.weights_sha256)
         if cache is not None and cache.find(key) is None:
             import_ahead(run.recipe.models[0])
@@ -305,11 +313,48 @@ def _with_stems(run: _Run, claim: Claim) -> Manifest:
         load_model=run.load_model,
         on_progress=_keeping(claim, run.on_progress),
         cancel=run.cancel,
+        context=context,
     )
+    if context is not None:
+        remove_context(run.song)
     reference = replace(made.reference, sha256=sha256_of_file(run.song.reference))
     manifest = replace(manifest, stems=made.stems, separation=made.record, reference=reference)
     write_manifest(claim.staging, manifest)
     return manifest
+
+
+def _ingested(run: _Run) -> Ingested:
+    """The whole mix, archived, or the part that is asked for."""
+    if run.window is not None:
+        return ingest_part(
+            run.mix,
+            run.song,
+            run.window,
+            how=_decoding(run),
+            on_progress=run.on_progress,
+            cancel=run.cancel,
+        )
+    return ingest(
+        run.mix,
+        run.info,
+        run.song,
+        mix_sha256=run.request["mix_sha256"],
+        channels=run.options.channels,
+        gain_db=run.options.gain_db,
+        accept_damaged=run.options.accept_damaged,
+        on_progress=run.on_progress,
+        cancel=run.cancel,
+    )
+
+
+def _decoded(run: _Run, window: Window) -> Context:
+    """What surrounds the part, once more: a run that was cut off left its reference, but not this."""
+    return decode_context(run.mix, run.song, window, _decoding(run), on_progress=run.on_progress, cancel=run.cancel)
+
+
+def _decoding(run: _Run) -> Decoding:
+    options = run.options
+    return Decoding(channels=options.channels, gain_db=options.gain_db, accept_damaged=options.accept_damaged)
 
 
 def _keeping(claim: Claim, on_progress: OnProgress) -> OnProgress:
@@ -325,12 +370,15 @@ def _keeping(claim: Claim, on_progress: OnProgress) -> OnProgress:
 
 def _begin(run: _Run, claim: Claim, ingested: Ingested) -> Manifest:
     """The mix is accepted: put the reference in place and mark the folder as being worked on."""
+    original = ingested.original
+    if original is not None and run.source:
+        original = replace(original, source_path=run.source)
     manifest = Manifest(
         name=run.name,
         daw_bridge=__version__,
         state="building",
         request=run.request,
-        original=replace(ingested.original, source_path=run.source or ingested.original.source_path),
+        original=original,
         reference=ingested.reference,
     )
     with output_errors(claim.root):
@@ -345,5 +393,9 @@ def _begin(run: _Run, claim: Claim, ingested: Ingested) -> Manifest:
 def _needed_bytes(run: _Run) -> int:
     """What the run writes at most: the copy, the reference, all stems and the residual, once more while working."""
     samples = run.info.length_samples or 0
+    if run.window is not None:
+        around = run.window.lead_samples + run.window.tail_samples
+        samples = 2 * (run.window.length_samples + around)
     one_file = samples * min(run.info.channels, 2) * BYTES_PER_SAMPLE
-    return run.mix.stat().st_size + one_file * (2 + 2 * len(run.recipe.stem_names) * len(run.recipe.models))
+    work = one_file * (2 + 2 * len(run.recipe.stem_names) * len(run.recipe.models))
+    return work if run.window is not None else run.mix.stat().st_size + work

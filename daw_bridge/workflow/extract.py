@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from daw_bridge.adapter import Feature, Limit, Losses, OpenSessionReader, ReadReport, SessionReader
-from daw_bridge.errors import UsageError
-from daw_bridge.model import Bus, Send, SessionPlan
+from daw_bridge.errors import InputError, UsageError
+from daw_bridge.files import output_errors, write_atomic
+from daw_bridge.model import Bus, PluginRef, Send, SessionPlan
 from daw_bridge.registry import load_adapter
 from daw_bridge.templates.bus_template import (
     BusTemplate,
@@ -19,25 +20,63 @@ from daw_bridge.templates.bus_template import (
     template_to_yaml,
 )
 from daw_bridge.templates.bus_template import parse_template as parse_template_text
+from daw_bridge.templates.plugin_state import INLINE_CHARACTERS, state_file
+from daw_bridge.templates.stem_names import stem_called
+from daw_bridge.templates.yaml_nodes import MAX_BYTES
 from daw_bridge.units import samples_to_s
 
-MAX_EFFECTS = 16
-MAX_SENDS = 16
-MAX_RETURNS = 16
+MAX_EFFECTS = 64
+MAX_SENDS = 64
+MAX_RETURNS = 64
+MAX_BUSES = 1000
+MAX_STEMS = 32
 MAX_MARKERS = 256
+MAX_INLINE_BYTES = 128 * 1024
+"""A template above this puts the long states of its plug-ins into files beside it."""
 MAX_NAME = 64
 TEMPO_BPM = (20.0, 400.0)
 LONGEST_S = 86_400.0
 UNITS = (1, 2, 4, 8, 16, 32)
 
 
+USUAL_STEMS = {
+    "4-stem": ("drums", "bass", "other", "vocals"),
+    "6-stem": ("drums", "bass", "other", "vocals", "guitar", "piano"),
+}
+"""What most models make of a song."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExtractedTemplate:
-    """A template, its YAML text, and what the session has that a template cannot say."""
+    """A template, its YAML text, and what the session has that a template cannot say.
+
+    `files` belong beside the YAML file, by their path from its folder: long states of plug-ins.
+    """
 
     template: BusTemplate
     text: str
+    files: Mapping[str, str]
     limits: tuple[Limit, ...]
+
+    def save(self, path: Path) -> None:
+        """Write the template, its files first. Raises OutputError."""
+        for name, content in self.files.items():
+            target = path.parent / name
+            with output_errors(target):
+                target.parent.mkdir(exist_ok=True)
+            write_atomic(target, content)
+        write_atomic(path, self.text)
+
+    def usage(self) -> str:
+        """How many of the buses an ordinary song would use, in words."""
+        parts = []
+        for kind, stems in USUAL_STEMS.items():
+            used = [
+                bus.name for bus in self.template.buses if {*map(str.casefold, bus.stems or (bus.name,))} & {*stems}
+            ]
+            names = f" ({', '.join(used)})" if used else ""
+            parts.append(f"a {kind} song would use {len(used)} of its {len(self.template.buses)} buses{names}")
+        return "; ".join(parts)
 
 
 def extract_template(session: Path, *, daw: str | None = None, name: str | None = None) -> ExtractedTemplate:
@@ -64,10 +103,40 @@ def extract_open_template(*, daw: str = "reaper-live", name: str | None = None) 
 def _extracted(report: ReadReport, name: str) -> ExtractedTemplate:
     losses = Losses(limits=list(report.limits))
     template = template_of(report.plan, _name(name, "extracted"), losses)
+    files: dict[str, str] = {}
     text = template_to_yaml(template)
+    if len(text.encode("utf-8", "replace")) > MAX_INLINE_BYTES:
+        text = template_to_yaml(template, files)
+    size = len(text.encode("utf-8", "replace"))
+    if size > MAX_BYTES:
+        raise InputError(
+            f"{name}: its mixer makes a template of {size // 1024} kB, and {MAX_BYTES // 1024} kB is the most: "
+            "take tracks out that are no buses, or put the buses into one folder"
+        )
     # What is given to the user must be right, or fail here, not in the next build.
-    return ExtractedTemplate(
-        template=parse_template_text(text, f"{template.name}.yaml"), text=text, limits=tuple(losses.limits)
+    short = _short_states(template)
+    if parse_template_text(template_to_yaml(short), f"the template of {name}") != short:
+        raise InputError(f"{name}: its template does not read back as it was written; please report this session")
+    return ExtractedTemplate(template=template, text=text, files=files, limits=tuple(losses.limits))
+
+
+def _short_states(template: BusTemplate) -> BusTemplate:
+    """The template with the names of their files in the place of long states, so that it is one text."""
+
+    def short(bus: TemplateBus) -> TemplateBus:
+        effects = (
+            replace(effect, state=state_file(effect.state))
+            if isinstance(effect, PluginRef) and len(effect.state) > INLINE_CHARACTERS
+            else effect
+            for effect in bus.effects
+        )
+        return replace(bus, effects=tuple(effects))
+
+    return replace(
+        template,
+        buses=tuple(short(bus) for bus in template.buses),
+        returns=tuple(short(bus) for bus in template.returns),
+        mix_bus=short(template.mix_bus),
     )
 
 
@@ -76,6 +145,9 @@ def template_of(plan: SessionPlan, name: str, losses: Losses) -> BusTemplate:
     returns = plan.returns[:MAX_RETURNS]
     for bus in plan.returns[MAX_RETURNS:]:
         losses.at(bus.name).lost(Feature.RETURNS, f"a template has {MAX_RETURNS} returns")
+    for bus in plan.buses[MAX_BUSES:]:
+        losses.at(bus.name).lost(Feature.BUSES, f"a template has {MAX_BUSES} buses")
+    plan = replace(plan, buses=plan.buses[:MAX_BUSES])
     return_names = [bus.name for bus in returns]
     stems = _stems(plan, losses)
     reference = plan.reference
@@ -127,21 +199,44 @@ def _sends(bus: Bus, returns: list[str], losses: Losses) -> tuple[Send, ...]:
 
 
 def _stems(plan: SessionPlan, losses: Losses) -> dict[str, tuple[str, ...]]:
-    """Which stems each bus takes; a stem belongs to the first bus that has it."""
+    """Which stems each bus takes. A stem is on one bus: that whose own name says so, else the first that holds it.
+
+    A bus takes the stem of its own name, the one that its title means (`DRM BUS` is `drums`), and those of the tracks
+    in it, by their names and by what they mean.
+    """
     owners: dict[str, str] = {}
     found: dict[str, list[str]] = {bus.name: [] for bus in plan.buses}
+
+    def claim(bus: str, stem: str | None) -> bool:
+        if not stem or bus not in found:
+            return False
+        owner = owners.setdefault(stem.casefold(), bus)
+        if owner == bus and stem.casefold() not in map(str.casefold, found[bus]):
+            found[bus].append(stem)
+        return owner == bus
+
+    names = {bus.name: _name(bus.name, "bus") for bus in plan.buses}
+    for bus in plan.buses:
+        if stem_called(bus.label) == bus.name.casefold():
+            claim(bus.name, names[bus.name])
+    for bus in plan.buses:
+        claim(bus.name, stem_called(bus.label))
+    for bus in plan.buses:
+        claim(bus.name, names[bus.name])
     for track in plan.tracks:
         name = _name(track.name, track.output)
-        if name.casefold() in owners:
-            losses.at(track.output).lost(Feature.CLIPS, f"the stem {name!r} is on {owners[name.casefold()]!r}")
-        elif track.output in found:
-            owners[name.casefold()] = track.output
-            found[track.output].append(name)
-    # Without a stem of its own a bus takes the one of its name, unless that is somebody else's.
-    for bus, names in found.items():
-        if not names and bus.casefold() in owners:
-            names.append(f"{bus} (none)")
-    return {bus: () if names == [bus] else tuple(names[:32]) for bus, names in found.items()}
+        if not claim(track.output, name):
+            owner = owners.get(name.casefold())
+            losses.at(track.output).lost(Feature.CLIPS, f"the stem {name!r} is on {owner!r}")
+    for track in plan.tracks:
+        claim(track.output, stem_called(track.name))
+    for bus in plan.buses:
+        # Without a stem of its own a bus takes the one of its name, unless that is somebody else's.
+        if not found[bus.name]:
+            found[bus.name].append(f"{names[bus.name][: MAX_NAME - 7]} (none)")
+        if len(found[bus.name]) > MAX_STEMS:
+            losses.at(bus.name).lost(Feature.CLIPS, f"a bus takes {MAX_STEMS} stems; the rest is left out")
+    return {bus: () if stems == [bus] else tuple(stems[:MAX_STEMS]) for bus, stems in found.items()}
 
 
 def _time_signature(wanted: tuple[int, int], losses: Losses) -> tuple[int, int]:

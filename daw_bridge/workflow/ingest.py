@@ -14,12 +14,16 @@ from daw_bridge.errors import InputError
 from daw_bridge.files import output_errors, safe_name
 from daw_bridge.manifest import OriginalFile, ReferenceFile
 from daw_bridge.progress import CancelToken, OnProgress
+from daw_bridge.workflow.window import Context, Decoding, Window, decode_context
 
 
 @dataclass(frozen=True, slots=True)
 class Ingested:
-    original: OriginalFile
+    """`original` is None, and `context` there, for a part of a mix: the mix is not copied then."""
+
+    original: OriginalFile | None
     reference: ReferenceFile
+    context: Context | None = None
 
 
 def archived_path(song: SongFolder, mix: Path) -> Path:
@@ -70,6 +74,33 @@ def ingest(
         source_path=str(mix.resolve()),
     )
     return Ingested(original, _reference_file(song, decoded, channels))
+
+
+def ingest_part(
+    mix: Path,
+    song: SongFolder,
+    window: Window,
+    *,
+    how: Decoding,
+    on_progress: OnProgress,
+    cancel: CancelToken,
+) -> Ingested:
+    """Decode a part of `mix` with what surrounds it, and the part alone to `song.unchecked_reference`."""
+    with output_errors(song.root):
+        song.audio_dir.mkdir(parents=True, exist_ok=True)
+    before = _stamp(mix)
+    context = decode_context(mix, song, window, how, on_progress=on_progress, cancel=cancel)
+    if _stamp(mix) != before:
+        raise InputError(f"{mix}: changed while it was being read; run again when nothing writes to it")
+    part = decode_to_reference(
+        context.path,
+        song.unchecked_reference,
+        first_samples=context.window.lead_samples,
+        count_samples=context.window.length_samples,
+        cancel=cancel,
+    )
+    reference = _reference_file(song, part, how.channels)
+    return Ingested(None, replace(reference, start_samples=window.start_samples, notes=context.decoded.notes), context)
 
 
 def _stamp(path: Path) -> tuple[int, int]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from daw_bridge.adapter import SessionMerger, WriteReport
+from daw_bridge.adapter import AT_THE_START, MergePlace, SessionMerger, WriteReport
 from daw_bridge.build_options import BuildOptions
 from daw_bridge.errors import OutputError, UsageError
 from daw_bridge.plan import make_plan
 from daw_bridge.progress import CancelToken, OnProgress, ignore_progress
 from daw_bridge.registry import load_adapter
 from daw_bridge.templates.bus_template import BusTemplate
-from daw_bridge.workflow.chain import build
+from daw_bridge.workflow.chain import build, built_already
 from daw_bridge.workflow.options import BuildResult
 from daw_bridge.workflow.sessions import choose_template
 
@@ -23,6 +23,7 @@ class Into:
 
     session: Path
     target: Path
+    place: MergePlace = AT_THE_START
 
 
 def build_into(
@@ -35,7 +36,8 @@ def build_into(
 ) -> BuildResult:
     """As `build`, with the tracks in `into.target`, a copy of `into.session`. The song folder holds the audio.
 
-    A session that cannot be used, or a target that exists, is told before anything is separated.
+    The folder of a song that was built with these options already is used as it is: nothing is separated again. A
+    session or place that cannot be used, or a target that exists, is told before anything is separated.
     """
     options = options or BuildOptions()
     if len(options.daws) != 1:
@@ -45,9 +47,11 @@ def build_into(
         raise UsageError(f"--into: sessions of {adapter.title} cannot be added to; use --daw reaper")
     if into.target.exists():
         raise OutputError(f"{into.target}: exists already; give another name with -o")
-    adapter.check_merge(into.session, into.target)
+    adapter.check_merge(into.session, into.target, into.place)
     choice = choose_template(options.template)
-    result = build(mix, replace(options, daws=()), on_progress=on_progress, cancel=cancel)
+    options = replace(options, daws=())
+    result = None if options.force else built_already(Path(mix), options)
+    result = result or build(mix, options, on_progress=on_progress, cancel=cancel)
     return replace(result, reports=(_merge(adapter, result, into, choice.template),))
 
 
@@ -59,4 +63,4 @@ def _merge(adapter: SessionMerger, result: BuildResult, into: Into, template: Bu
         music=result.manifest.music,
         folder=result.folder,
     )
-    return adapter.merge(plan, into.session, into.target)
+    return adapter.merge(plan, into.session, into.target, into.place)

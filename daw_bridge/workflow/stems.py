@@ -24,6 +24,7 @@ from daw_bridge.separation.run import NULL_DEPTH_DB, SeparationResult, separatio
 from daw_bridge.units import SILENCE_DB
 from daw_bridge.version import __version__
 from daw_bridge.workflow.ingest import with_loudness
+from daw_bridge.workflow.window import Context, context_folder, cut_result
 
 _log = logging.getLogger(__name__)
 
@@ -50,9 +51,14 @@ def make_stems(
     load_model: LoadModel,
     on_progress: OnProgress,
     cancel: CancelToken,
+    context: Context | None = None,
 ) -> MadeStems:
-    """Write the stems into `song.audio_dir`."""
-    key = separation_key(reference.audio_sha256, options, weights_sha256)
+    """Write the stems into `song.audio_dir`; with `context` they are cut out of those of the longer window."""
+    heard_sha256 = reference.audio_sha256
+    if context is not None:
+        window = context.window
+        heard_sha256 = f"{context.decoded.audio_sha256} {window.lead_samples}+{window.length_samples}"
+    key = separation_key(heard_sha256, options, weights_sha256)
     entry = cache.find(key) if cache is not None else None
     if cache is not None and entry is not None:
         try:
@@ -61,17 +67,22 @@ def make_stems(
             _log.warning("the cached stems are made again: %s", exc)
             cache.drop(entry)
     plain = read_recipe(options).is_plain
+    provenance = f"daw-bridge {__version__} model={options.model} weights={weights_sha256[:16]}"
+    if context is not None:
+        context_folder(song).mkdir(exist_ok=True)
     result = separate(
-        song.reference,
-        song.audio_dir,
+        song.reference if context is None else context.path,
+        song.audio_dir if context is None else context_folder(song),
         options,
         prefix=song.stem_prefix,
-        provenance=f"daw-bridge {__version__} model={options.model} weights={weights_sha256[:16]}",
+        provenance=provenance,
         on_progress=on_progress,
         cancel=cancel,
         load_model=_same_weights(load_model, weights_sha256) if plain else load_model,
-        reference_sha256=reference.audio_sha256,
+        reference_sha256=reference.audio_sha256 if context is None else context.decoded.audio_sha256,
     )
+    if context is not None:
+        result = cut_result(result, song, context.window, encoding=options.encoding, provenance=provenance)
     made = _licensed(_from_result(song, result, with_loudness(reference, song.reference)), options)
     if cache is not None:
         files = {f"{stem.name}{Path(stem.file).suffix}": song.root / stem.file for stem in made.stems}

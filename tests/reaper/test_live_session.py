@@ -9,7 +9,7 @@ import pytest
 
 from daw_bridge.adapter import Connectable, OpenSessionReader
 from daw_bridge.errors import AdapterMissing, DawError, InputError, UsageError
-from daw_bridge.model import Compressor
+from daw_bridge.model import Compressor, PluginRef
 from daw_bridge.session import Session
 from daw_bridge_reaper import rpp
 from daw_bridge_reaper.adapter import ADAPTER
@@ -141,6 +141,22 @@ def test_the_open_project_gives_its_template(tmp_path: Path) -> None:
     assert report.plan.name == "mine"
     assert report.plan.buses == ADAPTER.read_plan(written).plan.buses
     assert isinstance(report.plan.mix_bus.effects[0], Compressor)
+
+
+def test_the_master_of_the_open_project_is_read_too() -> None:
+    world = World()
+    world.chunks = ["<TRACK\nNAME DRUMS\n>\n"]
+    world.content.tracks = [Track()]
+    world.content.master.values.update(D_VOL=0.5, D_PAN=0.25)
+    for name in ("FXCHAIN", "MASTERFXLIST"):
+        world.master_chunk = f'<TRACK\n<{name}\nBYPASS 0 0 0\n<JS loser/masterLimiter ""\n-3\n>\n>\n>\n'
+        plan = ReaperLiveAdapter(connect=lambda: SimulatedScript(world)).read_open_plan().plan
+        assert (plan.mix_bus.gain_db, plan.mix_bus.pan) == (-6.0206, 0.25)
+        [limiter] = plan.mix_bus.effects
+        assert isinstance(limiter, PluginRef) and limiter.name == "JS: loser/masterLimiter" and limiter.enabled
+    world.content.master.values["I_FXEN"] = 0.0
+    plan = ReaperLiveAdapter(connect=lambda: SimulatedScript(world)).read_open_plan().plan
+    assert not plan.mix_bus.effects[0].enabled
 
 
 def test_connect_names_what_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

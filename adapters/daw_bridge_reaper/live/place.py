@@ -13,6 +13,7 @@ from daw_bridge.adapter import Feature, Limit, Losses
 from daw_bridge.errors import DawError
 from daw_bridge.model import Colour
 from daw_bridge_reaper import rpp
+from daw_bridge_reaper.chain import state_chunk
 from daw_bridge_reaper.layout import free_groups
 from daw_bridge_reaper.live.api import RECEIVE, TRACK_SEND, Pointer, Project, ReaScriptError
 from daw_bridge_reaper.plugin_state import OWN_CHUNK, PARAMETER_LIST, STOCK, VstState, decode_block, stock_state
@@ -380,7 +381,7 @@ def _vst_state(title: str, state: VstState, pins: tuple[int, ...]) -> _LiveState
 
 
 def _raw_state(fx: RawFx) -> _LiveState:
-    chunk = rpp.parse(fx.chunk, "plug-in").root
+    chunk = state_chunk(fx.chunk)
     tokens = [*chunk.tokens, "", ""]
     lines = [part for part in chunk.body if isinstance(part, rpp.Line)]
     if tokens[0] == "JS":

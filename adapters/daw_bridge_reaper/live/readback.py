@@ -215,10 +215,28 @@ def open_document(project: Project) -> rpp.Document:
     root.body += [
         rpp.Line.of("SAMPLERATE", round(rate_hz) or 44_100, 1, 0),
         rpp.Line.of("TEMPO", float(tempo_bpm), round(float(beats)) or 4, 4),
+        *_master(project),
     ]
-    for track in project.tracks():
-        answer = project.call("GetTrackStateChunk", track, "", _CHUNK_BUFFER, False)
-        if not answer[0]:
-            raise DawError(f"REAPER does not give the state of the track {project.text(track, 'P_NAME')!r}")
-        root.body.append(rpp.parse(str(answer[2]), "a track's state").root)
+    root.body += [_state(project, track) for track in project.tracks()]
     return rpp.Document(root)
+
+
+def _state(project: Project, track: Pointer) -> rpp.Chunk:
+    answer = project.call("GetTrackStateChunk", track, "", _CHUNK_BUFFER, False)
+    if not answer[0]:
+        raise DawError(f"REAPER does not give the state of the track {project.text(track, 'P_NAME')!r}")
+    return rpp.parse(str(answer[2]), "a track's state").root
+
+
+def _master(project: Project) -> Iterator[rpp.Line | rpp.Chunk]:
+    """The master as a project file has it: level, pan, mute, and its chain, which its state may call either name."""
+    master = Pointer(project.call("GetMasterTrack", project.id))
+    if master.is_null:
+        return
+    value = project.value
+    yield rpp.Line.of("MASTERMUTESOLO", int(value(master, "B_MUTE") != 0))
+    yield rpp.Line.of("MASTER_VOLUME", value(master, "D_VOL"), value(master, "D_PAN"), value(master, "D_PANLAW"), -1, 1)
+    yield rpp.Line.of("MASTER_FX", int(value(master, "I_FXEN") != 0))
+    for part in _state(project, master).chunks():
+        if part.name in ("FXCHAIN", "MASTERFXLIST"):
+            yield rpp.Chunk(rpp.Line("<MASTERFXLIST"), part.body)

@@ -162,6 +162,9 @@ class Functions:
         tracks = self.content.tracks
         return tracks[index].pointer if 0 <= index < len(tracks) else null("MediaTrack*")
 
+    def GetMasterTrack(self, project: Project) -> str:
+        return self.content.master.pointer
+
     def InsertTrackAtIndex(self, index: int, defaults: bool) -> None:
         if not 0 <= index <= len(self.content.tracks):
             raise WrongCall(f"InsertTrackAtIndex {index}")
@@ -197,7 +200,9 @@ class Functions:
         return _set_groups(track, name, 32, mask, value)
 
     def GetTrackStateChunk(self, track: Track, text: str, size: int, undo: bool) -> Any:
-        return [1, track.pointer, self.world.chunks[self.content.tracks.index(track)], size, int(undo)]
+        is_master = track is self.content.master
+        text = self.world.master_chunk if is_master else self.world.chunks[self.content.tracks.index(track)]
+        return [1, track.pointer, text, size, int(undo)]
 
     # --- items
     def AddMediaItemToTrack(self, track: Track) -> str:
@@ -405,6 +410,7 @@ KINDS = {
     "GetResourcePath": "",
     "CountTracks": P,
     "GetTrack": f"{P} i",
+    "GetMasterTrack": P,
     "InsertTrackAtIndex": "i b",
     "DeleteTrack": K,
     "GetSetMediaTrackInfo_String": f"{K} s s b",

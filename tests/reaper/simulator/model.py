@@ -36,6 +36,7 @@ TRACK_VALUES = {
     "B_MAINSEND": 1.0,
     "C_BEATATTACHMODE": -1.0,
     "I_SELECTED": 0.0,
+    "I_FXEN": 1.0,
 }
 ITEM_VALUES = {
     "D_POSITION": 0.0,
@@ -183,6 +184,7 @@ class Content:
     """Everything that REAPER's undo covers."""
 
     tracks: list[Track] = field(default_factory=list)
+    master: Track = field(default_factory=Track)
     sends: list[Send] = field(default_factory=list)
     markers: list[tuple[bool, float, float, str, int]] = field(default_factory=list)
     tempo_bpm: float = 120.0
@@ -191,7 +193,7 @@ class Content:
 
     def things(self) -> dict[int, Thing]:
         found: dict[int, Thing] = {}
-        for track in self.tracks:
+        for track in (self.master, *self.tracks):
             found[track.address] = track
             for item in track.items:
                 found[item.address] = item
@@ -268,6 +270,7 @@ class World:
     refresh: int = 0
     alive: dict[int, Thing] | None = None
     chunks: list[str] = field(default_factory=list)  # what GetTrackStateChunk answers, by track
+    master_chunk: str = "<TRACK\n>\n"
 
     @property
     def content(self) -> Content:
