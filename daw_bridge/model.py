@@ -196,31 +196,12 @@ class Clip:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Note:
-    """One note in seconds of the session; `key` is the MIDI number (60 is middle C), `velocity` 1 to 127."""
-
-    start_s: float
-    end_s: float
-    key: int
-    velocity: int = 100
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NoteClip:
-    """Notes that belong together, from the start of the session to its end: one MIDI item."""
-
-    name: str
-    notes: tuple[Note, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Track:
-    """Carries clips and feeds the bus named `output`. With `note_clips` it is a MIDI track without an instrument."""
+    """Carries clips and feeds the bus named `output`."""
 
     name: str
     output: str
     clips: tuple[Clip, ...] = ()
-    note_clips: tuple[NoteClip, ...] = ()
     colour: Colour | None = None
     gain_db: float = 0.0
     pan: float = 0.0

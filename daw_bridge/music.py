@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from daw_bridge.model import Note
 from daw_bridge.tempo_map import TempoEvent, tempo_fault
 
 
@@ -32,7 +31,7 @@ class SongMusic:
     """`tempo_events` is empty where nothing was sure enough; `remarks` are sentences for people, `key` a phrase.
 
     `asked` is what the tempo was asked to be, so that another wish is heard anew. `click_file` is relative to the song
-    folder. `notes` are drafts of what stems play, by the stem's name.
+    folder.
     """
 
     asked: str
@@ -47,7 +46,6 @@ class SongMusic:
     key_confidence: float = 0.0
     remarks: tuple[str, ...] = ()
     click_file: str = ""
-    notes: tuple[tuple[str, tuple[Note, ...]], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -76,7 +74,6 @@ def music_from_json(data: Mapping[str, Any]) -> SongMusic:
         key_confidence=float(data["key_confidence"]),
         remarks=tuple(str(each) for each in data["remarks"]),
         click_file=str(data["click_file"]),
-        notes=tuple((str(stem), tuple(Note(**note) for note in notes)) for stem, notes in data["notes"]),
     )
 
 

@@ -20,7 +20,6 @@ from daw_bridge.model import (
     Effect,
     Equalizer,
     Marker,
-    NoteClip,
     SessionPlan,
     Stem,
     StemSet,
@@ -84,7 +83,7 @@ def make_plan(
 ) -> SessionPlan:
     """The session called `name`: each stem on a track from its offset, each track on its bus as the template says.
 
-    `music` brings tempo, regions, a click and notes; its files are relative to `folder`.
+    `music` brings tempo, regions and a click; its files are relative to `folder`.
     """
     notes: list[str] = []
     taken = _take_stems(stems, template, notes)
@@ -106,7 +105,7 @@ def make_plan(
 
 
 def _with_music(plan: SessionPlan, reference: Stem, music: SongMusic, folder: Path | None) -> SessionPlan:
-    """The plan with regions, the key, remarks, notes under their stems, and the click at its end."""
+    """The plan with regions, the key, remarks, and the click at its end."""
     rate, end = plan.sample_rate_hz, plan.length_samples
     markers = list(plan.markers)
     if music.key:
@@ -116,14 +115,6 @@ def _with_music(plan: SessionPlan, reference: Stem, music: SongMusic, folder: Pa
         length = min(s_to_samples(region.end_s, rate), end) - start
         markers.append(Marker(name=region.name, position_samples=start, length_samples=length))
     tracks = list(plan.tracks)
-    for stem, notes in music.notes:
-        at = next((index for index, track in enumerate(tracks) if track.name == stem), None)
-        if at is not None and notes:
-            made = NoteClip(name=f"{stem} notes (draft)", notes=notes)
-            draft = Track(
-                name=made.name, output=tracks[at].output, note_clips=(made,), colour=tracks[at].colour, mute=True
-            )
-            tracks.insert(at + 1, draft)
     if music.click_file and folder is not None:
         click = replace(_clip(reference), path=folder / music.click_file, name=CLICK, channels=1)
         tracks.append(Track(name=CLICK, output=MIX_BUS, clips=(click,), colour=REFERENCE_COLOUR, mute=True))

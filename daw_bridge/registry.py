@@ -21,6 +21,8 @@ BUILT_IN = {
     "ardour": "daw_bridge_ardour.adapter:ADAPTER",
     "dawproject": "daw_bridge_dawproject.adapter:ADAPTER",
     "reaper-live": "daw_bridge_reaper.live.adapter:LIVE_ADAPTER",
+    "nistem": "daw_bridge_nistem.adapter:ADAPTER",
+    "nistem-alac": "daw_bridge_nistem.adapter:ALAC_ADAPTER",
     "render": "daw_bridge_render.adapter:ADAPTER",
 }
 """Adapter name -> `module:attribute`, where the attribute is a SessionAdapter."""

@@ -11,7 +11,7 @@ from daw_bridge.adapter import Feature, Support
 from daw_bridge.registry import load_adapter
 from tests.generated_docs import DOCS, check_section
 
-SHOWN = ("reaper", "ardour", "dawproject", "render")
+SHOWN = ("reaper", "ardour", "dawproject", "nistem", "render")
 REAPER, ARDOUR, DAWPROJECT, RENDER = "tests/reaper/", "tests/ardour/", "tests/dawproject/", "tests/render/"
 
 _REAPER_EFFECTS = REAPER + "test_write.py::test_effects_hold_the_plans_values"
@@ -25,6 +25,8 @@ _ARDOUR_GATES = ARDOUR + "test_export.py::test_gates_close_gains_are_exact_and_b
 _DAWPROJECT_BACK = DAWPROJECT + "test_dawproject.py::test_what_was_written_is_read_back"
 _DAWPROJECT_LOSS = DAWPROJECT + "test_dawproject.py::test_what_the_format_has_no_word_for_is_said"
 _RENDER_WAV = RENDER + "test_render.py::test_it_is_an_adapter_and_reports_what_a_wav_cannot_hold"
+
+NISTEM = "tests/nistem/test_nistem.py::"
 
 PROOFS: dict[str, dict[Feature, str]] = {
     "reaper": {
@@ -70,6 +72,12 @@ PROOFS: dict[str, dict[Feature, str]] = {
         ),
         Feature.GROUPS: _DAWPROJECT_LOSS,
         Feature.MARKERS: _DAWPROJECT_LOSS,
+    },
+    "nistem": {
+        **dict.fromkeys(Feature, NISTEM + "test_it_keeps_the_contract"),
+        Feature.CLIPS: NISTEM + "test_seven_stems_become_four_with_names_and_colours",
+        Feature.COLOURS: NISTEM + "test_seven_stems_become_four_with_names_and_colours",
+        Feature.REFERENCE: NISTEM + "test_lossless_stems_are_whole_and_add_up_to_the_mix",
     },
     "render": {
         **dict.fromkeys(Feature, _RENDER_WAV),

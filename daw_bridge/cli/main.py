@@ -38,7 +38,10 @@ COMMAND_MODULES: tuple[str, ...] = (
 )
 """Modules of this package with `register(subparsers)`, in the order of `--help`."""
 
-OWN_LOGGERS = ("daw_bridge", *(f"daw_bridge_{each}" for each in ("ardour", "dawproject", "osc", "reaper", "render")))
+OWN_LOGGERS = (
+    "daw_bridge",
+    *(f"daw_bridge_{each}" for each in ("ardour", "dawproject", "nistem", "osc", "reaper", "render")),
+)
 
 EXIT_CODES = """\
 exit codes:

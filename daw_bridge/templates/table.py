@@ -79,7 +79,6 @@ class BusTemplate:
     markers: tuple[TemplateMarker, ...] = ()
     grid: str = "auto"
     sections: bool = True
-    midi: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -384,6 +383,5 @@ TEMPLATE = Record(
             "grid", Choice(GRIDS), "tempo and bars: `auto` follows the song where that is sure, `off` keeps `tempo_bpm`"
         ),
         Field("sections", Flag(), "`false` leaves out the regions that are heard"),
-        Field("midi", ListOf(NAME, high=16), "stems whose notes are drafted as MIDI, as in `[bass, vocals]`"),
     ),
 )

@@ -164,7 +164,7 @@ def rebuild(
     """New sessions from the stems of a finished song folder: no model, no network, no audio is touched.
 
     `template` and `daws` default to those of the folder's last sessions. A session that was changed since we wrote it
-    stays, and the new one gets another name. Of `music` only what it says of tempo, click and notes counts; without it
+    stays, and the new one gets another name. Of `music` only what it says of tempo and click counts; without it
     the song's music stays as it was heard.
     """
     started = time.monotonic()
