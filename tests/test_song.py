@@ -33,6 +33,7 @@ def test_a_finished_song_has_everything(song_folder: Path) -> None:
     assert song.separation.null_depth_db <= -120.0
     assert song.reference.length_samples == 9_000
     assert [stem.name for stem in song.stem_set().stems] == [stem.name for stem in song.stems]
+    assert song.original is not None
     assert song.original.source_path == "s3://bucket/mix.wav", "the label, not the place of a scratch copy"
 
 

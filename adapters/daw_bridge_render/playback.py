@@ -1,7 +1,7 @@
 """The session's sound from any place on, block by block: what the page plays, and what a balance is written from.
 
-Effects remember what came before. The render therefore begins `PRE_ROLL_BLOCKS` early and drops them; held against a render
-from the very beginning (tests/render/test_playback.py) nothing above -120 dBFS is left of the difference.
+Effects remember what came before. The render therefore begins `PRE_ROLL_BLOCKS` early and drops them; held against a
+render from the very beginning (tests/render/test_playback.py) nothing above -120 dBFS is left of the difference.
 """
 
 from __future__ import annotations
