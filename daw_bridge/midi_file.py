@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import importlib
 import io
+from dataclasses import replace
 from typing import Any
 
 from daw_bridge.errors import AdapterMissing, UsageError
 from daw_bridge.model import SessionPlan
+from daw_bridge.tempo_map import TempoMap
 
 TICKS_PER_BEAT = 960
 
@@ -22,10 +24,12 @@ def plan_to_midi(plan: SessionPlan) -> bytes:
         mido: Any = importlib.import_module("mido")
     except ImportError as exc:
         raise AdapterMissing("MIDI export needs mido; install it with: pip install 'daw-bridge[midi]'") from exc
-    tempo = plan.tempo_map
-    slow = [each.event.tempo_bpm for each in tempo.placed if round(60_000_000 / each.event.tempo_bpm) >= 2**24]
+    wanted = [each.event for each in plan.tempo_map.placed]
+    slow = [event.tempo_bpm for event in wanted if round(60_000_000 / event.tempo_bpm) >= 2**24]
     if slow:
         raise UsageError(f"{min(slow):g} BPM does not fit a MIDI file (at least 3.6 BPM)")
+    # Ticks are counted at the tempos as the file holds them, else markers drift off in a long song.
+    tempo = TempoMap([replace(event, tempo_bpm=60_000_000 / round(60_000_000 / event.tempo_bpm)) for event in wanted])
 
     def ticks(position_samples: int) -> int:
         return round(tempo.quarters(position_samples / plan.sample_rate_hz) * TICKS_PER_BEAT)

@@ -7,7 +7,7 @@ caller asks for, so that the way back gives the source's exact length.
 from __future__ import annotations
 
 from math import ceil
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 import soxr
@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 from daw_bridge.audio.samples import interleaved
 
 FloatArray = NDArray[np.float32]
-ResamplerName = Literal["auto", "soxr", "torchaudio"]
-
 _TAIL_OUT_SAMPLES = 8  # the way back may be up to one output sample longer than soxr's own end; a few to be sure
 
 

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from daw_bridge.audio.resample import BlockResampler, MakeResampler, Resampler, ResamplerName, resample_length
+from daw_bridge.audio.encoding import ResamplerName
+from daw_bridge.audio.resample import BlockResampler, MakeResampler, Resampler, resample_length
 from daw_bridge.errors import UsageError
 
 FloatArray = NDArray[np.float32]

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
-from daw_bridge.audio.encoding import Encoding
-from daw_bridge.audio.resample import ResamplerName
+from daw_bridge.audio.encoding import Encoding, ResamplerName
 from daw_bridge.errors import GuardRefused, UsageError, did_you_mean
 from daw_bridge.files import safe_name
 from daw_bridge.option import Influence, documented, names_in, names_of, number_in, one_of, option, path_of, values

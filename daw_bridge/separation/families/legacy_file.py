@@ -14,6 +14,7 @@ import io
 import math
 import pickletools
 import struct
+import warnings
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -204,10 +205,12 @@ class _Machine:
         self._marks: list[list[Any]] = []
         self._memo: dict[int, Any] = {}
         try:
-            for opcode, arg, _ in pickletools.genops(source):
-                if opcode.name == "STOP":
-                    return self._stack.pop()
-                self._step(opcode.name, arg)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # what a stranger's text escapes is not our fault
+                for opcode, arg, _ in pickletools.genops(source):
+                    if opcode.name == "STOP":
+                        return self._stack.pop()
+                    self._step(opcode.name, arg)
         except NotData:
             raise
         except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, UnicodeError) as exc:
