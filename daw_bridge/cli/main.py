@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from daw_bridge.cli import interrupt
 from daw_bridge.cli.console import print_error
+from daw_bridge.cli.library_noise import kept_off_stderr
 from daw_bridge.cli.parser import Parser
 from daw_bridge.errors import DawBridgeError
 from daw_bridge.version import __version__
@@ -85,9 +86,15 @@ def add_output_options(parser: argparse.ArgumentParser, *, default: object = Non
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
     args = build_parser().parse_args(argv)
+    interrupt.loaded()
+    with kept_off_stderr(verbose=args.verbose):
+        return _run(args)
+
+
+def _run(args: argparse.Namespace) -> int:
+    """The command, with whatever goes wrong as a line and an exit code."""
     _print_any_name()
     _log_to_stderr(verbose=args.verbose)
-    interrupt.loaded()
     try:
         return int(args.func(args) or 0)
     except DawBridgeError as exc:
@@ -117,8 +124,16 @@ def _print_any_name() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+class _ToStderr(logging.Handler):
+    """To `sys.stderr` as it is when something is logged: a command has one of its own."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if sys.stderr is not None:
+            print(self.format(record), file=sys.stderr)
+
+
 def _log_to_stderr(*, verbose: bool) -> None:
     """Warnings of all, and with -v what daw-bridge itself has to say; other libraries' details help nobody here."""
-    logging.basicConfig(level=logging.WARNING, format="daw-bridge: %(message)s", stream=sys.stderr)
+    logging.basicConfig(level=logging.WARNING, format="daw-bridge: %(message)s", handlers=[_ToStderr()])
     for name in OWN_LOGGERS:
         logging.getLogger(name).setLevel(logging.DEBUG if verbose else logging.NOTSET)

@@ -24,7 +24,9 @@ from daw_bridge.osc import Message, OscValue
 from daw_bridge.units import clock
 
 SAME_PRESS_S = 10.0
-"""For so long a second "cancel what runs" of one host is taken for the same button, held or let go of."""
+"""For so long every further "cancel what runs" of one host is taken for the same button, held or let go of."""
+LONGEST_HOLD_S = 600.0
+"""For so long a button may be held: its release may come as the same message as its press."""
 LOWEST_PORT = 1024
 
 _log = logging.getLogger(__name__)
@@ -80,6 +82,7 @@ class Bridge:
         self._errors, self._gate = RateLimiter(ERRORS_PER_S, ERRORS_PER_S), _ProgressGate()
         self.clock: Callable[[], float] = time.monotonic
         self._cancelled_s: dict[str, float] = {}
+        self._held: set[str] = set()
         self._trusted: dict[str, None] = {}
         self._connected: set[str] = set()
         self._handlers: dict[str, Handler] = {
@@ -121,6 +124,8 @@ class Bridge:
             return
         if call.released:
             self.counters.add("buttons_released")
+            if call.command.handler == "cancel":
+                self._held.discard(client.host)
             return
         name = call.command.handler
         if name not in ("hello", "ping") and self.is_stranger(client):
@@ -247,19 +252,39 @@ class Bridge:
 
     def _cancel(self, call: Invocation, client: Client) -> tuple[OscValue, ...]:
         number = int(call.values.get("job", 0))
-        now = self.clock()
-        if not number and now - self._cancelled_s.get(client.host, -SAME_PRESS_S) < SAME_PRESS_S:
-            raise UsageError(
-                f"cancelled a job less than {SAME_PRESS_S:g} s ago; a button that is let go of cancels no second one, "
-                "give the number of the job"
-            )
+        if not number:
+            self._refuse_release(call, client)
         job = self.runner.cancel(number)
         if job is None:
             raise UsageError(f"job {number} is not waiting or running" if number else "no job is running")
         if not number:
-            self._cancelled_s = {host: at for host, at in self._cancelled_s.items() if now - at < SAME_PRESS_S}
+            now = self.clock()
+            self._cancelled_s = {host: at for host, at in self._cancelled_s.items() if now - at < LONGEST_HOLD_S}
             self._cancelled_s[client.host] = now
+            self._held.add(client.host)
         return (job.number, "cancelling")
+
+    def _refuse_release(self, call: Invocation, client: Client) -> None:
+        """UsageError where "cancel what runs" may be the end of the press that cancelled a job.
+
+        Many surfaces send the same message on press and on release, and the next song runs by then. So the first one
+        behind a press counts as its release, however long the button was held. A button that says 1 and 0 is not in
+        doubt, nor is a program that names its request.
+        """
+        since_s = self.clock() - self._cancelled_s.get(client.host, -LONGEST_HOLD_S)
+        is_held = client.host in self._held and since_s < LONGEST_HOLD_S
+        if since_s < SAME_PRESS_S:
+            self._held.discard(client.host)
+            raise UsageError(
+                f"cancelled a job less than {SAME_PRESS_S:g} s ago; a button that is let go of cancels no second one, "
+                "give the number of the job"
+            )
+        self._held.discard(client.host)
+        if is_held and not call.pressed and not call.request_id:
+            raise UsageError(
+                f"taken for letting go of the button that cancelled a job {since_s:.0f} s ago; send it again, "
+                "or with the number of the job"
+            )
 
     def _jobs(self, call: Invocation, client: Client) -> tuple[OscValue, ...]:
         jobs = self.store.recent(int(call.values.get("limit", 20)))

@@ -71,8 +71,9 @@ class Invocation:
     address: str
     values: dict[str, Value] = field(default_factory=dict)
     request_id: str = ""
+    pressed: bool = False
     released: bool = False
-    """A button was let go of: surfaces send 1 on press and 0 on release, and each command acts once."""
+    """A button that says so: surfaces send 1 on press and 0 on release, and each command acts once."""
 
 
 def _text(name: str, doc: str, *, required: bool = True) -> Argument:
@@ -264,9 +265,8 @@ def parse(address: str, arguments: tuple[OscValue, ...]) -> Invocation:
     request_id = ""
     if given and isinstance(given[-1], str) and given[-1].startswith("#"):
         request_id = str(given.pop())[1 : MAX_NAME + 1]
-    released = False
-    if given and _is_button(command, given):
-        released = not given.pop()
+    is_button = bool(given) and _is_button(command, given)
+    pressed = is_button and bool(given.pop())
     if len(given) > len(command.arguments):
         raise UsageError(f"{address}: {len(given)} arguments; it takes {len(command.arguments)}")
     for position, argument in enumerate(command.arguments):
@@ -275,7 +275,14 @@ def parse(address: str, arguments: tuple[OscValue, ...]) -> Invocation:
                 raise UsageError(f"{address}: {argument.name} is missing ({argument.doc})")
             continue
         values[argument.name] = check(argument, given[position], address)
-    return Invocation(command=command, address=address, values=values, request_id=request_id, released=released)
+    return Invocation(
+        command=command,
+        address=address,
+        values=values,
+        request_id=request_id,
+        pressed=pressed,
+        released=is_button and not pressed,
+    )
 
 
 def _is_button(command: Command, given: list[OscValue]) -> bool:

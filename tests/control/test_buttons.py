@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from daw_bridge.control.bridge import SAME_PRESS_S, Bridge
+from daw_bridge.control.bridge import LONGEST_HOLD_S, SAME_PRESS_S, Bridge
 from daw_bridge.control.commands import parse
 from daw_bridge.control.net.clients import Client
 from daw_bridge.control.net.security import AccessPolicy, MusicFolders
@@ -98,27 +98,56 @@ def test_what_is_through_can_be_asked_for_again(bridge: Bridge) -> None:
     assert len(bridge.store.recent(9)) == 2
 
 
-def test_holding_cancel_cancels_one_song(bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three songs wait; the release, 2.5 s later, finds the next one running."""
-    surface, cancelled, now = Surface(), list[int](), [100.0]
-    for name in ("a.wav", "b.wav", "c.wav"):
-        bridge.receive(Message("/dawbridge/build", (name,)), surface)
-    jobs = list(reversed(bridge.store.recent(9)))
-    monkeypatch.setattr(bridge, "clock", lambda: now[0])
+@pytest.fixture
+def cancel(bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[int]]:
+    """Send "cancel" with these arguments at this time; the numbers of all jobs that were cancelled so far."""
+    surface, cancelled, now = Surface(), list[int](), [0.0]
+    bridge.receive(Message("/dawbridge/build", ("a.wav",)), surface)
+    (job,) = bridge.store.recent(9)
 
-    def cancel(number: int) -> Job:
+    def runner_cancel(number: int) -> Job:
         cancelled.append(number)
-        return jobs[len(cancelled) - 1]
+        return job
 
-    monkeypatch.setattr(bridge.runner, "cancel", cancel)
-    for after_s, message in ((0, (0,)), (0.4, (0,)), (2.5, (0,)), (SAME_PRESS_S - 0.1, (1.0,)), (1, (0.0,))):
-        now[0] = 100.0 + after_s
-        bridge.receive(Message("/dawbridge/cancel", message), surface)
-    assert cancelled == [0]
-    now[0] = 100.0 + SAME_PRESS_S
-    bridge.receive(Message("/dawbridge/cancel", (0,)), surface)
-    bridge.receive(Message("/dawbridge/cancel", (3,)), surface)
-    assert cancelled == [0, 0, 3]
+    def send(at_s: float, *arguments: OscValue) -> list[int]:
+        now[0] = 100.0 + at_s
+        bridge.receive(Message("/dawbridge/cancel", arguments), surface)
+        return list(cancelled)
+
+    monkeypatch.setattr(bridge, "clock", lambda: now[0])
+    monkeypatch.setattr(bridge.runner, "cancel", runner_cancel)
+    return send
+
+
+def test_what_follows_a_press_at_once_cancels_no_second_song(cancel: Callable[..., list[int]]) -> None:
+    """Three songs wait; the release, 2.5 s later, finds the next one running."""
+    for at_s, arguments in ((0, (0,)), (0.4, (0,)), (2.5, (0,)), (SAME_PRESS_S - 0.1, (1.0,)), (1, (0.0,))):
+        assert cancel(at_s, *arguments) == [0]
+    assert cancel(SAME_PRESS_S, 0) == [0, 0]
+    assert cancel(SAME_PRESS_S, 3) == [0, 0, 3]
+
+
+@pytest.mark.parametrize("held_s", [SAME_PRESS_S, 15.0, 100.0, LONGEST_HOLD_S - 1])
+@pytest.mark.parametrize("value", [(), (0,)])
+def test_a_button_held_however_long_cancels_one_song(
+    cancel: Callable[..., list[int]], held_s: float, value: tuple[int, ...]
+) -> None:
+    """It sends the same on release as on press."""
+    assert cancel(0, *value) == [0]
+    assert cancel(held_s, *value) == [0]
+    assert cancel(held_s + 0.1, *value) == [0, 0]  # the next tap is a wish of its own
+
+
+def test_a_held_button_that_says_1_and_0_is_not_in_doubt(cancel: Callable[..., list[int]]) -> None:
+    assert cancel(0, 1.0) == [0]
+    assert cancel(30, 0.0) == [0]
+    assert cancel(60, 1.0) == [0, 0]
+    assert cancel(120, 1.0) == [0, 0, 0]  # its release was lost
+
+
+def test_a_program_that_names_its_request_is_no_button(cancel: Callable[..., list[int]]) -> None:
+    assert cancel(0, "#a") == [0]
+    assert cancel(30, "#b") == [0, 0]
 
 
 @pytest.mark.parametrize("value", [1, 22, 1023])

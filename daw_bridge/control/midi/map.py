@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from daw_bridge.control.commands import Strip, StripKind, find_command, parse
+from daw_bridge.control.commands import PREFIX, Strip, StripKind, find_command, parse
 from daw_bridge.errors import TemplateError, UsageError, did_you_mean
 from daw_bridge.files import write_atomic
 from daw_bridge.mixer import MixerChange
@@ -24,6 +24,8 @@ Carries = Callable[[StripKind, str, str], bool]
 """Whether a channel of the DAW (the last argument) is what a surface calls by a name."""
 PRESSED_FROM = 64
 """A controller counts as pressed from this value on."""
+
+CANCEL = f"{PREFIX}cancel"
 
 HEADER = """\
 # MIDI messages and the commands that they send (see docs/osc.md for all commands).
@@ -179,6 +181,8 @@ class MidiMap:
             elif mapping.mode == "toggle":
                 self._on[index] = not self._on.get(index, False)
                 value = (int(self._on[index]),)
+            elif mapping.send == CANCEL and not mapping.arguments:
+                value = (1.0,)  # a press that says so: a pad sends no release here that could be taken for one
             found.append(Message(mapping.send, (*mapping.arguments, *value)))
         return found
 

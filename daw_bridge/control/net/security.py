@@ -40,6 +40,13 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def both_loopbacks(host: str) -> tuple[str, ...]:
+    """An address to listen at and, where it is this machine's own, the same of the other family."""
+    if host in ("localhost", "127.0.0.1"):
+        return ("127.0.0.1", "::1")
+    return ("::1", "127.0.0.1") if host == "::1" else (host,)
+
+
 def parse_networks(texts: Sequence[str]) -> tuple[Network, ...]:
     """Networks in CIDR notation; UsageError for anything else."""
     try:

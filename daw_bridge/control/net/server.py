@@ -13,7 +13,7 @@ from typing import cast
 
 from daw_bridge.control.bridge import Bridge
 from daw_bridge.control.net.clients import Client
-from daw_bridge.control.net.security import SHARE_PER_S, RateLimiter, is_loopback
+from daw_bridge.control.net.security import SHARE_PER_S, RateLimiter, both_loopbacks, is_loopback
 from daw_bridge.errors import Busy, DawBridgeError, OutputError
 from daw_bridge.osc import IMMEDIATELY, Message, OscError, decode, encode, time_tag_to_unix_s
 from daw_bridge.osc_stream import Deframer, Framing, deframer_for, frame
@@ -33,6 +33,7 @@ OVER_RATE_REST_S = 0.1
 """A TCP connection over its rate is not read for so long; what it sends meanwhile waits in its own buffers."""
 RECEIVE_BUFFER_BYTES = 1_048_576
 SEND_BUFFER_BYTES = 131_072
+FREE_PORT_TRIES = 8
 TOTAL_PER_S = 8000.0
 """Messages a second from all senders together; beyond that they are dropped before they are read."""
 
@@ -289,29 +290,54 @@ class _TcpProtocol(asyncio.BufferedProtocol):
 
 
 class OscServer:
-    """Both sockets. `port` 0 takes a free one (the same number for both); Busy when it is taken."""
+    """A UDP and a TCP socket of one port; on loopback of both families, since `localhost` may mean either.
+
+    `port` 0 takes a port that is free for all of them; Busy when one is taken.
+    """
 
     def __init__(self, bridge: Bridge, host: str, port: int, limiter: RateLimiter | None = None) -> None:
         self._bridge, self._host, self.port = bridge, host, port
         self._gate = Gate(bridge, limiter)
         self._connections: dict[_TcpProtocol, None] = {}
-        self._udp: asyncio.DatagramTransport | None = None
-        self._tcp: asyncio.Server | None = None
+        self._udp: list[asyncio.DatagramTransport] = []
+        self._tcp: list[asyncio.Server] = []
         bridge.reply_client = lambda client, port: client.at_port(port) if isinstance(client, UdpClient) else client
 
     async def start(self) -> None:
+        wanted = self.port
+        first, *others = both_loopbacks(self._host)
+        for left in reversed(range(1 if wanted else FREE_PORT_TRIES)):
+            try:
+                await self._listen(first)
+                for other in others:
+                    await self._listen_if_there(other)
+                return
+            except OSError as exc:
+                await self.stop()
+                self.port = wanted
+                if exc.errno != errno.EADDRINUSE or not left:
+                    raise self._named(exc) from exc
+
+    async def _listen(self, host: str) -> None:
         loop = asyncio.get_running_loop()
+        tcp = await loop.create_server(
+            lambda: _TcpProtocol(self._bridge, self._gate, self._connections), host, self.port
+        )
+        self._tcp.append(tcp)
+        self.port = int(tcp.sockets[0].getsockname()[1])
+        udp, _ = await loop.create_datagram_endpoint(
+            lambda: _UdpProtocol(self._bridge, self._gate), local_addr=(host, self.port)
+        )
+        self._udp.append(udp)
+
+    async def _listen_if_there(self, host: str) -> None:
+        """The other family's loopback; a machine need not have it."""
         try:
-            self._tcp = await loop.create_server(
-                lambda: _TcpProtocol(self._bridge, self._gate, self._connections), self._host, self.port
-            )
-            self.port = int(self._tcp.sockets[0].getsockname()[1])
-            self._udp, _ = await loop.create_datagram_endpoint(
-                lambda: _UdpProtocol(self._bridge, self._gate), local_addr=(self._host, self.port)
-            )
+            await self._listen(host)
         except OSError as exc:
-            await self.stop()
-            raise self._named(exc) from exc
+            if exc.errno == errno.EADDRINUSE:
+                raise
+            _log.debug("no loopback at %s (%s)", host, exc)
 
     def _named(self, exc: OSError) -> DawBridgeError:
         where = f"{self._host}:{self.port}"
@@ -320,10 +346,12 @@ class OscServer:
         return OutputError(f"{where}: cannot listen here ({exc.strerror or exc}); check --bind and --port")
 
     async def stop(self) -> None:
-        if self._udp is not None:
-            self._udp.close()
-        if self._tcp is not None:
-            self._tcp.close()
-            for connection in list(self._connections):
-                connection.close()
-            await self._tcp.wait_closed()
+        for udp in self._udp:
+            udp.close()
+        for tcp in self._tcp:
+            tcp.close()
+        for connection in list(self._connections):
+            connection.close()
+        for tcp in self._tcp:
+            await tcp.wait_closed()
+        self._udp, self._tcp = [], []
