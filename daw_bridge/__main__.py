@@ -1,6 +1,13 @@
 """`python -m daw_bridge` and the `daw-bridge` command; a Ctrl-C while the program still loads is no traceback."""
 
+import os
 import sys
+
+
+def _speak_utf8() -> None:
+    """Start again in Python's UTF-8 mode where file names could only be ASCII (LC_ALL=C): a song keeps its name."""
+    if sys.platform != "win32" and sys.getfilesystemencoding() == "ascii" and not sys.flags.utf8_mode:
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])  # noqa: S606  ourselves again
 
 
 def run() -> int:
@@ -8,6 +15,7 @@ def run() -> int:
     try:
         from daw_bridge.cli import interrupt
 
+        _speak_utf8()
         interrupt.leave_at_once()
         from daw_bridge.cli.main import main
 

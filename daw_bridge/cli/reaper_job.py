@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -135,7 +135,7 @@ def _separate(job: Mapping[str, Any], folder: Path, reporter: Reporter, cancel: 
     choice = choose_template(template)
     sources: list[dict[str, object]] = []
     notes: list[str] = []
-    wanted = [(Path(str(each["file"])), Path(str(each["folder"]))) for each in job["sources"]]
+    wanted = _own_folders([(Path(str(each["file"])), Path(str(each["folder"]))) for each in job["sources"]])
     if not wanted:
         raise InputError("the job names no file; select an audio item")
     for number, (file, output) in enumerate(wanted):
@@ -162,6 +162,22 @@ def _separate(job: Mapping[str, Any], folder: Path, reporter: Reporter, cancel: 
         tracks = [_track(each) for each in script_tracks(plan, seed=session)]
         sources.append({"file": str(file), "folder": str(output), "session": session, "tracks": tracks})
     return {"sources": sources, "notes": notes}
+
+
+def _own_folders(wanted: Sequence[tuple[Path, Path]]) -> list[tuple[Path, Path]]:
+    """The sources with a folder for each file: two of one name in two places (day1/mix.wav, day2/mix.wav) may come with
+    the same one; the later gets a number, as the actions number.
+    """
+    owners: dict[str, Path] = {}
+    shared_out = []
+    for file, folder in wanted:
+        free, number = folder, 1
+        while owners.get(str(free).casefold(), file) != file or (number > 1 and free.exists()):
+            number += 1
+            free = folder.with_name(f"{folder.name} {number}")
+        owners[str(free).casefold()] = file
+        shared_out.append((file, free))
+    return shared_out
 
 
 def _template(job: Mapping[str, Any], folder: Path, _reporter: Reporter, _cancel: CancelToken) -> dict[str, object]:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile as sf
 import torch
 
 from daw_bridge.cache import StemCache
@@ -19,6 +23,7 @@ from daw_bridge.files import sha256_of_file
 from daw_bridge.manifest import read_manifest
 from daw_bridge.progress import Progress
 from daw_bridge.workflow import BuildOptions, build
+from tests.conftest import ROOT
 from tests.e2e.conftest import MakeMix
 from tests.separation.test_weights import package
 
@@ -101,3 +106,15 @@ def test_weights_that_are_replaced_while_a_build_runs_are_refused_and_never_cach
     assert made.manifest.separation is not None
     assert made.manifest.separation.weights_sha256 == sha256_of_file(weights) != first
     assert len(StemCache().entries()) == 1
+
+
+def test_a_song_keeps_its_name_in_the_c_locale(tmp_path: Path) -> None:
+    """LC_ALL=C and no UTF-8 mode: Python would take the name's bytes for no text, and leave them out of our files'."""
+    name = "Grüße 🎸.wav"
+    sf.write(tmp_path / name, np.full((100, 2), 0.5), 44_100)
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT}/adapters"}
+    environment.pop("PYTHONIOENCODING", None)
+    command = [sys.executable, "-m", "daw_bridge", "probe", "--json", "--progress", "none", name]
+    ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=False, timeout=120)
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout.decode("utf-8"))[0]["file"] == name
