@@ -46,5 +46,6 @@ def check_mp4(path: Path, handle: BinaryIO, size_bytes: int) -> None:
         how = f"holds {min(99.9, 100 * there / data_bytes):.1f} % of its data and " if data_bytes > there else ""
         raise InputError(
             f"{path}: cut off, {how}its index (moov) is missing, without which nothing can be decoded; "
-            "copy or download it again, or have the index rebuilt from another file of the same recorder"
+            "copy or download it again, or let a program such as untrunc rebuild the index by a whole file of the same "
+            "recorder"
         )

@@ -56,8 +56,22 @@ def read_aiff(handle: BinaryIO, size_bytes: int) -> Found:
         # Two claims: the one that the file bears out wins.
         claimed = by_frames if not form.subtype or 0 < by_frames <= there else by_size
     goes_on = claimed <= there and claimed == by_size and not is_placeholder(by_size)
+    goes_on = goes_on and _goes_on(handle, start + claimed, size_bytes)
     piece = DataPiece(start=start, claimed_bytes=claimed, there_bytes=there, goes_on=goes_on, size_at=size_at)
     return form, [piece]
+
+
+def _goes_on(handle: BinaryIO, end: int, size_bytes: int) -> bool:
+    """Whether the file ends at `end`, but for a pad byte, or goes on with a chunk."""
+    for position in (end + end % 2, end):
+        handle.seek(position)
+        head = handle.read(8)
+        if len(head) < 8:
+            return size_bytes - end <= 1
+        name, length = struct.unpack(">4sI", head)
+        if name.isascii() and name.decode().isprintable() and position + 8 + length <= size_bytes + 1:
+            return bool(name != b"FORM")
+    return False
 
 
 def _aiff_chunks(handle: BinaryIO, size_bytes: int) -> Iterator[tuple[bytes, int, int]]:

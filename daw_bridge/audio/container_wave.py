@@ -23,6 +23,8 @@ BIT_STREAM_TAGS = {0x92: "AC-3 in S/PDIF frames", 0x2000: "AC-3", 0x2001: "DTS"}
 _COMMON = frozenset(
     (b"data", b"fmt ", b"LIST", b"bext", b"JUNK", b"junk", b"fact", b"iXML", b"cue ", b"smpl", b"id3 ", b"ID3 ")
 )
+_FILES = (b"RIFF", b"RIFX", b"RF64")
+"""What a chunk of samples is never followed by, unless somebody joined two files."""
 _CODED_BLOCKS = {0x02: "MS ADPCM", 0x11: "IMA ADPCM", 0x31: "GSM 6.10"}
 
 
@@ -120,7 +122,7 @@ def _goes_on(handle: BinaryIO, end: int, length: int, size_bytes: int, big: bool
         at = position
         for count in range(MOST_CHUNKS):
             chunk, size = _chunk_at(handle, at, big)
-            if not _is_name(chunk) or at + 8 + size > size_bytes + 1:
+            if not _is_name(chunk) or chunk in _FILES or at + 8 + size > size_bytes + 1:
                 # Whole chunks, and then only a scrap: programs leave such behind.
                 if count and size_bytes - at < 16:
                     return True

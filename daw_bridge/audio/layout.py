@@ -74,17 +74,23 @@ class Layout:
         return self.data_bytes // self.form.unit_bytes * self.form.block_samples
 
 
-def lay_out(form: SampleFormat, pieces: list[DataPiece], *, accept_damaged: bool) -> Layout:
-    """The decision about every piece. With `accept_damaged` what lies behind the announced end is read as well."""
+def lay_out(form: SampleFormat, pieces: list[DataPiece], *, accept_damaged: bool, sound_behind: bool = False) -> Layout:
+    """The decision about every piece. What lies behind the announced end is read as well where it is sound, and with
+    `accept_damaged`.
+    """
     unit = form.unit_bytes
     verdict, spans, notes, left = Verdict.AS_CLAIMED, [], [], 0
     for piece in pieces:
         verdict, take = weigh(piece.claimed_bytes, piece.there_bytes, unit, goes_on=piece.goes_on)
         if not piece.goes_on:
             left = piece.there_bytes - take
-        if accept_damaged and left >= unit:
+        if (accept_damaged or sound_behind) and left >= unit:
             take, left = piece.there_bytes, 0
-            notes.append("what lies behind the announced end is read as sound, since the damage is accepted")
+            why = "it is sound as well" if sound_behind else "the damage is accepted"
+            notes.append(
+                f"the header announces {_duration(form, piece.claimed_bytes)}; what lies behind is read, too, since "
+                f"{why}: {_duration(form, take)}"
+            )
         spans.append((piece.start, take // unit * unit))
     claimed = sum(piece.claimed_bytes for piece in pieces)
     there = sum(length for _start, length in spans)
@@ -120,7 +126,10 @@ def _remarks(form: SampleFormat, verdict: Verdict, claimed: int, there: int, lef
         case Verdict.AS_CLAIMED:
             if left < form.unit_bytes:
                 return []
-            return [f"{human_bytes(left)} behind the announced end of the sound are no part of it; left out"]
+            return [
+                f"{human_bytes(left)} behind the announced end of the sound do not look like sound and are left out; "
+                f"`accept_damaged` reads them ({_duration(form, left)})"
+            ]
 
 
 def _duration(form: SampleFormat, data_bytes: int) -> str:

@@ -6,6 +6,8 @@ what the header claims and what lies behind it. Everything foreign that can go w
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +25,7 @@ from daw_bridge.audio.mpeg_frames import after_tags
 from daw_bridge.audio.reader_mpeg import glance_mpeg, open_mpeg
 from daw_bridge.audio.reader_ogg import open_ogg
 from daw_bridge.audio.reader_soundfile import UNKNOWN_LENGTH, SoundfileReader, with_notes
+from daw_bridge.audio.sound_behind import is_sound
 from daw_bridge.audio.spans import Span, SpanFile
 from daw_bridge.errors import DamagedInput, InputError
 
@@ -59,17 +62,43 @@ def glance(path: Path) -> AudioInfo:
     _check_file(path)
     try:
         with path.open("rb") as handle:
-            size_bytes = path.stat().st_size
+            size_bytes = os.fstat(handle.fileno()).st_size
             base = after_tags(handle, 0, size_bytes)
             handle.seek(base)
-            head = handle.read(4)
-            if head in (b"fLaC", b"OggS"):
+            head = handle.read(16)
+            plain = _glance_pcm(path, handle, head, base, size_bytes)
+            if plain is not None:
+                return plain
+            if head[:4] in (b"fLaC", b"OggS"):
                 with SoundfileReader(path, soundfile.SoundFile(library_path(path)), known=False) as reader:
                     return reader.info
             info = glance_mpeg(path, handle, base, size_bytes) if base or head[:1] == b"\xff" else None
     except (OSError, soundfile.LibsndfileError):
         info = None  # what is wrong with it is told below
     return info or probe(path)
+
+
+def _glance_pcm(path: Path, handle: BinaryIO, head: bytes, base: int, size_bytes: int) -> AudioInfo | None:
+    """A WAVE file of plain samples, by its header alone; None for what is another, or not in order."""
+    if not container_wave.is_wave(head):
+        return None
+    form, pieces = container_wave.read_wave(handle, base, size_bytes)
+    if form is None or not form.subtype or not pieces:
+        return None
+    layout = lay_out(form, pieces, accept_damaged=False)
+    if layout.verdict is Verdict.CUT or layout.left_behind_bytes or not layout.data_bytes:
+        return None
+    return AudioInfo(
+        path=path,
+        container=form.container,
+        codec="pcm",
+        subtype=form.subtype,
+        sample_rate_hz=form.sample_rate_hz,
+        channels=form.channels,
+        length_samples=layout.length_samples,
+        lossy=False,
+        claim=layout.claim,
+    )
 
 
 def _decodes(reader: AudioReader) -> bool:
@@ -84,6 +113,12 @@ def _decodes(reader: AudioReader) -> bool:
 
 
 def _check_file(path: Path) -> None:
+    try:
+        status = path.stat()
+        if stat.S_ISREG(status.st_mode) and status.st_size:
+            return
+    except (OSError, ValueError):  # told below, in our words
+        pass
     try:
         if path.is_symlink() and not path.exists():
             raise InputError(
@@ -204,6 +239,8 @@ def _open_pcm(path: Path, base: int, form: SampleFormat, pieces: list[DataPiece]
     layout = lay_out(form, pieces, accept_damaged=accept_damaged)
     if layout.verdict is Verdict.CUT and not accept_damaged:
         raise _cut_off(path, layout)
+    if layout.left_behind_bytes and _is_sound_behind(path, layout):
+        layout = lay_out(form, pieces, accept_damaged=accept_damaged, sound_behind=True)
     if not layout.data_bytes:
         raise InputError(f"{path}: there are no samples in it; export the mix again")
     try:
@@ -217,6 +254,12 @@ def _open_pcm(path: Path, base: int, form: SampleFormat, pieces: list[DataPiece]
     except soundfile.LibsndfileError:
         pass
     return _open_mended(path, base, layout, accept_damaged)
+
+
+def _is_sound_behind(path: Path, layout: Layout) -> bool:
+    start, length = layout.spans[-1]
+    with path.open("rb") as handle:
+        return is_sound(handle, start + length, layout.left_behind_bytes, layout.form)
 
 
 def _cut_off(path: Path, layout: Layout) -> DamagedInput:

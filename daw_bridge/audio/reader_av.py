@@ -90,8 +90,7 @@ class AvReader(BlockReader):
         self._stream = streams[0]
         if len(streams) > 1:
             notes = (*notes, f"{len(streams)} audio streams; the first one is used")
-        if container.format.name == "aac":
-            notes = (*notes, "raw AAC does not state its encoder delay; the start may be about 25 ms late")
+        notes = (*notes, *_about_delay(container.format.name, str(self._stream.codec_context.name)))
         self._decoded_samples = 0
         self._failures = 0
         self._first_pts: int | None = None
@@ -271,6 +270,14 @@ class AvReader(BlockReader):
         if not self._accept:
             raise cut_off(self._path, there_s, announced_s, at_s=there_s)
         self.late_notes.append(f"cut off: the container announces {announced_s:.3f} s, there are {there_s:.3f} s")
+
+
+def _about_delay(container: str, codec: str) -> tuple[str, ...]:
+    """A remark where the container has no place for the encoder's delay."""
+    named = {"aac": "raw AAC", "avi": "AVI", "mpegts": "MPEG-TS", "mpeg": "MPEG-PS", "flv": "FLV", "asf": "WMA/ASF"}
+    if container not in named or codec.startswith(("pcm_", *_LOSSLESS)):
+        return ()
+    return (f"{named[container]} does not state its encoder delay; the start may be about 25 ms late",)
 
 
 def _itunes_length(*metadata: dict[str, str]) -> int | None:

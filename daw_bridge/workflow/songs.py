@@ -109,34 +109,42 @@ def _in_folder(folder: Path, listing: Listing) -> Iterator[Path]:
     """Audio files below `folder`, in the order of their paths; what lies in song folders is no mix."""
     if folder.name.endswith(SONG_FOLDER_SUFFIX) or is_song_folder(folder):
         return
-    paths = sorted(folder.iterdir())
-    cut_files = _sheets(paths, listing)
-    for path in paths:
-        if path.name.startswith("._") or path.name == "__MACOSX":
-            listing.skip("what macOS leaves beside files", path.name)
-        elif path.name.startswith("."):
-            listing.skip("hidden", path.name)
-        elif path.is_dir():
-            if path.is_symlink():
-                listing.skip("linked folders", path.name)
+    with os.scandir(folder) as entries:  # tells kinds without asking the disk for each file
+        found = sorted(entries, key=lambda entry: entry.name)
+    cut_files = _sheets(folder, [entry.name for entry in found], listing)
+    for entry in found:
+        name, suffix = entry.name, _suffix(entry.name)
+        if name.startswith("._") or name == "__MACOSX":
+            listing.skip("what macOS leaves beside files", name)
+        elif name.startswith("."):
+            listing.skip("hidden", name)
+        elif entry.is_dir():
+            if entry.is_symlink():
+                listing.skip("linked folders", name)
             else:
-                yield from _in_folder(path, listing)
-        elif path.suffix.lower() not in AUDIO_SUFFIXES:
-            if path.suffix.lower() != CUE_SUFFIX or path not in cut_files:
-                listing.skip("no audio by their names", path.name)
-        elif not path.is_file():
-            listing.skip("links that point nowhere" if path.is_symlink() else "no regular files", path.name)
-        elif path in cut_files:
-            yield from _cut(cut_files[path], listing)
+                yield from _in_folder(folder / name, listing)
+        elif suffix not in AUDIO_SUFFIXES:
+            if suffix != CUE_SUFFIX or folder / name not in cut_files:
+                listing.skip("no audio by their names", name)
+        elif not entry.is_file():
+            listing.skip("links that point nowhere" if entry.is_symlink() else "no regular files", name)
+        elif cut_files and folder / name in cut_files:
+            yield from _cut(cut_files[folder / name], listing)
         else:
-            yield path
+            yield folder / name
 
 
-def _sheets(paths: Sequence[Path], listing: Listing) -> dict[Path, list[Cut]]:
+def _suffix(name: str) -> str:
+    """As `Path.suffix`, in small letters."""
+    return os.path.splitext(name)[1].lower()  # noqa: PTH122  a name of many, not a path
+
+
+def _sheets(folder: Path, names: Sequence[str], listing: Listing) -> dict[Path, list[Cut]]:
     """The songs by the file that a sheet of this folder cuts; the sheets themselves are keys without songs."""
     cut_files: dict[Path, list[Cut]] = {}
-    for sheet in paths:
-        if sheet.suffix.lower() != CUE_SUFFIX or sheet.name.startswith(".") or not sheet.is_file():
+    for name in names:
+        sheet = folder / name
+        if _suffix(name) != CUE_SUFFIX or name.startswith(".") or not sheet.is_file():
             continue
         try:
             cuts = read_cue(sheet)
@@ -146,7 +154,11 @@ def _sheets(paths: Sequence[Path], listing: Listing) -> dict[Path, list[Cut]]:
             continue
         for cut in cuts:
             cut_files.setdefault(sheet, [])
-            if cut.source in paths and cut not in cut_files.setdefault(cut.source, []):
+            if (
+                cut.source.parent == folder
+                and cut.source.name in names
+                and cut not in cut_files.setdefault(cut.source, [])
+            ):
                 cut_files[cut.source].append(cut)
     return cut_files
 

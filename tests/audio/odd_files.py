@@ -208,6 +208,7 @@ def _wav_files() -> dict[str, bytes]:
         "wav, last frame missing": wav(len(data), data=data[:-4]),
         "wav, a third missing": wav(len(data), data=data[: len(data) * 2 // 3]),
         "wav, garbage behind": wav(behind=bytes(range(256)) * 16),
+        "wav, size of a third, recorder died": wav(data_size=4 * LENGTH // 3 // 4 * 4, riff_size=4 * LENGTH // 3),
         "wav, chunks behind": wav(behind=chunk(b"LIST", b"INFO") + chunk(b"id3 ", b"ID3x")),
         "wav, an ID3 tag in front": b"ID3\x03\0\0\0\0\0\x0a" + b"\0" * 10 + wav(),
         "wav, 24 bits in 32": riff(chunk(b"fmt ", extensible) + chunk(b"data", left)),

@@ -16,8 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daw_bridge.audio.lengths import LengthClaim
-from daw_bridge.audio.reader import open_audio, probe
+from daw_bridge.audio.reader import glance, open_audio, probe
 from daw_bridge.errors import DamagedInput, InputError
+from tests.audio.odd_files import RATE_HZ, odd_files, wav
 from tests.audio.signals import encode, noise, write_wav
 
 FORMATS = {
@@ -288,3 +289,28 @@ def test_a_reader_closes_its_file(tmp_path: Path) -> None:
         with open_audio(path) as reader:
             reader.read(10)
     assert len(list(Path("/proc/self/fd").glob("*"))) == before
+
+
+@pytest.mark.parametrize(
+    "name", ["wav", "wav, size of a third, recorder died", "wav, 24 bits in 32", "mp3", "flac", "m4a"]
+)
+def test_a_glance_tells_what_a_probe_tells(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "a"
+    path.write_bytes({**odd_files(), "wav": wav()}[name])
+    glanced, probed = glance(path), probe(path)
+    assert (glanced.sample_rate_hz, glanced.channels) == (probed.sample_rate_hz, probed.channels)
+    seen = glanced.length_samples or glanced.estimated_samples or 0
+    assert abs(seen - (probed.length_samples or probed.estimated_samples or 0)) <= 0.1 * RATE_HZ
+
+
+@pytest.mark.parametrize("name", ["wav, a third missing", "wav, MP3 inside", "wav, IMA ADPCM, size unknown"])
+def test_a_glance_at_what_is_not_in_order_says_what_a_probe_says(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(odd_files()[name])
+    said = []
+    for look in (glance, probe):
+        try:
+            said.append((look(path).sample_rate_hz, ""))
+        except InputError as exc:
+            said.append((0, str(exc)))
+    assert said[0] == said[1]
