@@ -34,6 +34,7 @@ _SYNC_WORDS = {
     (0xFF1F, 0x00E8): "a DTS bit stream",
 }
 _AC3_SYNCS = (0x0B77, 0x770B)
+_AC3_KBPS = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 576, 640)
 _FEWEST_SYNCS = 3
 
 
@@ -44,7 +45,7 @@ def refuse_bit_stream(path: Path, block: FloatArray) -> None:
     """
     words = np.round(block.T[:_SYNC_SEARCH_SAMPLES] * 32768).astype(np.int64).reshape(-1) & 0xFFFF
     found = next((name for sync, name in _SYNC_WORDS.items() if _has_syncs(words, sync)), "")
-    if not found and any(_regular(np.flatnonzero(words == sync)) for sync in _AC3_SYNCS):
+    if not found and any(_is_ac3(words, sync) for sync in _AC3_SYNCS):
         found = "an AC-3 bit stream"
     if found:
         raise InputError(
@@ -56,6 +57,29 @@ def refuse_bit_stream(path: Path, block: FloatArray) -> None:
 def _has_syncs(words: NDArray[np.int64], sync: tuple[int, int]) -> bool:
     at = np.flatnonzero((words[:-1] == sync[0]) & (words[1:] == sync[1]))
     return len(at) >= _FEWEST_SYNCS and _regular(at)
+
+
+def _is_ac3(words: NDArray[np.int64], sync: int) -> bool:
+    """Whether AC-3 frames follow one another, each as long as its header says (ATSC A/52, 5.4.1 and table 5.18).
+
+    The sync word alone is any sample's value, and comes back at equal distances in a loop or a steady tone.
+    """
+    frames = 0
+    for place in np.flatnonzero(words == sync).tolist():
+        if place + 2 >= len(words):
+            break
+        code = int(words[place + 2]) >> (8 if sync == _AC3_SYNCS[0] else 0) & 0xFF
+        length = _ac3_frame_words(code >> 6, code & 0x3F)
+        frames += bool(length) and place + length < len(words) and int(words[place + length]) == sync
+    return frames >= _FEWEST_SYNCS
+
+
+def _ac3_frame_words(rate_code: int, size_code: int) -> int:
+    """The length of a frame in words of 16 bits; 0 for codes that there are not."""
+    if rate_code == 3 or size_code >= 2 * len(_AC3_KBPS):
+        return 0
+    kbps = _AC3_KBPS[size_code // 2]
+    return (2 * kbps, 320 * kbps // 147 + size_code % 2, 3 * kbps)[rate_code]
 
 
 def _regular(places: NDArray[np.int64]) -> bool:

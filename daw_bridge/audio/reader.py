@@ -22,6 +22,7 @@ from daw_bridge.audio.container_mp4 import check_mp4, is_mp4
 from daw_bridge.audio.layout import DataPiece, Layout, SampleFormat, lay_out
 from daw_bridge.audio.lengths import LengthClaim, Verdict, cut_off
 from daw_bridge.audio.mpeg_frames import after_tags
+from daw_bridge.audio.reader_flac import JoinedReader, flac_starts
 from daw_bridge.audio.reader_mpeg import glance_mpeg, open_mpeg
 from daw_bridge.audio.reader_ogg import open_ogg
 from daw_bridge.audio.reader_soundfile import UNKNOWN_LENGTH, SoundfileReader, with_notes
@@ -30,6 +31,8 @@ from daw_bridge.audio.spans import Span, SpanFile
 from daw_bridge.errors import DamagedInput, InputError
 
 _TEST_BLOCK_SAMPLES = 1 << 16
+_LEAST_FLAC_BYTES = 1 << 14
+"""A FLAC of no samples holds tags and the padding that encoders leave for them."""
 
 
 def open_audio(path: Path, *, accept_damaged: bool = False) -> AudioReader:
@@ -308,8 +311,29 @@ def _mended_header(base: int, layout: Layout) -> Iterator[Span]:
 
 
 def _open_flac(path: Path, handle: BinaryIO, base: int, size_bytes: int, accept_damaged: bool) -> AudioReader:
+    starts = flac_starts(handle, base)
+    if len(starts) == 1:
+        return _open_flac_part(path, handle, base, size_bytes, accept_damaged)
+    readers: list[AudioReader] = []
+    try:
+        for start, end in zip(starts, [*starts[1:], size_bytes], strict=True):
+            readers.append(_open_flac_part(path, handle, start, end, accept_damaged))
+        if all(reader.length_samples is not None for reader in readers):
+            return JoinedReader(readers)
+    except InputError:
+        for reader in readers:
+            reader.close()
+        raise
+    for reader in readers:  # what is not in order is FFmpeg's, which looks for frames
+        reader.close()
+    return _open_with_ffmpeg(path, (), accept_damaged=accept_damaged)
+
+
+def _open_flac_part(path: Path, handle: BinaryIO, base: int, size_bytes: int, accept_damaged: bool) -> AudioReader:
     info = read_streaminfo(handle, base)
     last = last_frame(handle, info, size_bytes) if info is not None else None
+    if info is not None and last is None and not info.total_samples and size_bytes - info.at < _LEAST_FLAC_BYTES:
+        raise InputError(f"{path}: there are no samples in it; export the mix again")
     if info is None or last is None:
         return _open_plain(path, accept_damaged)
     claimed = info.total_samples

@@ -28,6 +28,8 @@ _CONTAINERS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,aac,avi,wav,mpegts,mpeg,asf,flv,flac,ogg,caf,ac3,eac3,dts,tta,wv,ape"
 )
 _DURATION_IS_EXACT = ("mov", "matroska")
+_KNOWN_BY_CONTENT = (*_DURATION_IS_EXACT, "wv", "tta", "ape", "asf", "avi", "flv", "caf", "ogg")
+"""Containers whose first bytes leave no doubt: what does not decode there is damaged, not something else."""
 _LOSSLESS = ("alac", "flac", "tta", "wavpack", "ape", "truehd", "mlp")
 _HELD_FRAMES = 3  # the padding of AAC and MP3 is shorter than this many frames
 _SMALLEST_MISS_S = 0.1
@@ -88,6 +90,10 @@ class AvReader(BlockReader):
         if not streams:
             raise InputError(f"{path}: there is no sound in this file; give one with an audio stream")
         self._stream = streams[0]
+        if self._stream.codec_context is None:
+            raise InputError(
+                f"{path}: its sound is coded in a way that no decoder here knows; convert it to WAV or FLAC first"
+            )
         if len(streams) > 1:
             notes = (*notes, f"{len(streams)} audio streams; the first one is used")
         notes = (*notes, *_about_delay(container.format.name, str(self._stream.codec_context.name)))
@@ -96,11 +102,13 @@ class AvReader(BlockReader):
         self._first_pts: int | None = None
         self._end_pts: int | None = None
         frames = self._decode()
-        known_by_content = container.format.name.startswith(_DURATION_IS_EXACT)
+        known_by_content = container.format.name.startswith(_KNOWN_BY_CONTENT)
         try:
             first = next(frames, None)  # only a decoded frame tells the true rate and channels (HE-AAC doubles them)
         except InputError as exc:
             raise exc if known_by_content else not_audio(path) from exc
+        if first is None and known_by_content and (container.duration or 0) > _SMALLEST_MISS_S * 1e6:
+            raise damaged(path, 0.0)
         if first is None:
             raise (
                 InputError(f"{path}: there are no samples in it; export the mix again")
@@ -245,8 +253,9 @@ class AvReader(BlockReader):
         if exact is not None and exact <= self._decoded_samples:
             return exact
         ends = [self._decoded_samples]
+        # Only a clock that counts samples: 90 kHz ticks of AC-3 or MPEG-TS are rounded for each packet, and add up.
         tick = Fraction(self._stream.time_base or 1)
-        if self._end_pts is not None and self._first_pts is not None and tick * 8000 <= 1:
+        if self._end_pts is not None and self._first_pts is not None and (tick * self._rate_hz).denominator == 1:
             ends.append(ceil((self._end_pts - self._first_pts) * tick * self._rate_hz))
         edit_s = self._stream_duration_s()
         if edit_s and self._container.format.name.startswith("mov"):
@@ -294,8 +303,17 @@ def _itunes_length(*metadata: dict[str, str]) -> int | None:
 
 def _to_float32(frame: Any) -> FloatArray:
     """A decoded frame as float32 (channels, samples), full scale 1.0."""
-    samples = frame.to_ndarray()
     name = str(frame.format.name)
+    if name in ("s64", "s64p"):  # PyAV has no arrays of these
+        planes = [
+            np.frombuffer(plane, dtype="<i8")[
+                : frame.samples * (1 if frame.format.is_planar else len(frame.layout.channels))
+            ]
+            for plane in frame.planes
+        ]
+        samples = np.stack(planes)
+    else:
+        samples = frame.to_ndarray()
     if not frame.format.is_planar:
         samples = samples.reshape(-1, len(frame.layout.channels)).T
     kind = name.removesuffix("p")

@@ -302,6 +302,7 @@ def _flac_files() -> dict[str, bytes]:
         "flac, two bytes changed": bytes(rotten),
         "flac, wrong MD5": bytes(other_md5),
         "flac, written to a pipe": encoded("flac", "flac", pipe=True),
+        "flac, two joined": data + data,
         "flac in ogg": encoded("ogg", "flac"),
     }
 
@@ -333,7 +334,12 @@ def _other_files() -> dict[str, bytes]:
         "m4a, half missing": encoded("ipod", "aac", options={"movflags": "faststart"})[:12_000],
         "aac, raw": encoded("adts", "aac"),
         "wma": encoded("asf", "wmav2"),
+        "ac3": encoded("ac3", "ac3"),
+        "ac3 in a transport stream": encoded("mpegts", "ac3"),
+        "wav, 64-bit integers": encoded("wav", "pcm_s64le"),
+        "wav, an unknown coding": riff(chunk(b"fmt ", fmt(tag=0x1234)) + chunk(b"data", pcm())),
         "wavpack": encoded("wv", "wavpack"),
+        "wavpack, cut in its first block": encoded("wv", "wavpack")[:5_000],
         "tta": encoded("tta", "tta"),
         "mka with FLAC": encoded("matroska", "flac"),
         "webm with Opus": encoded("webm", "libopus", rate_hz=48_000, audio=song(48_000, 48_000)),

@@ -75,7 +75,8 @@ def test_no_odd_file_is_short_without_a_word(tmp_path: Path) -> None:
         by_ffmpeg = ffmpeg_samples(data)
         kind, samples, said = outcome(data, tmp_path)
         if kind == "refused":
-            assert (WAY_ON in said and " at " in said) or "index (moov)" in said, f"{name}: {said}"
+            without = "index (moov)" in said or "no decoder here knows" in said  # nothing can be taken from these
+            assert (WAY_ON in said and " at " in said) or without, f"{name}: {said}"
         else:
             assert samples is not None
             assert samples >= (by_ffmpeg or 0) or said, f"{name}: {samples} of {by_ffmpeg}"

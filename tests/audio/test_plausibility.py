@@ -10,7 +10,7 @@ import pytest
 
 from daw_bridge.audio.decode import decode_to_reference, examine
 from daw_bridge.errors import InputError
-from tests.audio.odd_files import encoded, song, wav
+from tests.audio.odd_files import encoded, song, wav, written
 from tests.audio.signals import noise, write_wav
 
 
@@ -101,3 +101,15 @@ def test_noise_is_no_bit_stream(tmp_path: Path) -> None:
     words = np.random.default_rng(1).integers(-32768, 32768, (400_000,), dtype=np.int16)
     (tmp_path / "a.wav").write_bytes(wav(data=words.tobytes()))
     examine(tmp_path / "a.wav")
+
+
+@pytest.mark.parametrize("sync", [0x0B77, 0x770B])
+@pytest.mark.parametrize("period", [441, 22_050])
+def test_a_loop_or_a_steady_tone_is_no_bit_stream(tmp_path: Path, sync: int, period: int) -> None:
+    """Each round holds a sample with the value of AC-3's sync word, at equal distances."""
+    once = (np.random.default_rng(5).standard_normal((2, period)) * 0.1 * 2**15).astype(np.int16)
+    once[0, 7] = sync
+    loop = np.tile(once, 132_300 // period).astype(np.float32) / 2**15
+    path = tmp_path / "loop.wav"
+    path.write_bytes(written("WAV", "PCM_16", loop))
+    assert examine(path).length_samples == loop.shape[1]
