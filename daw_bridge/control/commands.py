@@ -7,6 +7,7 @@ replies repeat it, so that a client can tell its answers apart.
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -18,6 +19,10 @@ PREFIX = "/dawbridge/"
 MAX_TEXT = 1024
 MAX_NAME = 100
 MAX_ADDRESS = 1024
+IMPULSE = math.inf
+"""OSC's type tag `I`: "now", as a button says it."""
+MIDI_ON = 127
+_NUMBER = re.compile(r"[+-]?\d{1,9}(\.\d{1,9})?", re.ASCII)
 PATTERN_MARKS = frozenset("*?[]{}")
 
 Kind = Literal["text", "path", "number", "whole", "switch"]
@@ -291,7 +296,7 @@ def _is_button(command: Command, given: list[OscValue]) -> bool:
     Where the command takes a number, 1.0 and 0.0 as floats are a button: numbers of jobs and ports come as integers.
     """
     last, place = given[-1], len(given) - 1
-    if isinstance(last, str) or last not in (0, 1):
+    if isinstance(last, str) or last not in (0, 1, IMPULSE):
         return False
     if place >= len(command.arguments) or command.arguments[place].kind in ("text", "path"):
         return place > 0 or not command.arguments or not command.arguments[0].required
@@ -301,6 +306,7 @@ def _is_button(command: Command, given: list[OscValue]) -> bool:
 def check(argument: Argument, value: OscValue, where: str) -> Value:
     """`value` as the argument's type; UsageError when it is of another type or out of range."""
     wrong = UsageError(f"{where}: {argument.name} is a {argument.kind}, not {_shown(value)} ({argument.doc})")
+    value = _meant(argument, value)
     if argument.kind in ("text", "path"):
         if not isinstance(value, str) or len(value) > MAX_TEXT or "\0" in value:
             raise wrong
@@ -325,6 +331,15 @@ def check(argument: Argument, value: OscValue, where: str) -> Value:
             raise wrong
         return int(value)
     return float(value)
+
+
+def _meant(argument: Argument, value: OscValue) -> OscValue:
+    """Numbers as some surfaces send them: everything as text, and MIDI's 127 for "on"."""
+    if argument.kind in ("text", "path"):
+        return value
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        value = float(value)
+    return True if argument.kind == "switch" and value == MIDI_ON else value
 
 
 def _shown(value: OscValue) -> str:

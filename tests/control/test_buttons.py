@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,6 +69,24 @@ def test_the_value_of_a_button_is_no_argument_of_any_command(address: str, own: 
     plain = parse(f"/dawbridge/{address}", own)
     assert (press.values, press.released) == (plain.values, False)
     assert release.released
+
+
+@pytest.mark.parametrize("address", ["ping", "cancel", "subscribe", "jobs", "live/stop"])
+def test_an_impulse_is_a_press(address: str) -> None:
+    """OSC's type tag I, which holds no value."""
+    call = parse(f"/dawbridge/{address}", (math.inf,))
+    assert call.pressed and not call.values
+
+
+def test_values_come_as_surfaces_send_them() -> None:
+    assert parse("/dawbridge/stem/vocals/gain_db", ("-6",)).values["gain_db"] == -6.0
+    assert parse("/dawbridge/stem/vocals/gain_db", ("-6.5",)).values["gain_db"] == -6.5
+    assert parse("/dawbridge/cancel", ("3",)).values["job"] == 3
+    assert parse("/dawbridge/stem/vocals/mute", (127,)).values["mute"] is True
+    assert parse("/dawbridge/stem/vocals/mute", ("0",)).values["mute"] is False
+    for text in ("nan", "inf", "1e3", "0x10", "١", "1_0"):
+        with pytest.raises(UsageError, match="gain_db is a number"):
+            parse("/dawbridge/stem/vocals/gain_db", (text,))
 
 
 def test_values_that_are_meant_stay_values() -> None:

@@ -6,11 +6,12 @@ import io
 import json
 import shutil
 import struct
+import unicodedata
 import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
 import numpy as np
@@ -19,6 +20,7 @@ import soundfile as sf
 
 from tests.web.conftest import RATE_HZ, STEMS, Answer, Web, make_song
 
+Form = Literal["NFC", "NFD"]
 SONG = "/api/songs/Demo.session"
 
 
@@ -81,6 +83,15 @@ def test_a_song_through_a_link_out_of_the_music_folder_is_not_found(web: Web, mu
     (music / "Link.session").symlink_to(tmp_path / "elsewhere" / "Other.session")
     assert web.ask("/api/songs/Link.session").status == 404
     assert web.ask("/api/songs").json()["songs"] == []
+
+
+@pytest.mark.parametrize(("on_disk", "asked"), [("NFD", "NFC"), ("NFC", "NFD")])
+def test_a_song_is_found_however_its_accents_are_spelled(web: Web, music: Path, on_disk: Form, asked: Form) -> None:
+    """macOS keeps an e and an accent, browsers and other machines send é: the same name."""
+    name = "Jóga (été).session"
+    make_song(music / unicodedata.normalize(on_disk, name), seconds=1)
+    assert web.ask(f"/api/songs/{quote(unicodedata.normalize(asked, name))}").status == 200
+    assert web.ask(f"/api/songs/{quote('Joga (ete).session')}").status == 404
 
 
 def test_the_list_names_songs_and_mixes_and_no_path_of_this_machine(web: Web, song: Path, music: Path) -> None:
