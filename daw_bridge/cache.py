@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from daw_bridge.errors import OutputError
-from daw_bridge.files import atomic_path, link_or_copy, output_errors, sha256_of_file, write_atomic
+from daw_bridge.files import atomic_path, link_or_copy, output_errors, sha256_of_file, stamp, write_atomic
 from daw_bridge.paths import user_cache_dir
 
 _log = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ class StemCache:
         entry = self._read(folder)
         if entry is None:
             return None
-        if any(_stamp(folder / name) != (size, at) for name, (size, at, _) in entry.files.items()):
+        if any(stamp(folder / name) != (size, at) for name, (size, at, _) in entry.files.items()):
             self.drop(entry)
             return None
         with suppress(OSError):  # a cache that can only be read is still read
@@ -101,7 +101,7 @@ class StemCache:
             for name, source in files.items():
                 source.chmod(0o444)
                 link_or_copy(source, folder / name)
-            stamps = {name: (*_stamp(folder / name), sha256_of_file(folder / name)) for name in files}
+            stamps = {name: (*stamp(folder / name), sha256_of_file(folder / name)) for name in files}
             body = json.dumps({"files": stamps, "record": record}, indent=1)
             write_atomic(folder / ENTRY_NAME, body)
         except (OSError, OutputError) as exc:
@@ -157,12 +157,3 @@ class StemCache:
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    """Size in bytes and last change in ns; of a file that is gone, what none has."""
-    try:
-        found = path.stat()
-    except OSError:
-        return -1, -1
-    return found.st_size, found.st_mtime_ns

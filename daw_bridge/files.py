@@ -138,6 +138,15 @@ def remove_path(path: Path) -> None:
         pass
 
 
+def stamp(path: Path) -> tuple[int, int]:
+    """Size in bytes and last change in ns: whether anybody wrote to a file. One that is gone has what no file has."""
+    try:
+        found = path.stat()
+    except OSError:
+        return -1, -1
+    return found.st_size, found.st_mtime_ns
+
+
 def confined(folder: Path, relative: str) -> Path:
     """`folder / relative`, resolved; InputError when that lies outside `folder` (by `..`, an absolute path, a link)."""
     root = folder.resolve()

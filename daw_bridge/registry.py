@@ -39,6 +39,11 @@ MIXERS = {
 """Mixers that are no OSC profile -> `module:function`: (name, MixerAddress) -> MixerControl."""
 
 
+def adapter_packages() -> list[str]:
+    """The packages of the adapters that come with daw-bridge."""
+    return sorted({target.partition(".")[0] for target in (*BUILT_IN.values(), OSC_MIXER)})
+
+
 def adapter_names() -> list[str]:
     """All names that `load_adapter` takes, built-ins first."""
     third_party = sorted(point.name for point in entry_points(group=ENTRY_POINT_GROUP))

@@ -51,18 +51,19 @@ def open_song(folder: Path | str) -> Song:
     return song_of(folder, settled_manifest(folder))
 
 
-def song_of(folder: Path, manifest: Manifest | None) -> Song:
-    """The song whose manifest was read from `folder`. Raises as `open_song`."""
+def song_of(folder: Path, manifest: Manifest | None, *, called: str = "") -> Song:
+    """The song whose manifest was read from `folder`, `called` so in messages. Raises as `open_song`."""
+    called = called or str(folder)
     if manifest is None:
         raise InputError(
-            f"{folder}: is no song folder (it has no {MANIFEST_NAME}); make one with 'daw-bridge build MIX'"
+            f"{called}: is no song folder (it has no {MANIFEST_NAME}); make one with 'daw-bridge build MIX'"
         )
     if manifest.state != "complete":
-        raise InputError(f"{folder}: was not finished; run the 'build' that made it again to continue it")
+        raise InputError(f"{called}: was not finished; run the 'build' that made it again to continue it")
     reference, separation = manifest.reference, manifest.separation
     if reference is None or separation is None or not manifest.stems:
         raise InputError(
-            f"{folder / MANIFEST_NAME}: is damaged (it lists no reference or no stems); build the mix again"
+            f"{called}: its {MANIFEST_NAME} is damaged (it lists no reference or no stems); build the mix again"
         )
     return Song(
         folder=folder,

@@ -12,7 +12,19 @@ from typing import Any
 
 from daw_bridge.errors import TemplateError, did_you_mean
 from daw_bridge.templates.yaml_nodes import YamlNode, parse_yaml, read_yaml
-from daw_bridge.templates.yaml_table import Field, Flag, JsonSchema, ListOf, Number, Record, Tagged, Text, Whole
+from daw_bridge.templates.yaml_table import (
+    Choice,
+    Field,
+    Flag,
+    JsonSchema,
+    ListOf,
+    NamedMap,
+    Number,
+    Record,
+    Tagged,
+    Text,
+    Whole,
+)
 from daw_bridge_osc.messages import MessageKind, PatternKind
 from daw_bridge_osc.operations import DERIVED, OPERATIONS
 from daw_bridge_osc.profile import Bank, Confirm, KindOf, OperationRow, Profile, TrackList, Tracks, Transport
@@ -26,56 +38,6 @@ from daw_bridge_osc.scaling import (
     Range,
     Toggle,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class OneOf:
-    """One of a few words."""
-
-    words: tuple[str, ...]
-
-    def read(self, node: YamlNode) -> str:
-        value = node.text()
-        if value not in self.words:
-            raise node.error(f"{value!r} is not one of {', '.join(self.words)}{did_you_mean(value, self.words)}")
-        return value
-
-    def dump(self, value: Any) -> object:
-        return str(value)
-
-    def schema(self, definitions: JsonSchema) -> JsonSchema:  # noqa: ARG002
-        return {"enum": list(self.words)}
-
-    def describe(self) -> str:
-        return "one of " + ", ".join(f"`{word}`" for word in self.words)
-
-
-@dataclass(frozen=True, slots=True)
-class NamedMap:
-    """Known names with one value each, as a dict."""
-
-    what: str
-    names: tuple[str, ...]
-    value: Any
-
-    def read(self, node: YamlNode) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for key_node, key, value in node.items():
-            if key not in self.names:
-                known = did_you_mean(key, self.names) or f"; known: {', '.join(self.names)}"
-                raise key_node.error(f"unknown {self.what} {key!r}{known}")
-            found[key] = self.value.read(value)
-        return found
-
-    def dump(self, value: Any) -> object:
-        return {key: self.value.dump(item) for key, item in value.items()}
-
-    def schema(self, definitions: JsonSchema) -> JsonSchema:
-        inner = self.value.schema(definitions)
-        return {"type": "object", "properties": dict.fromkeys(self.names, inner), "additionalProperties": False}
-
-    def describe(self) -> str:
-        return f"{self.what}s, each with {self.value.describe()}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +109,7 @@ _KIND_OF = Record(
     KindOf,
     (
         Field("says", Text("the DAW's word", 40), "the DAW's word"),
-        Field("kind", OneOf(("track", "bus", "master", "other")), "what it is"),
+        Field("kind", Choice(("track", "bus", "master", "other")), "what it is"),
     ),
 )
 _TRACK_LIST = Record(
@@ -215,7 +177,7 @@ _TRANSPORT = Record(
     "transport",
     Transport,
     (
-        Field("protocol", OneOf(("udp", "tcp-slip", "tcp-length")), "how packets travel"),
+        Field("protocol", Choice(("udp", "tcp-slip", "tcp-length")), "how packets travel"),
         Field("host", Text("a host", 200), "where the DAW runs"),
         Field("port", Whole(1, 65535), "where it listens"),
         Field("reply_port", Whole(0, 65535), "where it sends to; 0: back to the sender"),

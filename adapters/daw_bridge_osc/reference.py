@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
-from daw_bridge.templates.yaml_table import Kind, ListOf, Record, Tagged
+from daw_bridge.templates.yaml_table import records_of
 from daw_bridge_osc.operations import OPERATIONS
-from daw_bridge_osc.profile_file import PROFILE, NamedMap
+from daw_bridge_osc.profile_file import PROFILE
 
 
 def profile_reference() -> str:
     """All records of a profile with their keys, then the operations with their arguments."""
     lines: list[str] = []
-    for record in _records(PROFILE):
+    for record in records_of(PROFILE):
         lines += [f"### {record.title}", "", "| key | value | default | meaning |", "|---|---|---|---|"]
         defaults = record.defaults()
         for each in record.fields:
@@ -29,24 +26,3 @@ def profile_reference() -> str:
 
 def _plain(value: object) -> str:
     return f"`{value:g}`" if isinstance(value, float) else f"`{value}`" if isinstance(value, (int, str)) else ""
-
-
-def _records(root: Record[Any]) -> Iterator[Record[Any]]:
-    seen: dict[str, Record[Any]] = {}
-    waiting: list[Record[Any]] = [root]
-    while waiting:
-        record = waiting.pop(0)
-        if record.title not in seen:
-            seen[record.title] = record
-            waiting += [below for each in record.fields for below in _below(each.kind)]
-    yield from seen.values()
-
-
-def _below(kind: Kind) -> list[Record[Any]]:
-    if isinstance(kind, Record):
-        return [kind]
-    if isinstance(kind, ListOf):
-        return _below(kind.item)
-    if isinstance(kind, NamedMap):
-        return _below(kind.value)
-    return list(kind.choices.values()) if isinstance(kind, Tagged) else []

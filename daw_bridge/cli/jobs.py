@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from daw_bridge.control import DEFAULT_PORT
 from daw_bridge.errors import UsageError
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     watch.set_defaults(func=run_watch)
     for action in (listing, add, cancel, watch):
         action.add_argument("--host", default="127.0.0.1", help="where the daemon runs (default: this machine)")
-        action.add_argument("--port", type=int, default=9129, help="its port (default: %(default)s)")
+        action.add_argument("--port", type=int, default=DEFAULT_PORT, help="its port (default: %(default)s)")
         action.add_argument("--token-file", type=Path, metavar="FILE", help="token, for a daemon on another machine")
         add_output_options(action, default=argparse.SUPPRESS)
 

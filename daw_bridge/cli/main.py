@@ -39,11 +39,6 @@ COMMAND_MODULES: tuple[str, ...] = (
 )
 """Modules of this package with `register(subparsers)`, in the order of `--help`."""
 
-OWN_LOGGERS = (
-    "daw_bridge",
-    *(f"daw_bridge_{each}" for each in ("ardour", "dawproject", "nistem", "osc", "reaper", "render")),
-)
-
 EXIT_CODES = """\
 exit codes:
   0 done   1 unexpected   2 usage   3 input   4 output   5 template   6 model or weights
@@ -135,5 +130,9 @@ class _ToStderr(logging.Handler):
 def _log_to_stderr(*, verbose: bool) -> None:
     """Warnings of all, and with -v what daw-bridge itself has to say; other libraries' details help nobody here."""
     logging.basicConfig(level=logging.WARNING, format="daw-bridge: %(message)s", handlers=[_ToStderr()])
-    for name in OWN_LOGGERS:
-        logging.getLogger(name).setLevel(logging.DEBUG if verbose else logging.NOTSET)
+    logging.getLogger("daw_bridge").setLevel(logging.DEBUG if verbose else logging.NOTSET)
+    if verbose:
+        from daw_bridge.registry import adapter_packages
+
+        for name in adapter_packages():
+            logging.getLogger(name).setLevel(logging.DEBUG)

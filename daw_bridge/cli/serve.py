@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from daw_bridge.cli.main import add_output_options
+from daw_bridge.control import DEFAULT_PORT
 from daw_bridge.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from daw_bridge.control.daemon import Part, ServeOptions
     from daw_bridge.mixer import MixerAddress
 
-DEFAULT_PORT = 9129
 DEFAULT_WEB_PORT = 9131
 
 

@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from daw_bridge.control import DEFAULT_PORT
 from daw_bridge.control.bridge import Bridge
 from daw_bridge.control.mixer.commands import MixerCommands
 from daw_bridge.control.net.secret import published_secret
@@ -20,8 +21,6 @@ from daw_bridge.control.queue.runner import ArgvBuilder, cli_argv
 from daw_bridge.control.queue.selection import Catalog, Selection
 from daw_bridge.mixer import MixerAddress
 from daw_bridge.registry import open_mixer
-
-DEFAULT_PORT = 9129
 
 Part = Callable[[Bridge, MixerCommands], AbstractAsyncContextManager[None]]
 """Another way to speak to the daemon (the web page): entered on its loop when the sockets listen, left at the end."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from daw_bridge.control import DEFAULT_PORT
 from daw_bridge.control.commands import COMMANDS, Argument, Command
-from daw_bridge.control.daemon import DEFAULT_PORT
 
 _TYPES = {"text": "string", "path": "string", "number": "float", "whole": "int", "switch": "int or T/F"}
 _TAGS = {"text": "s", "path": "s", "number": "f", "whole": "i", "switch": "i"}

@@ -3,11 +3,10 @@ that the parser uses (`daw_bridge.templates.table`)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from daw_bridge.templates.table import BANDS, RETURN_EFFECTS, TEMPLATE
-from daw_bridge.templates.yaml_table import Field, JsonSchema, Kind, ListOf, MapOf, Record, Tagged
+from daw_bridge.templates.yaml_table import Field, JsonSchema, ListOf, Record, records_of
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -25,30 +24,8 @@ def template_schema() -> JsonSchema:
 
 def template_reference() -> str:
     """All keys with values, defaults and meanings, as Markdown tables: a section for each record."""
-    sections = [_section(record) for record in _records(TEMPLATE)]
+    sections = [_section(record) for record in records_of(TEMPLATE)]
     return "\n".join(sections).rstrip() + "\n"
-
-
-def _records(root: Record[Any]) -> Iterator[Record[Any]]:
-    """The records in the order of first use, the bands (which differ in one key) after the equalizer."""
-    seen: dict[str, Record[Any]] = {}
-    waiting: list[Record[Any]] = [root]
-    while waiting:
-        record = waiting.pop(0)
-        if record.title not in seen:
-            seen[record.title] = record
-            waiting += [below for each in record.fields for below in _records_in(each.kind)]
-    yield from seen.values()
-
-
-def _records_in(kind: Kind) -> list[Record[Any]]:
-    if isinstance(kind, Record):
-        return [kind]
-    if isinstance(kind, MapOf):
-        return [kind.record]
-    if isinstance(kind, ListOf):
-        return _records_in(kind.item)
-    return list(kind.choices.values()) if isinstance(kind, Tagged) else []
 
 
 def _section(record: Record[Any]) -> str:

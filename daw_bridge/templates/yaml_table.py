@@ -322,6 +322,34 @@ class MapOf:
 
 
 @dataclass(frozen=True, slots=True)
+class NamedMap:
+    """Known names with one value each, as a dict."""
+
+    what: str
+    names: tuple[str, ...]
+    value: Kind
+
+    def read(self, node: YamlNode) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key_node, key, value in node.items():
+            if key not in self.names:
+                known = did_you_mean(key, self.names) or f"; known: {', '.join(self.names)}"
+                raise key_node.error(f"unknown {self.what} {key!r}{known}")
+            found[key] = self.value.read(value)
+        return found
+
+    def dump(self, value: Any) -> object:
+        return {key: self.value.dump(item) for key, item in value.items()}
+
+    def schema(self, definitions: JsonSchema) -> JsonSchema:
+        inner = self.value.schema(definitions)
+        return {"type": "object", "properties": dict.fromkeys(self.names, inner), "additionalProperties": False}
+
+    def describe(self) -> str:
+        return f"{self.what}s, each with {self.value.describe()}"
+
+
+@dataclass(frozen=True, slots=True)
 class Tagged:
     """Exactly one key that says what the record below it is, as in `compressor: {...}`."""
 
@@ -357,3 +385,31 @@ class Tagged:
 
     def describe(self) -> str:
         return f"one {self.what}: " + ", ".join(f"`{key}`" for key in self.choices)
+
+
+def records_of(root: Record[Any]) -> list[Record[Any]]:
+    """A record and those below it, each once, in the order of first use."""
+    seen: dict[str, Record[Any]] = {}
+    waiting = [root]
+    while waiting:
+        record = waiting.pop(0)
+        if record.title not in seen:
+            seen[record.title] = record
+            waiting += [below for each in record.fields for below in _records_in(each.kind)]
+    return list(seen.values())
+
+
+def _records_in(kind: Kind) -> list[Record[Any]]:
+    match kind:
+        case Record():
+            return [kind]
+        case ListOf():
+            return _records_in(kind.item)
+        case NamedMap():
+            return _records_in(kind.value)
+        case MapOf():
+            return [kind.record]
+        case Tagged():
+            return list(kind.choices.values())
+        case _:
+            return []

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from daw_bridge import song
 from daw_bridge.audio.suffixes import AUDIO_SUFFIXES
 from daw_bridge.control.net.security import MusicFolders
 from daw_bridge.errors import DawBridgeError, InputError
@@ -24,29 +25,34 @@ REFERENCE = "reference"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Song:
-    """A finished song folder."""
+    """A finished song, and the name that the page knows it by."""
 
     id: str
-    folder: Path
-    manifest: Manifest
+    made: song.Song
+
+    @property
+    def folder(self) -> Path:
+        return self.made.folder
+
+    @property
+    def manifest(self) -> Manifest:
+        return self.made.manifest
 
     @property
     def stem_names(self) -> list[str]:
-        return [stem.name for stem in self.manifest.stems]
+        return [stem.name for stem in self.made.stems]
 
     @property
     def sample_rate_hz(self) -> int:
-        return self.manifest.reference.sample_rate_hz if self.manifest.reference else 0
+        return self.made.reference.sample_rate_hz
 
     @property
     def length_samples(self) -> int:
-        return self.manifest.reference.length_samples if self.manifest.reference else 0
+        return self.made.reference.length_samples
 
     def audio_file(self, name: str) -> Path:
         """The file of a stem, or of the reference. Raises InputError for another name, or when it is gone."""
-        files = {stem.name: stem.file for stem in self.manifest.stems}
-        if self.manifest.reference is not None:
-            files[REFERENCE] = self.manifest.reference.file
+        files = {stem.name: stem.file for stem in self.made.stems} | {REFERENCE: self.made.reference.file}
         if name not in files:
             raise InputError(f"{name[:100]!r}: this song has no stem of that name; it has {', '.join(files)}")
         path = confined(self.folder, files[name])
@@ -56,9 +62,9 @@ class Song:
 
     def audio_key(self, name: str) -> str:
         """A sha256 that changes with the samples: the name of what is computed from them."""
-        if name == REFERENCE and self.manifest.reference is not None:
-            return self.manifest.reference.audio_sha256
-        return next(stem.sha256 for stem in self.manifest.stems if stem.name == name)
+        if name == REFERENCE:
+            return self.made.reference.audio_sha256
+        return next(stem.sha256 for stem in self.made.stems if stem.name == name)
 
 
 class Library:
@@ -74,12 +80,8 @@ class Library:
     def song(self, song_id: str) -> Song:
         """The finished song of that id. Raises InputError."""
         folder = self._music.resolve(song_id, "folder")
-        manifest = read_manifest(folder)
-        if manifest is None or manifest.reference is None or not manifest.stems:
-            raise InputError(f"{song_id[:200]!r}: is no finished song")
-        if manifest.state != "complete":
-            raise InputError(f"{song_id[:200]!r}: was not finished; build its mix again to continue")
-        return Song(id=self.id_of(folder) or song_id, folder=folder, manifest=manifest)
+        made = song.song_of(folder, read_manifest(folder), called=repr(song_id[:200]))
+        return Song(id=self.id_of(folder) or song_id, made=made)
 
     def id_of(self, path: Path) -> str | None:
         """A file's or folder's path relative to the first music folder that holds it and gives it back by that name."""

@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from daw_bridge.adapter import PlanPlayer, Playback
-from daw_bridge.errors import AdapterMissing, InputError
+from daw_bridge.errors import AdapterMissing
 from daw_bridge.manifest import read_manifest
 from daw_bridge.model import SessionPlan
 from daw_bridge.registry import load_adapter
+from daw_bridge.song import song_of
 from daw_bridge.web.library import Song
 from daw_bridge.web.mix import parse_mix, plan_of
 
@@ -60,10 +61,7 @@ _playing: OrderedDict[tuple[str, str, str], _Playing] = OrderedDict()
 
 def song_at(folder: str) -> Song:
     """The song in a folder that the page's process has checked."""
-    manifest = read_manifest(Path(folder))
-    if manifest is None or manifest.reference is None:
-        raise InputError(f"{folder}: the song is gone")
-    return Song(id=folder, folder=Path(folder), manifest=manifest)
+    return Song(id=folder, made=song_of(Path(folder), read_manifest(Path(folder))))
 
 
 def player() -> PlanPlayer:

@@ -35,14 +35,14 @@ def finite(value: float | None) -> float | None:
 
 def song_card(song: Song) -> dict[str, Any]:
     """One row of the list of songs."""
-    separation = song.manifest.separation
+    separation = song.made.separation
     return {
         "id": song.id,
         "name": song.manifest.name,
         "seconds": song.length_samples / song.sample_rate_hz,
         "stems": song.stem_names,
-        "model": separation.model if separation else "",
-        "null_depth_db": finite(separation.null_depth_db) if separation else None,
+        "model": separation.model,
+        "null_depth_db": finite(separation.null_depth_db),
         "sessions": [record.adapter for record in song.manifest.sessions],
         "template": song.manifest.sessions[-1].template if song.manifest.sessions else "",
     }
@@ -50,7 +50,7 @@ def song_card(song: Song) -> dict[str, Any]:
 
 def song_detail(song: Song, *, with_path: bool) -> dict[str, Any]:
     """All that the page needs to draw and play a song."""
-    separation, reference = song.manifest.separation, song.manifest.reference
+    separation, reference = song.made.separation, song.made.reference
     return song_card(song) | {
         "rate": song.sample_rate_hz,
         "frames": song.length_samples,
@@ -60,11 +60,11 @@ def song_detail(song: Song, *, with_path: bool) -> dict[str, Any]:
         "levels": level_sizes(song.length_samples),
         "level_base": BASE_SAMPLES,
         "level_factor": FACTOR,
-        "residual_rms_db": finite(separation.residual_rms_db) if separation else None,
-        "notes": [*(separation.notes if separation else ()), *(reference.notes if reference else ())],
+        "residual_rms_db": finite(separation.residual_rms_db),
+        "notes": [*separation.notes, *reference.notes],
         "loudness": {
-            "lufs": finite(reference.integrated_lufs) if reference else None,
-            "dbtp": finite(reference.true_peak_dbtp) if reference else None,
+            "lufs": finite(reference.integrated_lufs),
+            "dbtp": finite(reference.true_peak_dbtp),
         },
         "sessions": [
             {"adapter": record.adapter, "file": record.file, "template": record.template}
@@ -164,8 +164,8 @@ def measured_work(songs: Sequence[Song]) -> dict[str, float]:
     """Model -> seconds of work for a second of music, from the last song that this machine made with it."""
     found: dict[str, float] = {}
     for song in songs:
-        record = song.manifest.separation
-        if record is not None and not record.from_cache and record.elapsed_s > 0.0:
+        record = song.made.separation
+        if not record.from_cache and record.elapsed_s > 0.0:
             found.setdefault(record.model, record.elapsed_s * song.sample_rate_hz / song.length_samples)
     return found
 
@@ -175,8 +175,8 @@ def gflops_of(songs: Sequence[Song]) -> float:
     from daw_bridge.separation.catalog import CATALOG
 
     for song in songs:
-        record = song.manifest.separation
-        if record is None or record.from_cache or record.model not in CATALOG or record.elapsed_s <= 0.0:
+        record = song.made.separation
+        if record.from_cache or record.model not in CATALOG or record.elapsed_s <= 0.0:
             continue
         seconds = song.length_samples / song.sample_rate_hz
         if seconds > 20.0 and CATALOG[record.model].gflop_per_s > 1.0:

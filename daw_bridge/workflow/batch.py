@@ -212,8 +212,8 @@ def build_song(mix: Path, options: BuildOptions, keeper: ModelKeeper, cancel: Ca
         if before is not None:
             return SongOutcome(
                 mix=mix,
-                folder=options.output,
-                null_depth_db=before.separation.null_depth_db if before.separation else None,
+                folder=before.folder,
+                null_depth_db=before.separation.null_depth_db,
                 skipped=True,
             )
         result = build(mix, options, cancel=cancel, load_model=keeper)
@@ -226,11 +226,10 @@ def build_song(mix: Path, options: BuildOptions, keeper: ModelKeeper, cancel: Ca
         return SongOutcome(mix=mix, error=text if str(mix) in text else f"{mix}: {text}")
     except Exception as exc:  # noqa: BLE001  one song's surprise must not end a night's batch; it is reported as such
         return SongOutcome(mix=mix, error=f"{mix}: unexpected {type(exc).__name__}: {exc}; please report this")
-    separation = result.manifest.separation
     return SongOutcome(
         mix=mix,
         folder=result.folder,
-        null_depth_db=separation.null_depth_db if separation else None,
+        null_depth_db=result.song.separation.null_depth_db,
         elapsed_s=result.elapsed_s,
     )
 

@@ -33,7 +33,6 @@ from daw_bridge.separation.families.loader import import_ahead, load
 from daw_bridge.separation.guard import refuse_provenance, refuse_stem_sound
 from daw_bridge.separation.options import request_settings
 from daw_bridge.separation.recipe import Recipe, read_recipe, weights_of
-from daw_bridge.separation.run import separation_key
 from daw_bridge.song import Song, open_song, song_of
 from daw_bridge.spelling import as_on_disk
 from daw_bridge.takeover import STAGING, own_hashes, require_free, settle, take_over
@@ -42,7 +41,7 @@ from daw_bridge.workflow.ingest import Ingested, archived_path, ingest, ingest_p
 from daw_bridge.workflow.music import check_downbeat, music_wish, with_music
 from daw_bridge.workflow.options import BuildResult
 from daw_bridge.workflow.sessions import TemplateChoice, choose_template, load_adapters, write_sessions
-from daw_bridge.workflow.stems import make_stems
+from daw_bridge.workflow.stems import make_stems, stems_key
 from daw_bridge.workflow.window import Context, Decoding, Window, decode_context, remove_context, window_of
 
 SONG_FOLDER_SUFFIX = ".session"
@@ -112,7 +111,7 @@ def build(
     _refuse_own_stems(mix, options)
     recipe = read_recipe(options)
     digest = weights_of(options, on_progress)
-    root = options.output or mix.with_name(f"{safe_name(mix.stem)}{SONG_FOLDER_SUFFIX}")
+    root = song_folder(mix, options)
     name = safe_name(options.name or mix.stem)
     run = _Run(
         mix=mix,
@@ -141,16 +140,9 @@ def build(
     return BuildResult(folder=root, manifest=manifest, reports=reports, elapsed_s=elapsed_s)
 
 
-def built_already(mix: Path, options: BuildOptions) -> BuildResult | None:
-    """The finished song folder of this mix and these options, whole, when it is there; no model is needed to tell."""
-    root = options.output or mix.with_name(f"{safe_name(mix.stem)}{SONG_FOLDER_SUFFIX}")
-    manifest = read_manifest(root)
-    if manifest is None or manifest.state != "complete":
-        return None
-    if manifest.request != request_of(mix, options, str(manifest.request.get("weights_sha256"))):
-        return None
-    _require_whole(song_of(root, manifest))
-    return BuildResult(folder=root, manifest=manifest, reports=(), elapsed_s=0.0)
+def song_folder(mix: Path, options: BuildOptions) -> Path:
+    """Where the song of a mix lies: the folder of the options, else one beside the mix."""
+    return options.output or mix.with_name(f"{safe_name(mix.stem)}{SONG_FOLDER_SUFFIX}")
 
 
 def rebuild(
@@ -192,7 +184,7 @@ def _cache_entry(run: _Run, manifest: Manifest) -> tuple[StemCache, str] | None:
     """Where these stems lie in the cache, if it is used: what was heard is kept beside them."""
     if not run.options.use_cache or manifest.reference is None:
         return None
-    return StemCache(), separation_key(manifest.reference.audio_sha256, run.options, run.weights_sha256)
+    return StemCache(), stems_key(manifest.reference, run.options, run.weights_sha256)
 
 
 def _require_whole(song: Song) -> None:
@@ -298,7 +290,7 @@ def _with_stems(run: _Run, claim: Claim) -> Manifest:
             import_ahead(run.recipe.models[0])
         ingested = _ingested(run)
         context = ingested.context
-        key = separation_key(ingested.reference.audio_sha256, run.options, run.weights_sha256)
+        key = stems_key(ingested.reference, run.options, run.weights_sha256, context)
         if cache is not None and cache.find(key) is None:
             import_ahead(run.recipe.models[0])
         refuse_stem_sound(run.song.unchecked_reference, name=run.mix, allow=run.options.allow_stems)

@@ -6,47 +6,49 @@ from pathlib import Path
 
 from daw_bridge.build_options import BuildOptions
 from daw_bridge.errors import InputError
-from daw_bridge.files import confined, sha256_of_file
-from daw_bridge.manifest import Manifest, read_manifest
+from daw_bridge.files import confined
+from daw_bridge.manifest import read_manifest
 from daw_bridge.progress import OnProgress, ignore_progress
-from daw_bridge.separation.families.loader import weights_sha256
-from daw_bridge.takeover import settled_manifest
-from daw_bridge.workflow.chain import rebuild, request_of
+from daw_bridge.separation.recipe import weights_of
+from daw_bridge.song import Song, open_song, song_of
+from daw_bridge.workflow.chain import rebuild, request_of, song_folder
 
 
 def is_finished(folder: Path) -> bool:
     """Whether a song folder says that it is complete and every file that it lists is there in its size."""
     try:
-        manifest = read_manifest(folder)
+        song = song_of(folder, read_manifest(folder))
     except InputError:
         return False
-    return manifest is not None and manifest.state == "complete" and _is_all_there(folder, manifest)
-
-
-def _is_all_there(folder: Path, manifest: Manifest) -> bool:
-    if manifest.original is None or manifest.reference is None or not manifest.stems:
-        return False
-    sizes = {manifest.original.file: manifest.original.size_bytes}
-    sizes |= {stem.file: stem.size_bytes for stem in manifest.stems}
-    paths = {confined(folder, file): size for file, size in sizes.items()}
-    return confined(folder, manifest.reference.file).is_file() and all(
-        path.is_file() and path.stat().st_size == size for path, size in paths.items()
+    sized = (*song.stems, *((song.original,) if song.original is not None else ()))
+    return confined(folder, song.reference.file).is_file() and all(
+        (path := confined(folder, each.file)).is_file() and path.stat().st_size == each.size_bytes for each in sized
     )
 
 
-def finished_before(mix: Path, options: BuildOptions, on_progress: OnProgress = ignore_progress) -> Manifest | None:
-    """The manifest of `options.output` when it holds this very mix, separated with these very options; else None.
+def finished_song(mix: Path, options: BuildOptions, *, weights_sha256: str | None = None) -> Song | None:
+    """The finished song of this very mix and these very options, where its folder holds one; None when `force` is set.
 
-    Sessions that are asked for and missing are added. Raises as `rebuild`.
+    Without `weights_sha256` any weights will do, and no model is needed to tell.
     """
-    root = options.output
-    if root is None or options.force or not is_finished(root):
+    root = song_folder(mix, options)
+    if options.force or not is_finished(root):
         return None
-    manifest = settled_manifest(root)
-    if manifest is None or manifest.original is None or manifest.original.sha256 != sha256_of_file(mix):
+    song = open_song(root)
+    made_with = weights_sha256 or str(song.manifest.request.get("weights_sha256"))
+    return song if song.manifest.request == request_of(mix, options, made_with) else None
+
+
+def finished_before(mix: Path, options: BuildOptions, on_progress: OnProgress = ignore_progress) -> Song | None:
+    """`finished_song` with the weights of now, and with the sessions that are asked for and missing added.
+
+    Raises as `rebuild`.
+    """
+    if options.force or not is_finished(song_folder(mix, options)):
         return None
-    if manifest.request != request_of(mix, options, weights_sha256(options, on_progress)):
+    song = finished_song(mix, options, weights_sha256=weights_of(options, on_progress))
+    if song is None:
         return None
-    written = {record.adapter for record in manifest.sessions}
+    written = {record.adapter for record in song.sessions}
     missing = tuple(name for name in options.daws if name not in written)
-    return rebuild(root, template=options.template, daws=missing).manifest if missing else manifest
+    return rebuild(song.folder, template=options.template, daws=missing).song if missing else song

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from daw_bridge.audio.audio_file import AudioInfo
 from daw_bridge.audio.decode import ChannelChoice, DecodedAudio, decode_to_reference
 from daw_bridge.audio.loudness import measure
 from daw_bridge.errors import InputError
-from daw_bridge.files import output_errors, safe_name
+from daw_bridge.files import output_errors, safe_name, stamp
 from daw_bridge.manifest import OriginalFile, ReferenceFile
 from daw_bridge.progress import CancelToken, OnProgress
 from daw_bridge.workflow.window import Context, Decoding, Window, decode_context
@@ -51,8 +53,7 @@ def ingest(
     copy = archived_path(song, mix)
     with output_errors(song.root):
         song.audio_dir.mkdir(parents=True, exist_ok=True)
-    before = _stamp(mix)
-    with ThreadPoolExecutor(1, thread_name_prefix="archive") as pool:
+    with _unchanged(mix), ThreadPoolExecutor(1, thread_name_prefix="archive") as pool:
         archived = pool.submit(archive_original, mix, copy, mix_sha256)
         decoded = decode_to_reference(
             mix,
@@ -64,8 +65,6 @@ def ingest(
             cancel=cancel,
         )
         digest = archived.result()
-    if _stamp(mix) != before:
-        raise InputError(f"{mix}: changed while it was being read; run again when nothing writes to it")
     original = OriginalFile(
         file=song.relative(copy),
         sha256=digest,
@@ -88,10 +87,8 @@ def ingest_part(
     """Decode a part of `mix` with what surrounds it, and the part alone to `song.unchecked_reference`."""
     with output_errors(song.root):
         song.audio_dir.mkdir(parents=True, exist_ok=True)
-    before = _stamp(mix)
-    context = decode_context(mix, song, window, how, on_progress=on_progress, cancel=cancel)
-    if _stamp(mix) != before:
-        raise InputError(f"{mix}: changed while it was being read; run again when nothing writes to it")
+    with _unchanged(mix):
+        context = decode_context(mix, song, window, how, on_progress=on_progress, cancel=cancel)
     part = decode_to_reference(
         context.path,
         song.unchecked_reference,
@@ -103,10 +100,13 @@ def ingest_part(
     return Ingested(None, replace(reference, start_samples=window.start_samples, notes=context.decoded.notes), context)
 
 
-def _stamp(path: Path) -> tuple[int, int]:
-    """Size in bytes and last change in ns."""
-    found = path.stat()
-    return found.st_size, found.st_mtime_ns
+@contextmanager
+def _unchanged(mix: Path) -> Iterator[None]:
+    """InputError when the file was written to within the block."""
+    before = stamp(mix)
+    yield
+    if stamp(mix) != before:
+        raise InputError(f"{mix}: changed while it was being read; run again when nothing writes to it")
 
 
 def _reference_file(song: SongFolder, decoded: DecodedAudio, channels: ChannelChoice) -> ReferenceFile:

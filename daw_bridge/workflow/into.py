@@ -12,7 +12,8 @@ from daw_bridge.plan import make_plan
 from daw_bridge.progress import CancelToken, OnProgress, ignore_progress
 from daw_bridge.registry import load_adapter
 from daw_bridge.templates.bus_template import BusTemplate
-from daw_bridge.workflow.chain import build, built_already
+from daw_bridge.workflow.chain import build
+from daw_bridge.workflow.finished import finished_song
 from daw_bridge.workflow.options import BuildResult
 from daw_bridge.workflow.sessions import choose_template
 
@@ -50,8 +51,11 @@ def build_into(
     adapter.check_merge(into.session, into.target, into.place)
     choice = choose_template(options.template)
     options = replace(options, daws=())
-    result = None if options.force else built_already(Path(mix), options)
-    result = result or build(mix, options, on_progress=on_progress, cancel=cancel)
+    made = finished_song(Path(mix), options)
+    if made is not None:
+        result = BuildResult(folder=made.folder, manifest=made.manifest, reports=(), elapsed_s=0.0)
+    else:
+        result = build(mix, options, on_progress=on_progress, cancel=cancel)
     return replace(result, reports=(_merge(adapter, result, into, choice.template),))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -11,7 +10,7 @@ from pathlib import Path
 from daw_bridge.adapter import Reachable, SessionAdapter, WriteReport
 from daw_bridge.archive import free_session_name
 from daw_bridge.errors import InputError
-from daw_bridge.files import confined, output_errors, sha256_of_file
+from daw_bridge.files import confined, output_errors, remove_path, sha256_of_file
 from daw_bridge.manifest import MANIFEST_NAME, Manifest, SessionRecord, write_manifest
 from daw_bridge.model import SessionPlan
 from daw_bridge.plan import make_plan
@@ -127,7 +126,7 @@ def _unchanged_aside(
                 _aside(path).rename(path)
         raise
     for path in aside:
-        _remove(_aside(path))
+        remove_path(_aside(path))
 
 
 def _aside(session: Path) -> Path:
@@ -143,16 +142,9 @@ def _put_back(folder: Path, records: Sequence[SessionRecord]) -> None:
             continue
         with output_errors(path):
             if path.exists():
-                _remove(_aside(path))
+                remove_path(_aside(path))
             else:
                 _aside(path).rename(path)
-
-
-def _remove(session: Path) -> None:
-    if session.is_dir():
-        shutil.rmtree(session, ignore_errors=True)
-    else:
-        session.unlink(missing_ok=True)
 
 
 def _is_as_written(folder: Path, record: SessionRecord) -> bool:

@@ -41,6 +41,17 @@ class MadeStems:
     reference: ReferenceFile
 
 
+def stems_key(
+    reference: ReferenceFile, options: SeparationOptions, weights_sha256: str, context: Context | None = None
+) -> str:
+    """Where the stems of this sound lie in the cache; of a part of a mix also what it was cut out of counts."""
+    heard_sha256 = reference.audio_sha256
+    if context is not None:
+        window = context.window
+        heard_sha256 = f"{context.decoded.audio_sha256} {window.lead_samples}+{window.length_samples}"
+    return separation_key(heard_sha256, options, weights_sha256)
+
+
 def make_stems(
     song: SongFolder,
     reference: ReferenceFile,
@@ -54,11 +65,7 @@ def make_stems(
     context: Context | None = None,
 ) -> MadeStems:
     """Write the stems into `song.audio_dir`; with `context` they are cut out of those of the longer window."""
-    heard_sha256 = reference.audio_sha256
-    if context is not None:
-        window = context.window
-        heard_sha256 = f"{context.decoded.audio_sha256} {window.lead_samples}+{window.length_samples}"
-    key = separation_key(heard_sha256, options, weights_sha256)
+    key = stems_key(reference, options, weights_sha256, context)
     entry = cache.find(key) if cache is not None else None
     if cache is not None and entry is not None:
         try:

@@ -74,7 +74,7 @@ ALIGNMENT = (
     _m(
         "ingest: a change while the mix is read is not seen",
         CORE + "workflow/ingest.py",
-        "if _stamp(mix) != before:",
+        "if stamp(mix) != before:",
         "if False:",
         PROMISES,
     ),
@@ -211,8 +211,8 @@ RESUME = (
     _m(
         "batch: the ledger is believed without the folder",
         CORE + "workflow/batch.py",
-        "if known is not None and is_finished(known):",
-        "if known is not None:",
+        "if folder is not None and is_finished(folder)",
+        "if folder is not None",
         "tests/test_batch.py::test_a_ledger_that_names_a_damaged_song_is_not_believed",
     ),
     _m(
@@ -232,7 +232,7 @@ RESUME = (
     _m(
         "cache: stamps are not looked at",
         CORE + "cache.py",
-        "if any(_stamp(folder / name) != (size, at) for name, (size, at, _) in entry.files.items()):",
+        "if any(stamp(folder / name) != (size, at) for name, (size, at, _) in entry.files.items()):",
         "if False:",
         "tests/test_cache.py",
     ),

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from daw_bridge.errors import UsageError
+from daw_bridge.song import open_song
 from daw_bridge.web.library import Song
 from daw_bridge.web.mix import Mix, plan_of
 from daw_bridge_render.adapter import ADAPTER
@@ -15,11 +16,7 @@ from tests.web.conftest import RATE_HZ, make_song
 
 
 def song_of(folder: Path) -> Song:
-    from daw_bridge.manifest import read_manifest
-
-    manifest = read_manifest(make_song(folder, seconds=8.0))
-    assert manifest is not None
-    return Song(id="x", folder=folder, manifest=manifest)
+    return Song(id="x", made=open_song(make_song(folder, seconds=8.0)))
 
 
 @pytest.mark.parametrize("template", ["neutral", "band", "dj"])

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from daw_bridge.control.commands import PREFIX, Strip, StripKind, find_command, parse
-from daw_bridge.errors import TemplateError, UsageError, did_you_mean
+from daw_bridge.errors import TemplateError, UsageError
 from daw_bridge.files import write_atomic
 from daw_bridge.mixer import MixerChange
 from daw_bridge.osc import Message, OscValue
 from daw_bridge.templates.yaml_nodes import YamlNode, parse_yaml, read_yaml, read_yaml_text
-from daw_bridge.templates.yaml_table import Field, JsonSchema, ListOf, Number, Record, Text, Whole
+from daw_bridge.templates.yaml_table import Choice, Field, JsonSchema, ListOf, Number, Record, Text, Whole
 
 Event = Literal["note", "control", "program"]
 Mode = Literal["press", "toggle", "hold", "fader"]
@@ -68,27 +68,6 @@ class MidiMapping:
 
 
 @dataclass(frozen=True, slots=True)
-class _Word:
-    words: tuple[str, ...]
-
-    def read(self, node: YamlNode) -> str:
-        value = node.text()
-        if value not in self.words:
-            hint = did_you_mean(value, self.words) or f"; known: {', '.join(self.words)}"
-            raise node.error(f"{value!r} is not known here{hint}")
-        return value
-
-    def dump(self, value: Any) -> object:
-        return str(value)
-
-    def schema(self, definitions: JsonSchema) -> JsonSchema:  # noqa: ARG002
-        return {"enum": list(self.words)}
-
-    def describe(self) -> str:
-        return "one of " + ", ".join(f"`{word}`" for word in self.words)
-
-
-@dataclass(frozen=True, slots=True)
 class _Value:
     def read(self, node: YamlNode) -> OscValue:
         value = node.plain()
@@ -116,12 +95,12 @@ MAPPING = Record(
     "mapping",
     MidiMapping,
     (
-        Field("on", _Word(("note", "control", "program")), "kind of message"),
+        Field("on", Choice(("note", "control", "program")), "kind of message"),
         Field("number", Whole(0, 127), "key, controller or program number"),
         Field("channel", Whole(1, 16), "channel; any when left out"),
         Field("send", Text("a command", 300, r"^/\S+$"), "address of the command"),
         Field("arguments", ListOf(_Value(), 0, 8), "arguments of the command"),
-        Field("mode", _Word(("press", "toggle", "hold", "fader")), "what pressing means"),
+        Field("mode", Choice(("press", "toggle", "hold", "fader")), "what pressing means"),
         Field("low", _LEVEL, "value of a fader at 0"),
         Field("high", _LEVEL, "value of a fader at 127"),
     ),

@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import Iterator
 
+from daw_bridge.control import DEFAULT_PORT
 from daw_bridge.control.net.secret import known_secret
 from daw_bridge.control.net.security import is_loopback
 from daw_bridge.errors import DawBridgeError, DawUnreachable
@@ -16,7 +17,9 @@ from daw_bridge.osc_stream import LengthDeframer, frame
 class DaemonClient:
     """One connection. Raises DawUnreachable when no daemon listens, DawBridgeError for what the daemon refuses."""
 
-    def __init__(self, host: str = "127.0.0.1", port: int = 9129, *, timeout_s: float = 10.0, token: str = "") -> None:
+    def __init__(
+        self, host: str = "127.0.0.1", port: int = DEFAULT_PORT, *, timeout_s: float = 10.0, token: str = ""
+    ) -> None:
         self._where, self._timeout_s = f"{host}:{port}", timeout_s
         self._deframer, self._ready = LengthDeframer(), list[Message]()
         self._requests = 0
