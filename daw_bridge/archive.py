@@ -97,7 +97,7 @@ def _locked(root: Path) -> Iterator[None]:
             held.enter_context(_cache_lock(root))
         except LockHeld:
             raise Busy(
-                f"{root}: another daw-bridge run is working on it; wait for it or give another folder with -o"
+                f"{root}: another daw-bridge run is working on it; wait for it or give another folder (`output`)"
             ) from None
         yield
 
@@ -116,7 +116,7 @@ def _cache_lock(root: Path) -> Iterator[None]:
             raise OutputError(f"{locks}: cannot lock here; set DAW_BRIDGE_CACHE to a folder of yours") from None
         except LockHeld:
             raise Busy(
-                f"{root}: another daw-bridge run is working on it; wait for it or give another folder with -o"
+                f"{root}: another daw-bridge run is working on it; wait for it or give another folder (`output`)"
             ) from None
         yield
 
@@ -161,7 +161,7 @@ def claimed_folder(root: Path, request: dict[str, object], *, force: bool, mix: 
         manifest = read_manifest(root)
         foreign = manifest is None and any(not _is_ours(path) for path in root.iterdir())
     if foreign:
-        raise OutputError(f"{root}: exists and is not a daw-bridge song folder; give another folder with -o")
+        raise OutputError(f"{root}: exists and is not a daw-bridge song folder; give another folder (`output`)")
     if manifest is not None and not _continues(manifest, request):
         _require_replaceable(root, manifest, request, mix, force=force)
     for name in OWN_FOLDERS:
@@ -203,7 +203,7 @@ def _require_replaceable(
     if held_mix is not None and mix is not None:
         newer = Path(held_mix.source_path) == mix.resolve()  # the same file, bounced again
         if held_mix.sha256 != request.get("mix_sha256") and not newer:
-            raise OutputError(f"{root}: holds another mix ({held_mix.source_path}); give another folder with -o")
+            raise OutputError(f"{root}: holds another mix ({held_mix.source_path}); give another folder (`output`)")
     if force:
         return
     if manifest.state != "complete":
@@ -213,7 +213,7 @@ def _require_replaceable(
     else:
         held, way = "holds stems already", "use 'daw-bridge rebuild' to make a session of them"
     raise OutputError(
-        f"{root}: {held}; {way}, -o for another folder, or --force to replace the files that daw-bridge made"
+        f"{root}: {held}; {way}, give another folder (`output`), or replace the files that daw-bridge made (`force`)"
     )
 
 
@@ -275,5 +275,5 @@ def require_disk_space(root: Path, needed_bytes: int) -> None:
     if free < needed_bytes:
         raise OutputError(
             f"{root}: the disk is full: this run needs {human_bytes(needed_bytes)}, {human_bytes(free)} are free; "
-            "free some space or give another folder with -o"
+            "free some space or give another folder (`output`)"
         )

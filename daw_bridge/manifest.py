@@ -133,7 +133,7 @@ class Manifest:
         def stem(name: str, file: str, role: StemRole) -> Stem:
             path = confined(folder, file)
             if not path.is_file():
-                raise InputError(f"{path}: missing from the song folder; build the mix again with --force")
+                raise InputError(f"{path}: missing from the song folder; build the mix again with `force`")
             return Stem(
                 name=name,
                 path=path,

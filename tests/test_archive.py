@@ -60,7 +60,7 @@ def test_a_foreign_folder_is_refused_even_with_force(tmp_path: Path) -> None:
 
 def test_a_finished_folder_needs_force_and_survives_a_forced_failure(tmp_path: Path) -> None:
     write_manifest(tmp_path, make_manifest())
-    with pytest.raises(OutputError, match="--force"), claimed_folder(tmp_path, {}, force=False):
+    with pytest.raises(OutputError, match="`force`"), claimed_folder(tmp_path, {}, force=False):
         pass
     with pytest.raises(InputError, match="bad"), claimed_folder(tmp_path, {}, force=True):
         raise InputError("bad")

@@ -134,10 +134,10 @@ def test_several_processes_share_the_work(songs: list[Path], tmp_path: Path) -> 
 
 
 def test_what_cannot_be_is_refused(songs: list[Path], tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="--jobs 0"):
+    with pytest.raises(UsageError, match="`jobs` 0"):
         run_batch(songs, FAST, Ledger(tmp_path / "ledger.sqlite"), jobs=0)
     (tmp_path / "text.sqlite").write_text("this is no database, and long enough to be sure of it" * 50)
-    with pytest.raises(OutputError, match="--ledger"):
+    with pytest.raises(OutputError, match="`ledger`"):
         Ledger(tmp_path / "text.sqlite")
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import pydoc
+import re
 import shutil
 import subprocess
 import sys
@@ -123,6 +125,19 @@ def test_messages_name_options_as_the_reader_knows_them(capsys: pytest.CaptureFi
         BuildOptions(two_stems="vocals", stems=("drums",))
     assert main(["build", "x.wav", "--two-stems", "vocals", "--stems", "drums"]) == 2
     assert "--two-stems and a list of stems" in capsys.readouterr().err
+
+
+def test_no_message_of_the_core_speaks_of_flags() -> None:
+    """A Python caller has none; a whole command between quotes is for both."""
+    found = []
+    for path in sorted((ROOT / "daw_bridge").rglob("*.py")):
+        if path.is_relative_to(ROOT / "daw_bridge" / "cli"):
+            continue
+        raised = [node for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Raise)]
+        texts = [each.value for node in raised for each in ast.walk(node) if isinstance(each, ast.Constant)]
+        said = [re.sub(r"'daw-bridge [^']*", "", text) for text in texts if isinstance(text, str)]
+        found += [f"{path.name}: {text}" for text in said if re.search(r"(?<![\w-])--[a-z]", text)]
+    assert found == []
 
 
 def test_generated_table_of_options_is_that_of_the_program() -> None:

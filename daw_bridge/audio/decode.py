@@ -217,17 +217,17 @@ def _channel_chooser(
     if isinstance(choice, tuple):
         if not all(1 <= channel <= count for channel in choice):
             wanted = ",".join(str(channel) for channel in choice)
-            raise InputError(f"{source}: --channels {wanted}, but it has channels 1 to {count}")
+            raise InputError(f"{source}: `channels` {wanted}: it has channels 1 to {count}")
         rows = [channel - 1 for channel in choice]
         return (lambda block: np.ascontiguousarray(block[rows])), 2, ()
     if count <= 2:
         return (lambda block: block), count, ()
     if choice is None:
         raise InputError(
-            f"{source}: has {count} channels; choose --downmix (to stereo) or --channels 1,2 (one pair of them)"
+            f"{source}: has {count} channels; choose `channels` 1,2 (one pair of them) or `downmix` (to stereo)"
         )
     if choice != "downmix":
-        raise InputError(f"{source}: unknown choice of channels {choice!r}; use --downmix or --channels 1,2")
+        raise InputError(f"{source}: unknown choice of channels {choice!r}; use `channels` 1,2 or `downmix`")
     weights = _DOWNMIX.get(count)
     matrix = np.array(weights or [[1 / count] * count] * 2, dtype=np.float32)
     how = "by ITU-R BS.775 (centre and surrounds -3 dB, no LFE)" if weights else "as the plain average of all"

@@ -9,7 +9,14 @@ from typing import Any
 from daw_bridge.build_options import BuildOptions
 from daw_bridge.option import options_of
 
-_FLAGS = {each.name: each.flag for each in options_of(BuildOptions)}
+_WORDS = (
+    *("allow", "bind", "block", "daw", "discovery", "downmix", "into", "jobs", "ledger", "mix", "music", "onnx"),
+    *("plot", "port", "split", "token_file", "web_port"),
+)
+"""What messages of the core name besides the fields of `BuildOptions`."""
+_FLAGS = {word: f"--{word.replace('_', '-')}" for word in _WORDS} | {
+    each.name: each.flag for each in options_of(BuildOptions)
+}
 
 
 def add_options(parser: argparse.ArgumentParser, *groups: str) -> None:

@@ -46,7 +46,7 @@ class ServeOptions:
 
 
 def default_queue() -> Path:
-    """Where the queue lives when `--queue` does not say."""
+    """Where the queue lives unless a place is given."""
     from daw_bridge.paths import user_config_dir
 
     return user_config_dir() / "jobs.sqlite"

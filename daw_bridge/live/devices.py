@@ -63,7 +63,7 @@ def choose_device(library: Any, device: str | None, kind: str) -> dict[str, Any]
         found = dict(library.query_devices(wanted, kind))
     except (ValueError, library.PortAudioError) as exc:
         name = "no default device" if device is None else f"no device {device!r}"
-        raise DeviceError(f"{name} for {kind}; daw-bridge live --list-devices shows those that are here") from exc
+        raise DeviceError(f"{name} for {kind}; 'daw-bridge live --list-devices' shows those that are here") from exc
     return found
 
 
@@ -111,7 +111,7 @@ class CardStream:
         self._output_channels = min(host.output_channels, output["max_output_channels"])
         if host.output_channels > max(2, output["max_output_channels"]):
             raise DeviceError(
-                f"{output['name']} has {output['max_output_channels']} outputs, --split needs {host.output_channels}"
+                f"{output['name']} has {output['max_output_channels']} outputs, `split` needs {host.output_channels}"
             )
         with card_errors(self._library):
             if self._song is not None:
@@ -166,7 +166,7 @@ class CardStream:
             self._callbacks, self._alive_s = callbacks, now_s
         gone = self.finished.is_set() or now_s - self._alive_s > _PATIENCE_S
         if gone and not self.song_is_over:
-            raise DeviceError("the sound card went away; plug it in again (or pick another with --output) and restart")
+            raise DeviceError("the sound card went away; plug it in again (or pick another: `output`) and restart")
 
     @property
     def song_is_over(self) -> bool:

@@ -54,7 +54,7 @@ class OnnxGraph:
     def __init__(self, path: Path) -> None:
         """Raises WeightsMissing, WeightsCorrupt, UsageError, TemplateError."""
         if not path.is_file():
-            raise WeightsMissing(f"{path}: no such file; --onnx takes a causal graph")
+            raise WeightsMissing(f"{path}: no such file; `onnx` takes a causal graph")
         self._session = _session(path)
         self.config = _described(path, self._session)
         inputs = self._session.get_inputs()
@@ -112,7 +112,7 @@ def _session(path: Path) -> Any:
     try:
         import onnxruntime
     except ImportError as exc:
-        raise UsageError("--onnx needs ONNX Runtime; install it with: pip install 'daw-bridge[live]'") from exc
+        raise UsageError("`onnx` needs ONNX Runtime; install it with: pip install 'daw-bridge[live]'") from exc
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3

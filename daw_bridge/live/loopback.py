@@ -84,7 +84,7 @@ def measure_round_trip_samples(
     ):
         ended = done.wait(played.size / sample_rate_hz + 10.0)
     if not ended:
-        raise DeviceError("the sound card went away; plug it in again (or pick another with --output) and restart")
+        raise DeviceError("the sound card went away; plug it in again (or pick another: `output`) and restart")
     return agreed_samples(delays_samples(recorded, sent, starts))
 
 
@@ -100,6 +100,6 @@ def agreed_samples(delays: list[int]) -> int:
     if steady < CHIRPS // 2:
         raise DeviceError(
             f"the chirps came back after {min(delays)} to {max(delays)} samples; the card loses sound: "
-            "try a larger --block, and measure again"
+            "try a larger `block`, and measure again"
         )
     return middle

@@ -142,7 +142,7 @@ class _Run:
         rated = self._stems_with_sound(levels)
         bss, bleed = self._rate(rated, levels) if rated else (None, ())
         if null is None:
-            self._notes.append("null depth: not measured, no mix was given (--mix FILE)")
+            self._notes.append("null depth: not measured, no mix was given (`mix`)")
         return Evaluation(
             sample_rate_hz=pair.sample_rate_hz,
             length_samples=pair.length_samples,

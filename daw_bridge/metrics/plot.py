@@ -42,13 +42,13 @@ _STYLE: Any = {
 def check_plot_path(path: Path) -> None:
     """Refuse early, before minutes of measuring: UsageError for another format, OutputError without matplotlib."""
     if path.suffix.lower() not in FORMATS:
-        raise UsageError(f"--plot {path}: cannot draw this format; name it .png, .svg or .pdf")
+        raise UsageError(f"`plot` {path}: cannot draw this format; name it .png, .svg or .pdf")
     if not path.parent.is_dir():
         raise OutputError(f"{path.parent}: there is no such folder for the plot; make it first")
     try:
         import matplotlib  # noqa: F401
     except ImportError as exc:
-        raise OutputError("--plot needs matplotlib; install it with: pip install 'daw-bridge[plot]'") from exc
+        raise OutputError("`plot` needs matplotlib; install it with: pip install 'daw-bridge[plot]'") from exc
 
 
 def write_plot(evaluation: Evaluation, path: Path, *, title: str) -> None:

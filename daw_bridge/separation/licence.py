@@ -35,7 +35,7 @@ def require_accepted(models: Sequence[ModelInfo], *, accept: bool) -> None:
         lines = "; ".join(f"{info.name} ({info.licence_class}: {info.licence})" for info in open_ones)
         raise GuardRefused(
             f"the weights of {lines}: not clearly free to use; whether you may use them is for you to judge. "
-            "Accept it once with --accept-licence, or take a model whose licence is clear (mel_kim for vocals)"
+            "Accept it once (`accept_licence`), or take a model whose licence is clear (mel_kim for vocals)"
         )
     path = _path()
     with output_errors(path):

@@ -91,7 +91,7 @@ def _listen(host: str, port: int) -> socket.socket:
     except OSError as exc:
         if exc.errno == errno.EADDRINUSE:
             raise Busy(
-                f"port {port} of {host} is taken; is the page open already? Else give another one with --web-port"
+                f"port {port} of {host} is taken; is the page open already? Else give another `web_port`"
             ) from exc
         raise OutputError(f"{host}:{port}: the page cannot listen there ({exc.strerror or exc})") from exc
     return listener

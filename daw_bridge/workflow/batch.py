@@ -126,7 +126,7 @@ def run_batch(
     the next run goes on after the last finished song. Raises UsageError for jobs below 1.
     """
     if jobs < 1:
-        raise UsageError(f"--jobs {jobs}: give 1 or more")
+        raise UsageError(f"`jobs` {jobs}: give 1 or more")
     read_recipe(options)  # what is wrong with the models is said before the first song, not at every one
     cancel = cancel or CancelToken()
     listing = listing if isinstance(listing, Listing) else Listing(list(listing))

@@ -196,7 +196,7 @@ def _require_whole(song: Song) -> None:
         if now != (ref.sample_rate_hz, ref.channels, ref.length_samples):
             raise InputError(
                 f"{stem.path}: has {now[2]} samples of {now[1]} channel(s) at {now[0]} Hz, the song has "
-                f"{ref.length_samples} of {ref.channels} at {ref.sample_rate_hz} Hz; build the mix again with --force"
+                f"{ref.length_samples} of {ref.channels} at {ref.sample_rate_hz} Hz; build the mix again with `force`"
             )
 
 

@@ -87,7 +87,7 @@ def extract_template(session: Path, *, daw: str | None = None, name: str | None 
     daw = daw or ("dawproject" if session.suffix.lower() == ".dawproject" else "reaper")
     adapter = load_adapter(daw)
     if not isinstance(adapter, SessionReader):
-        raise UsageError(f"--daw {daw}: its sessions cannot be read into a template; reaper and dawproject can")
+        raise UsageError(f"`daw` {daw}: its sessions cannot be read into a template; reaper and dawproject can")
     return _extracted(adapter.read_plan(session), name or session.stem)
 
 
@@ -95,7 +95,7 @@ def extract_open_template(*, daw: str = "reaper-live", name: str | None = None) 
     """The template of the session that is open in a DAW. Raises DawUnreachable when none answers."""
     adapter = load_adapter(daw)
     if not isinstance(adapter, OpenSessionReader):
-        raise UsageError(f"--daw {daw}: its open session cannot be read; reaper-live can")
+        raise UsageError(f"`daw` {daw}: its open session cannot be read; reaper-live can")
     report = adapter.read_open_plan()
     return _extracted(report, name or report.plan.name)
 

@@ -42,12 +42,12 @@ def build_into(
     """
     options = options or BuildOptions()
     if len(options.daws) != 1:
-        raise UsageError("--into adds to a session of one DAW; give one --daw")
+        raise UsageError("`into` adds to a session of one DAW; give one (`daws`)")
     adapter = load_adapter(options.daws[0])
     if not isinstance(adapter, SessionMerger):
-        raise UsageError(f"--into: sessions of {adapter.title} cannot be added to; use --daw reaper")
+        raise UsageError(f"`into`: sessions of {adapter.title} cannot be added to; use `daws` reaper")
     if into.target.exists():
-        raise OutputError(f"{into.target}: exists already; give another name with -o")
+        raise OutputError(f"{into.target}: exists already; give another name (`output`)")
     adapter.check_merge(into.session, into.target, into.place)
     choice = choose_template(options.template)
     options = replace(options, daws=())

@@ -98,7 +98,7 @@ class Ledger:
             with self._lock, closing(sqlite3.connect(self.path, timeout=30)) as connection, connection:
                 return connection.execute(statement, values).fetchall()
         except sqlite3.Error as exc:
-            raise OutputError(f"{self.path}: cannot be used as a ledger ({exc}); give another with --ledger") from exc
+            raise OutputError(f"{self.path}: cannot be used as a ledger ({exc}); give another (`ledger`)") from exc
 
 
 def default_ledger(sources: Sequence[str], settings: str) -> Path:

@@ -141,7 +141,7 @@ def _require_free(target: Path, *, force: bool) -> None:
     if not target.exists() and not target.is_symlink():
         return
     if not force:
-        raise OutputError(f"{target}: exists already; choose another name, or --force to replace an earlier render")
+        raise OutputError(f"{target}: exists already; choose another name, or `force` to replace an earlier render")
     if target.is_symlink() or not (read_provenance(target) or "").startswith(RENDER_PROVENANCE):
         raise OutputError(f"{target}: was not made by 'daw-bridge render', so it is not replaced; choose another name")
 

@@ -162,9 +162,9 @@ def test_a_pair_of_channels_is_taken_as_it_is(tmp_path: Path) -> None:
 
 def test_more_than_two_channels_need_a_choice(tmp_path: Path) -> None:
     source = write_wav(tmp_path / "in.wav", noise(500, channels=6), 48_000)
-    with pytest.raises(InputError, match=r"has 6 channels; choose --downmix .* or --channels 1,2"):
+    with pytest.raises(InputError, match=r"has 6 channels; choose `channels` 1,2 .* or `downmix`"):
         decode_to_reference(source, tmp_path / "out.wav")
-    with pytest.raises(InputError, match="--channels 1,7, but it has channels 1 to 6"):
+    with pytest.raises(InputError, match="`channels` 1,7: it has channels 1 to 6"):
         decode_to_reference(source, tmp_path / "out.wav", channels=(1, 7))
     assert list(tmp_path.iterdir()) == [source]
 

@@ -45,7 +45,7 @@ def test_by_default_nothing_is_announced_and_only_one_port_is_open(make_process:
 
 @pytest.mark.parametrize("host", [ANYWHERE, "192.168.1.5", "::"])
 def test_a_network_address_needs_allow_or_a_token(host: str) -> None:
-    with pytest.raises(UsageError, match=r"--allow 192\.168\.1\.0/24 or --token-file"):
+    with pytest.raises(UsageError, match=r"`allow` 192\.168\.1\.0/24 or a `token_file`"):
         AccessPolicy(bind_host=host)
     AccessPolicy(bind_host=host, networks=parse_networks(["10.0.0.0/8"]))
     AccessPolicy(bind_host=host, token=TOKEN)

@@ -201,7 +201,7 @@ def test_force_replaces_our_files_and_nothing_else(make_mix: MakeMix) -> None:
     mix = make_mix()
     first = build(mix, FAST)
     (first.folder / "audio" / "my_take.wav").write_bytes(b"mine")
-    with pytest.raises(OutputError, match="--force"):
+    with pytest.raises(OutputError, match="`force`"):
         build(mix, FAST)
     second = build(mix, replace(FAST, force=True, two_stems="vocals"))
     names = {path.name for path in (first.folder / "audio").iterdir()}
@@ -288,7 +288,7 @@ def test_a_rebuild_needs_the_stems_as_long_as_they_were(make_mix: MakeMix) -> No
     stem = made.folder / made.manifest.stems[0].file
     stem.chmod(0o644)
     sf.write(stem, np.zeros((441, 2), np.float32), 44_100, subtype="FLOAT")
-    with pytest.raises(InputError, match=r"has 441 samples.*--force"):
+    with pytest.raises(InputError, match=r"has 441 samples.*`force`"):
         rebuild(made.folder, template="band")
 
 

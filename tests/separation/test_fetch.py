@@ -172,7 +172,7 @@ def test_a_wrong_checksum_leaves_nothing(server: Server, tmp_path: Path, monkeyp
 def test_no_network_names_the_three_ways_out_and_leaves_nothing(server: Server, tmp_path: Path) -> None:
     nowhere = dict.fromkeys((HUB, LEGACY, ZENODO), "http://127.0.0.1:9")
     for name in ("htdemucs_ft", "bsrnn-simo"):
-        with pytest.raises(WeightsMissing, match=r"not reachable: 127\.0\.0\.1.*--weights PATH.*preview"):
+        with pytest.raises(WeightsMissing, match=r"not reachable: 127\.0\.0\.1.*`weights` PATH.*preview"):
             fetch(catalog.model_info(name), home=tmp_path / "home", mirrors=nowhere)
         assert not (tmp_path / "home" / name).exists()
 

@@ -217,5 +217,5 @@ def test_a_gpu_without_room_is_refused_before_the_run() -> None:
 
     need = Need(weights_gb=0.6, per_segment_gb=0.9)
     check_headroom(need, 6.0, "cuda", batch_segments=4)
-    with pytest.raises(DeviceError, match=r"cuda: 8 segment.* need 8\.4 GB .* 6\.0 GB are free.*--device cpu"):
+    with pytest.raises(DeviceError, match=r"cuda: 8 segment.* need 8\.4 GB .* 6\.0 GB are free.*`device` cpu"):
         check_headroom(need, 6.0, "cuda", batch_segments=8)

@@ -119,7 +119,7 @@ def test_fewer_workers_before_giving_up_on_the_cpu() -> None:
 def test_when_nothing_is_left_the_error_says_what_to_do() -> None:
     notes: list[str] = []
     separator, _, _ = greedy_separator(ladder(Rung(device=BESIDE, batch_segments=2), cores=2), notes, most=0)
-    with pytest.raises(DeviceError, match=r"out of memory even with CPU.*--segment.*smaller model"):
+    with pytest.raises(DeviceError, match=r"out of memory even with CPU.*`segment_s`.*smaller model"):
         run(separator, MIX)
     assert len(notes) == 2
 

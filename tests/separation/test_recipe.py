@@ -278,7 +278,7 @@ def test_the_presets_of_the_program_are_of_known_models() -> None:
 def test_a_licence_that_is_not_clear_is_asked_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DAW_BRIDGE_CONFIG", str(tmp_path))
     require_accepted([model_info("mel_kim"), model_info("htdemucs_ft")], accept=False)
-    with pytest.raises(GuardRefused, match=r"drumsep5 \(unstated: .*--accept-licence"):
+    with pytest.raises(GuardRefused, match=r"drumsep5 \(unstated: .*`accept_licence`"):
         read_recipe(options(model="drumsep5"))
     with pytest.raises(GuardRefused, match="scnet_xl_ihf"):
         read_recipe(options(ensemble="mel_kim,scnet_xl_ihf"))

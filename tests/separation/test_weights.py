@@ -313,7 +313,7 @@ def test_missing_weights_name_the_three_ways_out(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     for name in ("htdemucs_ft", "bsrnn-simo"):
-        with pytest.raises(WeightsMissing, match=rf"models fetch {name}.*--weights PATH.*--model preview"):
+        with pytest.raises(WeightsMissing, match=rf"models fetch {name}.*`weights` PATH.*`model` preview"):
             load(SeparationOptions(model=name), print)
 
 

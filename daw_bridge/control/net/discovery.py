@@ -90,7 +90,7 @@ class Discovery:
         try:
             self._server = await asyncio.start_server(self._serve, self._host, self.query_port, limit=MAX_REQUEST_BYTES)
         except OSError as exc:
-            raise Busy(f"{self._host}:{self.query_port}: OSCQuery's port is taken; choose another --port") from exc
+            raise Busy(f"{self._host}:{self.query_port}: OSCQuery's port is taken; choose another `port`") from exc
         try:
             await self._announce()
         except BaseException:
@@ -113,7 +113,7 @@ class Discovery:
             aio: Any = importlib.import_module("zeroconf.asyncio")
             zeroconf: Any = importlib.import_module("zeroconf")
         except ImportError as exc:
-            raise AdapterMissing("--discovery needs zeroconf; install it: pip install 'daw-bridge[discovery]'") from exc
+            raise AdapterMissing("`discovery` needs zeroconf; install it: pip install 'daw-bridge[discovery]'") from exc
         address = "127.0.0.1" if is_loopback(self._host) else _address_of(self._host)
         self._zeroconf = aio.AsyncZeroconf(interfaces=[address])
         services = (("_osc._udp", self._port), ("_osc._tcp", self._port), ("_oscjson._tcp", self.query_port))

@@ -52,7 +52,7 @@ def parse_networks(texts: Sequence[str]) -> tuple[Network, ...]:
     try:
         return tuple(ipaddress.ip_network(text, strict=False) for text in texts)
     except ValueError as exc:
-        raise UsageError(f"--allow: {exc}; write a network as 192.168.1.0/24") from exc
+        raise UsageError(f"`allow`: {exc}; write a network as 192.168.1.0/24") from exc
 
 
 @dataclass(slots=True, kw_only=True)
@@ -72,8 +72,8 @@ class AccessPolicy:
             raise UsageError(f"the token is too short; at least {MIN_TOKEN_CHARACTERS} characters, chosen at random")
         if not is_loopback(self.bind_host) and not self.networks and not self.token:
             raise UsageError(
-                f"--bind {self.bind_host} opens the daemon to the network; "
-                "say who may use it with --allow 192.168.1.0/24 or --token-file FILE"
+                f"`bind` {self.bind_host} opens the daemon to the network; "
+                "say who may use it with `allow` 192.168.1.0/24 or a `token_file`"
             )
 
     def admits(self, host: str) -> bool:
@@ -137,7 +137,7 @@ class MusicFolders:
         roots = []
         for folder in folders:
             if not folder.is_dir():
-                raise InputError(f"{folder}: no such folder; give an existing one with --music")
+                raise InputError(f"{folder}: no such folder; give an existing one (`music`)")
             roots.append(folder.resolve())
         return cls(tuple(roots))
 
@@ -148,9 +148,7 @@ class MusicFolders:
         that nobody can ask which files there are.
         """
         wanted = {"file": "a file", "folder": "a folder", "any": "anything"}[kind]
-        refused = InputError(
-            f"{text[:200]!r}: {wanted} of that name is not found in a music folder (see daw-bridge serve --music)"
-        )
+        refused = InputError(f"{text[:200]!r}: {wanted} of that name is not found in a music folder (`music`)")
         if not text or any(ord(mark) < 32 for mark in text):
             raise refused
         for root in self.roots:

@@ -342,8 +342,10 @@ class OscServer:
     def _named(self, exc: OSError) -> DawBridgeError:
         where = f"{self._host}:{self.port}"
         if exc.errno == errno.EADDRINUSE:
-            return Busy(f"{where}: the port is taken, perhaps by another daw-bridge daemon; stop it or choose --port")
-        return OutputError(f"{where}: cannot listen here ({exc.strerror or exc}); check --bind and --port")
+            return Busy(
+                f"{where}: the port is taken, perhaps by another daw-bridge daemon; stop it or choose another `port`"
+            )
+        return OutputError(f"{where}: cannot listen here ({exc.strerror or exc}); check `bind` and `port`")
 
     async def stop(self) -> None:
         for udp in self._udp:

@@ -121,7 +121,7 @@ def _check_full_scale(consistency: Consistency, encoding: Encoding) -> None:
         if peak > _LARGEST_24_BIT:
             raise OutputError(
                 f"{name}: its peak is {linear_to_db(peak):+.2f} dBFS, which {encoding} cannot hold without clipping; "
-                "run again with --format float32 --force (what is computed is kept)"
+                "run again with `encoding` float32 and `force` (what is computed is kept)"
             )
 
 

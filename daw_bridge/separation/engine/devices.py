@@ -36,7 +36,7 @@ def choose_rungs(need: Need, device: str, batch_segments: int | None, note: Call
     if need.of(1) > free_gb:
         raise DeviceError(
             f"one segment needs {need.of(1):.1f} GB of memory and {free_gb:.1f} GB are free; "
-            "close other programs, ask for a shorter --segment, or take a smaller model"
+            "close other programs, ask for a shorter `segment_s`, or take a smaller model"
         )
     first = cpu_rung(need, free_gb, cores)
     if batch_segments:

@@ -79,8 +79,8 @@ class Ladder:
         """The next rung; DeviceError when there is none."""
         if len(self._rungs) < 2:
             raise DeviceError(
-                f"out of memory even with {self.rung.describe()}; close other programs, ask for a shorter segment "
-                "with --segment, or take a smaller model (--model htdemucs_6s or preview)"
+                f"out of memory even with {self.rung.describe()}; close other programs, ask for a shorter "
+                "`segment_s`, or take a smaller model (`model` htdemucs_6s or preview)"
             )
         before = self._rungs.pop(0)
         self._note(f"out of memory with {before.describe()}; going on with {self.rung.describe()}")
@@ -119,7 +119,7 @@ def check_headroom(need: Need, free_gb: float, device: str, *, batch_segments: i
         raise DeviceError(
             f"{device}: {batch_segments} segment(s) at once need {wanted:.1f} GB ({need.weights_gb:.1f} weights + "
             f"{batch_segments} x {need.per_segment_gb:.1f} + {SPARE_GB:.1f} spare), {free_gb:.1f} GB are free; "
-            "close other programs, ask for less with --batch or --segment, or use --device cpu"
+            "close other programs, ask for less (`batch_segments`, `segment_s`), or use `device` cpu"
         )
 
 

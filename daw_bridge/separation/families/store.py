@@ -25,8 +25,8 @@ def missing(info: ModelInfo, why: str = "") -> WeightsMissing:
     reason = f" ({why})" if why else ""
     return WeightsMissing(
         f"the weights of {info.name} are not on this machine{reason}; get them on a connected one with "
-        f"'daw-bridge models fetch {info.name}', or give a file or folder with --weights PATH, "
-        "or use the bundled model with --model preview"
+        f"'daw-bridge models fetch {info.name}', or give a file or folder (`weights` PATH), "
+        "or use the bundled model (`model` preview)"
     )
 
 
@@ -61,7 +61,7 @@ def weights_path(info: ModelInfo, given: Path | None = None, *, home: Path | Non
     """The file or folder of a model's weights: the user's own, else our folder; WeightsMissing when there is none."""
     if given is not None:
         if not given.exists():
-            raise WeightsMissing(f"{given}: no such file or folder; --weights takes a checkpoint or the folder of one")
+            raise WeightsMissing(f"{given}: no such file or folder; `weights` takes a checkpoint or the folder of one")
         return given
     folder = (home or weights_home()) / info.name
     if (folder / CHECKSUM_FILE).is_file():  # written last: a fetch that was killed half-way is none

@@ -116,7 +116,7 @@ def load_net(weights_path: Path | None = None) -> BandSplitNet:
     if weights_path is None:
         _check_bundled(path)
     elif not path.is_file():
-        raise WeightsMissing(f"{path}: no such weights file; leave --weights out to use the bundled ones")
+        raise WeightsMissing(f"{path}: no such weights file; leave `weights` out to use the bundled ones")
     try:
         with safe_open(path, framework="pt") as file:
             config = BandSplitConfig.from_json(json.loads((file.metadata() or {})["config"]))

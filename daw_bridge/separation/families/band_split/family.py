@@ -36,7 +36,7 @@ class BandSplitFamily:
         del info
         path = options.weights or BUNDLED
         if not path.is_file():
-            raise WeightsMissing(f"{path}: no such file; --weights takes the .safetensors file of a band-split network")
+            raise WeightsMissing(f"{path}: no such file; `weights` takes the .safetensors file of a band-split network")
         return checked_sha256(path)
 
     def load(self, info: ModelInfo, options: SeparationOptions, note: Note) -> Loaded:
@@ -48,7 +48,7 @@ class BandSplitFamily:
         if not net.config.causal:
             return _bidirectional(net, sha256, info, options, note)
         if options.device not in ("auto", "cpu"):
-            raise DeviceError(f"--device {options.device}: {info.name} computes on the CPU only; leave --device out")
+            raise DeviceError(f"`device` {options.device}: {info.name} computes on the CPU only; leave `device` out")
         idle = ("overlap", "segment_s", "shifts", "batch_segments", "allow_tf32")
         say_what_does_nothing(info, options, note, idle)
         return Loaded(separator=PreviewSeparator(net), weights_sha256=sha256)

@@ -134,7 +134,7 @@ def parse_config(text: str, file: str) -> Config:
     """Raises TemplateError with file:line:column."""
     root = parse_yaml(text, file, list_tags=(TUPLE_TAG,))
     if not any(key == "model" for _, key, _ in root.items()):
-        raise root.error("has no 'model' section; --config takes the YAML that is published with the checkpoint")
+        raise root.error("has no 'model' section; `config` takes the YAML that is published with the checkpoint")
     for _, key, value in root.items():
         if key == "model" and not isinstance(value.plain(), dict):
             raise value.error("this config is of an architecture that is not known here (Demucs has its own models)")

@@ -85,7 +85,7 @@ def _given(info: ModelInfo, path: Path) -> Found:
         wanted = f"{info.name}.yaml or {', '.join(f'{name}*.safetensors' for name in info.signatures)} (or .th)"
         raise WeightsMissing(f"{path}: no weights of {info.name} in this folder; it should hold {wanted}")
     if not path.exists():
-        raise WeightsMissing(f"{path}: there is no such file or folder; --weights takes a checkpoint or its folder")
+        raise WeightsMissing(f"{path}: there is no such file or folder; `weights` takes a checkpoint or its folder")
     if path.suffix == ".yaml":
         return _bag_file(path)
     if path.suffix not in SUFFIXES:
