@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # What other systems run, typed for them too; each keeps a cache of its own.
 PRODUCT = --no-warn-unreachable daw_bridge adapters
 
-.PHONY: help setup demo test test-fast check lint format docs bench full kills mutants fuzz clean
+.PHONY: help setup demo test test-fast check lint format docs bench full sweeps kills mutants fuzz clean
 help:
 	@echo "make demo       build a session from the demo song"
 	@echo "make test       run the tests"
@@ -15,6 +15,7 @@ help:
 	@echo "make lint       format, lint, types, import rules"
 	@echo "make format     format the code"
 	@echo "make docs       the pages as a site, strictly"
+	@echo "make sweeps     all tests with every value of long sweeps, of which the plain run takes a few"
 	@echo "make kills      kill -9 at every step of builds, batches and jobs"
 	@echo "make mutants    break each promise on purpose; its tests must see it"
 	@echo "make fuzz       each reader of foreign bytes for a minute"
@@ -38,7 +39,7 @@ test: setup
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile
 
 test-fast: setup
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow"
+	$(BIN)/python -m pytest -q -n 2 --dist load -m "not slow"
 
 lint: setup
 	$(BIN)/ruff format --check .
@@ -58,7 +59,10 @@ docs: setup
 check: lint docs test
 
 # What takes half an hour and more: before a release, not before every landing.
-full: check kills mutants fuzz
+full: lint docs sweeps kills mutants fuzz
+
+sweeps: setup
+	DAW_BRIDGE_SWEEPS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile
 
 kills: setup
 	DAW_BRIDGE_EVERY_STEP=1 $(BIN)/python -m pytest -q -n $(WORKERS) --timeout 1800 tests/kill

@@ -1,18 +1,92 @@
-"""Shared fixtures: where the developers' shared folder is, and visible skips for what this machine lacks."""
+"""Shared fixtures: where the developers' shared folder is, visible skips for what this machine lacks, what is slow."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+# Before torch is loaded, here and in every process that a test starts: the workers of pytest-xdist are the threads, and
+# a thread that waits for its turn sleeps. By default OpenMP's spin, which took several times the work of the tests.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 # Tests run beside other work; how long one example takes says nothing about the code.
 settings.register_profile("shared machine", deadline=None)
 settings.load_profile("shared machine")
 
-ROOT = Path(__file__).resolve().parent.parent
+TESTS = Path(__file__).resolve().parent
+ROOT = TESTS.parent
 SHARED = ROOT.parent / "shared"
+
+SLOW = frozenset(
+    TESTS / name
+    for name in [
+        "analysis",
+        "ardour",
+        "catalog",
+        "e2e",
+        "kill",
+        "live/test_cli_live.py",
+        "live/test_jack.py",
+        "web",
+        "audio/test_lengths.py",
+        "audio/test_loudness_and_null.py",
+        "control/test_ardour.py",
+        "control/test_floods.py",
+        "control/test_garbage.py",
+        "control/test_jobs.py",
+        "control/test_live.py",
+        "control/test_reference.py",
+        "control/test_strangers.py",
+        "reaper/test_actions.py",
+        "reaper/test_end_to_end.py",
+        "reaper/test_every_line.py",
+        "reaper/test_into.py",
+        "reaper/test_live_sockets.py",
+        "render/test_cli_render.py",
+        "separation/test_bsrnn.py",
+        "separation/test_community_files.py",
+        "separation/test_community_networks.py",
+        "separation/test_equality.py",
+        "separation/test_fetch.py",
+        "separation/test_guard.py",
+        "separation/test_kill.py",
+        "separation/test_memory.py",
+        "separation/test_preview.py",
+        "separation/test_quantised.py",
+        "separation/test_recipe.py",
+        "separation/test_run.py",
+        "separation/test_streaming.py",
+        "separation/test_train_preview.py",
+        "separation/test_weights.py",
+        "test_batch.py",
+        "test_docs_examples.py",
+        "test_effects_exhaustive.py",
+        "test_packaging.py",
+        "test_promises.py",
+        "test_range.py",
+        "test_song.py",
+    ]
+)
+"""Folders and files that start processes, servers, DAWs or models: `make test-fast` leaves them out."""
+
+
+def _is_slow(path: Path) -> bool:
+    return path in SLOW or not SLOW.isdisjoint(path.parents)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Without the slow tests their files are not even imported, most of which load torch."""
+    return True if config.getoption("markexpr") == "not slow" and _is_slow(collection_path) else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if _is_slow(item.path):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture

@@ -119,7 +119,7 @@ class Choice:
     def read(self, node: YamlNode) -> str:
         value = node.text()
         if value not in self.words:
-            raise node.error(f"{value!r} is none of {', '.join(self.words)}{did_you_mean(value, self.words)}")
+            raise node.error(f"{value!r} is not one of {', '.join(self.words)}{did_you_mean(value, self.words)}")
         return value
 
     def dump(self, value: Any) -> object:
