@@ -125,7 +125,7 @@ class Claim:
     """A song folder that this run may write to. What it makes lies in `staging` until `take_over`.
 
     `previous` is the manifest that was there, `left` that of the audio which an interrupted run of the same mix has
-    begun in `staging`, `continued` the same if it was a run of this request; `resumes` says that such a run was here.
+    begun in `staging`, `continued` the same if it was a run of this request.
     """
 
     def __init__(
@@ -135,7 +135,6 @@ class Claim:
         begun = previous is not None and _continues(previous, request)
         self.has_stems = begun and previous is not None and bool(previous.stems)
         self.continued = left if left is not None and left.request == request else None
-        self.resumes = begun or self.continued is not None
         self.worth_keeping = left is not None or (previous is not None and previous.state == "building")
 
     @property

@@ -32,10 +32,6 @@ def s_to_samples(time_s: float, sample_rate_hz: int) -> int:
     return round(time_s * sample_rate_hz)
 
 
-def beats_to_s(position_beats: float, tempo_bpm: float) -> float:
-    return position_beats * 60.0 / tempo_bpm
-
-
 def q_to_octaves(q: float) -> float:
     """Bandwidth in octaves of a peaking filter's Q (RBJ Audio EQ Cookbook, analogue prototype)."""
     return 2.0 / math.log(2.0) * math.asinh(1.0 / (2.0 * q))

@@ -39,7 +39,7 @@ def test_an_interrupted_run_that_was_kept_stays_and_resumes(tmp_path: Path) -> N
         claim.keep()
         raise KeyboardInterrupt
     with claimed_folder(root, {"model": "a"}, force=False) as claim:
-        assert claim.resumes
+        assert claim.previous is not None and claim.previous.state == "building"
 
 
 def test_another_request_does_not_continue_an_interrupted_one(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from daw_bridge.progress import CancelToken
 from daw_bridge.workflow.batch import SongOutcome, estimate, run_batch
 from daw_bridge.workflow.chain import build
 from daw_bridge.workflow.ledger import Ledger
-from daw_bridge.workflow.songs import Listing, find_songs, song_folders
+from daw_bridge.workflow.songs import Listing, list_songs, song_folders
 
 FAST = BuildOptions(model="preview", template="neutral", daws=())
 
@@ -36,7 +36,7 @@ def songs(tmp_path: Path) -> list[Path]:
     for name in ("a", "b", "c"):
         sf.write(folder / f"{name}.wav", (0.1 * rng.standard_normal((4410, 2))).astype(np.float32), 44_100)
     (folder / "broken.wav").write_bytes(b"not audio")
-    return find_songs([str(folder)])
+    return list_songs([str(folder)]).songs
 
 
 def test_songs_are_found_in_folders_lists_and_patterns_once(songs: list[Path], tmp_path: Path) -> None:
@@ -46,11 +46,11 @@ def test_songs_are_found_in_folders_lists_and_patterns_once(songs: list[Path], t
     (folder / "cover.jpg").write_bytes(b"x")
     (folder / "list.txt").write_text("# two songs\na.wav\n\nb.wav\n")
     names = ["a.wav", "b.wav", "broken.wav", "c.wav"]
-    assert [path.name for path in find_songs([str(folder)])] == names
-    assert [path.name for path in find_songs([str(folder / "list.txt")])] == ["a.wav", "b.wav"]
-    assert [path.name for path in find_songs([str(folder / "[ab].wav"), str(folder)])] == names
+    assert [path.name for path in list_songs([str(folder)]).songs] == names
+    assert [path.name for path in list_songs([str(folder / "list.txt")]).songs] == ["a.wav", "b.wav"]
+    assert [path.name for path in list_songs([str(folder / "[ab].wav"), str(folder)]).songs] == names
     with pytest.raises(InputError, match="no songs there"):
-        find_songs([str(tmp_path / "nowhere" / "*.wav")])
+        list_songs([str(tmp_path / "nowhere" / "*.wav")])
 
 
 def test_a_bad_song_is_listed_and_the_rest_is_done(songs: list[Path], tmp_path: Path) -> None:
@@ -76,9 +76,9 @@ def test_a_stopped_batch_goes_on_after_the_last_finished_song(songs: list[Path],
 def test_a_song_that_changed_is_done_again(songs: list[Path], tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "ledger.sqlite")
     ledger.done(songs[0], tmp_path, 1.0)
-    assert ledger.is_done(songs[0])
+    assert ledger.folder_of(songs[0]) is not None
     songs[0].write_bytes(songs[0].read_bytes() + b"\0\0")
-    assert not ledger.is_done(songs[0])
+    assert ledger.folder_of(songs[0]) is None
 
 
 def test_songs_of_one_name_get_folders_of_their_own(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_songs_of_one_name_beside_each_other_do_not_share_a_folder(songs: list[P
     """a.wav and a.flac: also with --force, which used to let the one replace the other."""
     audio, rate_hz = sf.read(songs[0])
     sf.write(songs[0].with_suffix(".flac"), audio[:3000], rate_hz)
-    both = find_songs([str(tmp_path / "songs" / "a.*")])
+    both = list_songs([str(tmp_path / "songs" / "a.*")]).songs
     outcomes = run_batch(both, replace(FAST, force=True), Ledger(tmp_path / "ledger.sqlite"))
     assert [outcome.folder for outcome in outcomes] == [
         songs[0].with_name("a.session"),
@@ -102,9 +102,9 @@ def test_songs_of_one_name_beside_each_other_do_not_share_a_folder(songs: list[P
 
 def test_a_song_folder_of_any_name_holds_no_songs(songs: list[Path], tmp_path: Path) -> None:
     build(songs[0], replace(FAST, output=tmp_path / "songs" / "made"))
-    assert find_songs([str(tmp_path / "songs")]) == songs
+    assert list_songs([str(tmp_path / "songs")]).songs == songs
     with pytest.raises(InputError, match="no songs there"):
-        find_songs([str(tmp_path / "songs" / "made")])
+        list_songs([str(tmp_path / "songs" / "made")])
 
 
 def test_a_failure_names_the_song_and_has_an_exit_code_of_its_own(

@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 
 from daw_bridge.templates.bus_template import parse_template, read_template
-from daw_bridge.templates.schema import template_reference
 from daw_bridge.templates.store import list_templates
 from tests.generated_docs import DOCS, check_section
+from tests.template_reference import template_reference
 
 
 def test_generated_tables_of_keys_are_those_of_the_parser() -> None:

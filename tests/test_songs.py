@@ -24,7 +24,7 @@ from daw_bridge.workflow.chain import build
 from daw_bridge.workflow.cue import read_cue
 from daw_bridge.workflow.ledger import Ledger
 from daw_bridge.workflow.playlists import read_playlist
-from daw_bridge.workflow.songs import find_songs, list_songs, song_folders
+from daw_bridge.workflow.songs import list_songs, song_folders
 from tests.audio.odd_files import encoded, flac, mp3, ogg, song, wav
 
 FAST = BuildOptions(model="preview", template="neutral", daws=())
@@ -66,7 +66,7 @@ def test_what_a_folder_takes_for_audio_is_decoded(music: Path, suffix: str) -> N
     path = music / f"a{suffix}"
     container, codec = ENCODED[suffix]
     path.write_bytes(encoded(container, codec))
-    assert find_songs([str(music)]) == [path]
+    assert list_songs([str(music)]).songs == [path]
     with open_audio(path) as reader:
         assert sum(block.shape[1] for block in reader.blocks()) > 40_000
     assert {suffix, suffix.upper().lower()} <= AUDIO_SUFFIXES
@@ -95,7 +95,7 @@ def test_whatever_is_passed_over_is_counted_and_named_once(music: Path) -> None:
 def test_a_folder_without_songs_says_what_it_passed_over(music: Path) -> None:
     (music / "notes.docx").write_bytes(b"x")
     with pytest.raises(InputError, match=r"no songs there.*notes\.docx"):
-        find_songs([str(music)])
+        list_songs([str(music)])
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_a_line_of_a_list_is_understood_as_it_was_meant(music: Path, line: str, 
     for each in ("plain song.wav", "100%.wav", "Artist/song.wav", "#1 Crush.wav", "Jo\u0301ga.wav"):
         (music / each).write_bytes(b"x")
     (music / list_name).write_text(f"#EXTM3U\n#EXTINF:12,An artist - a title\n{line}\n# a remark\n", "utf-8")
-    assert [path.relative_to(music).as_posix() for path in find_songs([str(music / list_name)])] == [name]
+    assert [path.relative_to(music).as_posix() for path in list_songs([str(music / list_name)]).songs] == [name]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252", "utf-16"])
@@ -130,7 +130,7 @@ def test_a_line_of_a_list_is_understood_as_it_was_meant(music: Path, line: str, 
 def test_lists_of_every_origin_are_read(music: Path, encoding: str, end: str) -> None:
     (music / "Grüße.wav").write_bytes(b"x")
     (music / "list.m3u").write_bytes(f"#EXTM3U{end}Grüße.wav{end}".encode(encoding))
-    assert find_songs([str(music / "list.m3u")]) == [music / "Grüße.wav"]
+    assert list_songs([str(music / "list.m3u")]).songs == [music / "Grüße.wav"]
 
 
 def test_a_list_says_what_is_missing_and_what_lies_on_the_web(music: Path) -> None:
@@ -209,7 +209,7 @@ def test_a_cue_sheet_of_one_file_a_song_changes_nothing(music: Path) -> None:
     for name in ("a.wav", "b.wav"):
         (music / name).write_bytes(b"x")
     (music / "album.cue").write_text('FILE "a.wav" WAVE\n TRACK 01 AUDIO\n  INDEX 01 00:00:00\n')
-    assert [path.name for path in find_songs([str(music)])] == ["a.wav", "b.wav"]
+    assert [path.name for path in list_songs([str(music)]).songs] == ["a.wav", "b.wav"]
 
 
 @pytest.mark.parametrize(("form", "other"), [("NFC", "NFD"), ("NFD", "NFC")])
@@ -222,7 +222,7 @@ def test_both_spellings_of_an_accent_are_the_same_file_everywhere(
     path.write_bytes(wav())
     asked = music / unicodedata.normalize(other, "Björk") / unicodedata.normalize(other, "Jóga.wav")
     assert as_on_disk(asked) == path
-    assert find_songs([str(asked)]) == [path]
+    assert list_songs([str(asked)]).songs == [path]
     text = unicodedata.normalize(other, "Björk/Jóga.wav")
     assert MusicFolders.of([music]).resolve(text, "file") == path.resolve()
     assert build(asked, FAST).manifest.original is not None
@@ -238,12 +238,12 @@ def test_the_spelling_of_names_opens_nothing_outside_a_music_folder(music: Path)
 def test_a_flac_that_comes_later_beside_an_mp3_gets_a_folder_of_its_own(music: Path, tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "ledger.sqlite")
     (music / "song.mp3").write_bytes(mp3())
-    run_batch(find_songs([str(music)]), FAST, ledger)
+    run_batch(list_songs([str(music)]).songs, FAST, ledger)
     (music / "song.flac").write_bytes(flac())
     for known in (ledger, Ledger(tmp_path / "lost.sqlite")):
-        outcomes = run_batch(find_songs([str(music)]), FAST, known)
+        outcomes = run_batch(list_songs([str(music)]).songs, FAST, known)
         assert [outcome.error for outcome in outcomes] == ["", ""]
-    folders = song_folders(find_songs([str(music)]))
+    folders = song_folders(list_songs([str(music)]).songs)
     assert {mix.name: folder.name for mix, folder in folders.items()} == {
         "song.flac": "song (2).session",
         "song.mp3": "song.session",
@@ -256,7 +256,7 @@ def test_a_song_whose_place_another_one_holds_gets_the_next(music: Path, tmp_pat
     build(music / "song.mp3", FAST)
     (music / "song.mp3").unlink()
     (music / "song.flac").write_bytes(flac())
-    outcomes = run_batch(find_songs([str(music)]), FAST, Ledger(tmp_path / "ledger.sqlite"))
+    outcomes = run_batch(list_songs([str(music)]).songs, FAST, Ledger(tmp_path / "ledger.sqlite"))
     assert [outcome.error for outcome in outcomes] == [""]
     assert (music / "song (2).session").is_dir()
 
@@ -265,7 +265,7 @@ def test_a_folder_that_was_moved_with_its_songs_is_known_again(music: Path, tmp_
     (music / "song.flac").write_bytes(flac())
     build(music / "song.flac", FAST)
     moved = music.rename(tmp_path / "moved")
-    assert song_folders(find_songs([str(moved)]))[moved / "song.flac"].name == "song.session"
+    assert song_folders(list_songs([str(moved)]).songs)[moved / "song.flac"].name == "song.session"
 
 
 def test_mixes_of_one_name_keep_their_folders_when_another_one_comes(tmp_path: Path) -> None:

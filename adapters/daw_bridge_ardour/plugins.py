@@ -25,14 +25,13 @@ class Control:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plugin:
-    """One plug-in. `channels` is the width of one instance (-1: any), `sidechain` says that it has a key input."""
+    """One plug-in. `channels` is the width of one instance (-1: any)."""
 
     name: str
     kind: Literal["lv2", "luaproc"]
     unique_id: str
     channels: int
     controls: tuple[Control, ...] = ()
-    sidechain: bool = False
 
     def control(self, symbol: str) -> Control:
         """The control of that symbol; KeyError otherwise."""
@@ -90,7 +89,6 @@ COMPRESSOR = Plugin(
     unique_id="urn:ardour:a-comp#stereo",
     channels=2,
     controls=_controls(*_DYNAMICS),
-    sidechain=True,
 )
 
 EXPANDER = Plugin(
@@ -108,7 +106,6 @@ EXPANDER = Plugin(
         ("sidech", 0.0, 1.0, 0.0),
         _ON,
     ),
-    sidechain=True,
 )
 
 DELAY = Plugin(

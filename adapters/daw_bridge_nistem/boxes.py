@@ -91,17 +91,3 @@ def _enable_first(moov: bytearray) -> None:
             if box.kind == b"tkhd":
                 flags = ENABLED if number == 0 else IN_MOVIE
                 moov[box.body + 1 : box.body + 4] = struct.pack(">I", flags)[1:]
-
-
-def read_stem_box(path: Path) -> dict[str, object] | None:
-    """The JSON of a stem file, None where there is none."""
-    data = path.read_bytes()
-    for moov in boxes(data):
-        if moov.kind != b"moov":
-            continue
-        for udta in boxes(data, moov.body, moov.end):
-            if udta.kind == b"udta":
-                for stem in boxes(data, udta.body, udta.end):
-                    if stem.kind == b"stem":
-                        return dict(json.loads(data[stem.body : stem.end].rstrip(b"\0")))
-    return None

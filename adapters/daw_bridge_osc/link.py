@@ -15,7 +15,6 @@ from daw_bridge.osc_stream import LengthDeframer, SlipDeframer, frame
 from daw_bridge_osc.profile import Transport
 
 RECEIVE_BUFFER_BYTES = 4_194_304
-MAX_DATAGRAM_BYTES = 65_507
 CONNECT_TIMEOUT_S = 3.0
 
 

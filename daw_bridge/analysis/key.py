@@ -20,12 +20,11 @@ CLEAR = 0.04
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
-    """`confidence` is for the tonic, `minor_share` 0.5 where the mode is open; `sure` is whether to say it at all."""
+    """`confidence` is for the tonic; `sure` is whether to say it at all."""
 
     tonic: str
     mode: str
     confidence: float
-    minor_share: float
 
     @property
     def sure(self) -> bool:
@@ -57,7 +56,6 @@ def find_key(chroma: FloatArray) -> Key | None:
         tonic=NAMES[tonic],
         mode="minor" if minor > major else "major",
         confidence=float(np.clip((best[tonic] - second) / (2.0 * CLEAR), 0.0, 1.0)),
-        minor_share=1.0 / (1.0 + float(np.exp((major - minor) / 0.05))),
     )
 
 

@@ -12,18 +12,6 @@ from daw_bridge.units import human_bytes
 
 MOST_CHUNKS = 4096
 """More chunks than any program writes; a file of millions of empty ones would keep us for hours."""
-RAW_SUBTYPES = {
-    "PCM_S8": 1,
-    "PCM_U8": 1,
-    "ULAW": 1,
-    "ALAW": 1,
-    "PCM_16": 2,
-    "PCM_24": 3,
-    "PCM_32": 4,
-    "FLOAT": 4,
-    "DOUBLE": 8,
-}
-"""libsndfile's names of what can be read without a container, and their bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ import itertools
 import json
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -437,8 +437,3 @@ def _rewrite(source: Path, target: Path, options: SeparationOptions, line: str, 
             raise OutputError(
                 f"{target.name}: is louder than {options.encoding} can hold without clipping; write float32"
             )
-
-
-def stems_to_be(options: SeparationOptions) -> Sequence[str]:
-    """Names of the stems that the options will give, as far as the catalog tells."""
-    return read_recipe(options).stem_names

@@ -56,10 +56,6 @@ class Ledger:
         self._lock = threading.Lock()
         self._run(SCHEMA)
 
-    def is_done(self, mix: Path) -> bool:
-        """Whether this very file (by size and time) was finished and its song folder is still there."""
-        return self.folder_of(mix) is not None
-
     def folder_of(self, mix: Path) -> Path | None:
         """The song folder that was made of this very file (by size and time); None where none is known or there."""
         status = mix.stat()

@@ -44,11 +44,6 @@ class Listing:
         ]
 
 
-def find_songs(sources: Sequence[str]) -> list[Path]:
-    """As `list_songs`, the songs only."""
-    return list_songs(sources).songs
-
-
 def list_songs(sources: Sequence[str]) -> Listing:
     """The mixes that folders, lists of paths (.txt, .m3u), CUE sheets, patterns and files name, each once, in order.
 

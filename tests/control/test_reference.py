@@ -22,11 +22,11 @@ from daw_bridge.control.mixer.commands import MixerCommands
 from daw_bridge.control.net.discovery import answer, query_tree
 from daw_bridge.control.net.security import AccessPolicy, MusicFolders
 from daw_bridge.control.queue.jobs import JobStore
-from daw_bridge.control.reference import command_reference, open_stage_control_session, touchosc_sheet
 from daw_bridge.registry import mixer_names, open_mixer
-from daw_bridge_osc.reference import profile_reference
 from tests.control.conftest import CATALOG
+from tests.control.reference import command_reference, open_stage_control_session, touchosc_sheet
 from tests.generated_docs import DOCS, check_section
+from tests.osc.reference import profile_reference
 
 Make = Callable[..., Any]
 SURFACES = DOCS.parent / "examples" / "surfaces"

@@ -17,10 +17,24 @@ from daw_bridge.model import Clip, SessionPlan, Track
 from daw_bridge.testing import check_adapter
 from daw_bridge.testing.plans import example_plan
 from daw_bridge_nistem.adapter import ADAPTER, ALAC_ADAPTER
-from daw_bridge_nistem.boxes import read_stem_box
+from daw_bridge_nistem.boxes import boxes
 
 RATE_HZ = 44_100
 needs_ffmpeg = pytest.mark.skipif(shutil.which("ffprobe") is None, reason="needs ffprobe and ffmpeg")
+
+
+def read_stem_box(path: Path) -> dict[str, object] | None:
+    """The JSON of a stem file, None where there is none."""
+    data = path.read_bytes()
+    for moov in boxes(data):
+        if moov.kind != b"moov":
+            continue
+        for udta in boxes(data, moov.body, moov.end):
+            if udta.kind == b"udta":
+                for stem in boxes(data, udta.body, udta.end):
+                    if stem.kind == b"stem":
+                        return dict(json.loads(data[stem.body : stem.end].rstrip(b"\0")))
+    return None
 
 
 def test_it_keeps_the_contract(tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from torch import Tensor, nn
@@ -23,12 +22,6 @@ from daw_bridge.separation.engine.separator import Emit, SampleSource
 from daw_bridge.separation.engine.speed import strict_fp32
 
 _BLOCK_SAMPLES = 1 << 18
-
-
-class StemsNet(Protocol):
-    """What a community network can do beside computing."""
-
-    def keep_stems(self, kept: Sequence[int]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
