@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Protocol, Self, assert_never, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from daw_bridge.errors import UsageError, did_you_mean
 from daw_bridge.model import (
     Compressor,
     Delay,
@@ -25,6 +26,7 @@ from daw_bridge.model import (
     SessionPlan,
 )
 from daw_bridge.progress import CancelToken, OnProgress, ignore_progress
+from daw_bridge.units import clock
 
 
 class Feature(StrEnum):
@@ -343,6 +345,29 @@ class LiveSession(Protocol):
     def __enter__(self) -> LiveSession: ...
 
     def __exit__(self, *exc: object) -> None: ...
+
+
+PROJECT_START = "project_start"
+
+
+def place_s(align_to: str | float, markers_s: Callable[[], Mapping[str, float]]) -> float:
+    """Where `align_to` is, in seconds: the project's start, a marker by its name, or a time.
+
+    `markers_s` is asked only where a marker is named. Raises UsageError for an unknown one, or a time before the start.
+    """
+    if align_to == PROJECT_START:
+        return 0.0
+    if isinstance(align_to, str):
+        markers = markers_s()
+        if align_to not in markers:
+            raise UsageError(
+                f"no marker called {align_to!r}{did_you_mean(align_to, markers)}; "
+                f"align to {PROJECT_START!r}, a marker, or a time in seconds"
+            )
+        return markers[align_to]
+    if not 0.0 <= align_to < float("inf"):
+        raise UsageError(f"cannot align to {align_to} s; the project starts at {clock(0)}")
+    return float(align_to)
 
 
 @runtime_checkable

@@ -11,21 +11,20 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from daw_bridge.adapter import Connectable, LiveSession, Reachable, WriteReport
+from daw_bridge.adapter import PROJECT_START, Connectable, LiveSession, Reachable, WriteReport, place_s
 from daw_bridge.archive import free_session_name
 from daw_bridge.audio.decode import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
 from daw_bridge.audio.reader import probe
-from daw_bridge.errors import InputError, OutputError, UsageError, did_you_mean
+from daw_bridge.errors import InputError, OutputError, UsageError
 from daw_bridge.files import output_errors, remove_path, safe_name
 from daw_bridge.model import RESERVED_NAMES, Bus, Clip, Colour, Marker, SessionPlan, Track, find_bus
 from daw_bridge.plan import empty_plan, neutral_bus
 from daw_bridge.plan_json import plan_from_json
 from daw_bridge.registry import adapter_names, load_adapter
 from daw_bridge.takeover import settled_manifest
-from daw_bridge.units import clock, s_to_samples
+from daw_bridge.units import s_to_samples, samples_to_s
 from daw_bridge.workflow.sessions import choose_template, load_adapters, write_under_free_name
 
-PROJECT_START = "project_start"
 MAX_CHANNELS = 2
 
 
@@ -175,20 +174,12 @@ class Session:
             raise UsageError(f"{exc}; or make it first, with add_bus({target!r})") from None
 
     def _position_samples(self, align_to: str | float) -> int:
-        if align_to == PROJECT_START:
-            return 0
-        if isinstance(align_to, str):
-            for marker in self.plan.markers:
-                if marker.name == align_to:
-                    return marker.position_samples
-            known = [marker.name for marker in self.plan.markers]
-            raise UsageError(
-                f"no marker called {align_to!r}{did_you_mean(align_to, known)}; "
-                "align to 'project_start', a marker, or a time in seconds"
-            )
-        if not 0.0 <= align_to < float("inf"):
-            raise UsageError(f"cannot align to {align_to} s; the project starts at {clock(0)}")
-        return s_to_samples(align_to, self.plan.sample_rate_hz)
+        rate_hz = self.plan.sample_rate_hz
+
+        def markers_s() -> dict[str, float]:
+            return {each.name: samples_to_s(each.position_samples, rate_hz) for each in reversed(self.plan.markers)}
+
+        return s_to_samples(place_s(align_to, markers_s), rate_hz)
 
     def _free_track_name(self, wanted: str) -> str:
         taken = {track.name for track in self.plan.tracks}

@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from daw_bridge.build_options import BuildOptions
+from daw_bridge.cli.console import WORDS
 from daw_bridge.errors import Cancelled, DawBridgeError, InputError
 from daw_bridge.files import write_atomic
 from daw_bridge.model import SessionPlan
 from daw_bridge.plan import empty_plan, make_plan
-from daw_bridge.progress import CancelToken, Progress
+from daw_bridge.progress import CancelToken, Progress, percent_of_build
 from daw_bridge.units import clock
 from daw_bridge.workflow.chain import build
 from daw_bridge.workflow.extract import extract_template
@@ -30,15 +31,6 @@ from daw_bridge.workflow.sessions import choose_template
 from daw_bridge_reaper.script import ScriptTrack, script_tracks
 
 BEAT_S = 1.0
-WORDS = {
-    "decode": "Decoding",
-    "load": "Loading the model",
-    "separate": "Separating",
-    "residual": "Writing the residual",
-    "verify": "Reading back",
-}
-STAGE_SHARES = {"decode": (0.0, 0.05), "load": (0.05, 0.1), "separate": (0.1, 0.9), "residual": (0.9, 0.95)}
-"""Where each stage lies in the whole of one source; what comes later lies at the end."""
 
 
 class Reporter:
@@ -53,12 +45,15 @@ class Reporter:
         self.first, self.count = 0, 1
 
     def __call__(self, event: Progress) -> None:
-        share = min(event.done / event.total, 1.0) if event.total > 0 else 0.0
-        low, high = STAGE_SHARES.get(event.stage, (0.95, 1.0))
-        whole = (self.first + low + (high - low) * share) / self.count
+        share = (percent_of_build(event.stage, event.done, event.total) or 0.0) / 100.0
+        whole = (self.first + share) / self.count
         elapsed_s = time.monotonic() - self._began_s
         left = f"{clock(elapsed_s / whole - elapsed_s)} left" if whole > 0.1 and elapsed_s > 2.0 else ""
-        self._state = {"share": round(whole, 4), "text": WORDS.get(event.stage, "Finishing"), "left": left}
+        self._state = {
+            "share": round(whole, 4),
+            "text": "Finishing" if event.stage == "build" else WORDS[event.stage],
+            "left": left,
+        }
 
     def _run(self) -> None:
         while not self._stop.is_set():

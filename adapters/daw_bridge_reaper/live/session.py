@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from daw_bridge.adapter import PROJECT_START, place_s
 from daw_bridge.audio.reader import probe
 from daw_bridge.errors import DawError, InputError, UsageError, did_you_mean
 from daw_bridge.units import samples_to_s
@@ -14,7 +15,6 @@ from daw_bridge_reaper.live.build import undo_step
 from daw_bridge_reaper.live.place import ID_KEY, add_item
 from daw_bridge_reaper.session import STEREO_BALANCE, UNITY_LAW, ReaperItem
 
-PROJECT_START = "project_start"
 IMPORT_MARK = "import"
 
 
@@ -56,7 +56,7 @@ class ReaperLiveSession:
         item = ReaperItem(
             path=str(path),
             name=storable_name(name or path.stem),
-            position_s=self._position_s(align_to),
+            position_s=place_s(align_to, lambda: dict(reversed(self._script.markers()))),
             length_s=samples_to_s(info.length_samples, info.sample_rate_hz),
         )
         with self._script.hold():
@@ -74,21 +74,6 @@ class ReaperLiveSession:
             except ReaScriptError as exc:
                 raise DawError(f"importing {path}: {exc}; the project is as it was before") from exc
         return item.name
-
-    def _position_s(self, align_to: str | float) -> float:
-        if align_to == PROJECT_START:
-            return 0.0
-        if isinstance(align_to, str):
-            markers = dict(reversed(self._script.markers()))
-            if align_to not in markers:
-                raise UsageError(
-                    f"no marker called {align_to!r}{did_you_mean(align_to, markers)}; "
-                    "align to 'project_start', a marker, or a time in seconds"
-                )
-            return markers[align_to]
-        if not 0.0 <= align_to < float("inf"):
-            raise UsageError(f"cannot align to {align_to} s; the project starts at 0:00")
-        return float(align_to)
 
 
 def _buses(project: Project) -> list[tuple[str, Pointer]]:

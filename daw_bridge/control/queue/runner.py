@@ -19,20 +19,10 @@ from typing import Any
 
 from daw_bridge.control.queue.jobs import Job, JobState, JobStore
 from daw_bridge.errors import Busy, Cancelled, DawBridgeError
+from daw_bridge.progress import percent_of_build
 
 _log = logging.getLogger(__name__)
 
-STAGE_SHARES = (
-    ("decode", 3.0),
-    ("load", 5.0),
-    ("separate", 80.0),
-    ("residual", 3.0),
-    ("verify", 3.0),
-    ("archive", 3.0),
-    ("build", 3.0),
-)
-"""Stages in their order and the share of a job in percent that each takes on a CPU; only the bar's evenness hangs on
-it."""
 MAX_LINE_BYTES = 65_536
 MAX_RESULT_BYTES = 1_048_576
 BUSY_RETRIES = 3
@@ -62,13 +52,9 @@ class _Meter:
 
     def update(self, stage: str, done: float, total: float) -> tuple[float, float]:
         """Percent of the whole and the seconds that are left, -1 while unknown."""
-        before = 0.0
-        for name, share in STAGE_SHARES:
-            if name == stage:
-                part = min(1.0, max(0.0, done / total)) if total > 0 else 0.0
-                self.percent = max(self.percent, min(99.9, before + share * part))
-                break
-            before += share
+        now = percent_of_build(stage, done, total)
+        if now is not None:
+            self.percent = max(self.percent, min(99.9, now))
         elapsed_s = time.monotonic() - self.started_s
         eta_s = elapsed_s * (100.0 - self.percent) / self.percent if self.percent > 1.0 and elapsed_s > 1.0 else -1.0
         return self.percent, eta_s
