@@ -36,7 +36,7 @@ demo: setup
 # More workers than cores: many tests wait for a DAW, a sound server or a daemon. A file stays in one worker.
 WORKERS ?= 3
 test: setup
-	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-fast: setup
 	$(BIN)/python -m pytest -q -n 2 --dist load -m "not slow"
@@ -62,7 +62,7 @@ check: lint docs test
 full: lint docs sweeps kills mutants fuzz
 
 sweeps: setup
-	DAW_BRIDGE_SWEEPS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile
+	DAW_BRIDGE_SWEEPS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 kills: setup
 	DAW_BRIDGE_EVERY_STEP=1 $(BIN)/python -m pytest -q -n $(WORKERS) --timeout 1800 tests/kill
