@@ -92,7 +92,7 @@ def interrupted(code: str) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "adapters")])}
     return subprocess.run(
         [sys.executable, "-c", text, "templates", "list"],
-        env=environment, check=False, capture_output=True, text=True, timeout=60,
+        env=environment, check=False, capture_output=True, text=True, timeout=240,
     )  # fmt: skip
 
 
@@ -122,7 +122,7 @@ def test_ctrl_c_inside_exec_ends_with_the_exit_code_and_not_by_the_signal(tmp_pa
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (tmp_path, ROOT, ROOT / "adapters")))}
     ended = subprocess.run(
         [sys.executable, "-m", "daw_bridge", "templates", "list"],
-        env=environment, check=False, capture_output=True, text=True, timeout=60,
+        env=environment, check=False, capture_output=True, text=True, timeout=240,
     )  # fmt: skip
     assert (ended.returncode, ended.stderr) == (130, "daw-bridge: cancelled\n")
 

@@ -67,5 +67,5 @@ with kept_off_stderr(verbose=False):
 """
     script = ["sh", "-c", 'exec "$0" -c "$1" 2>&-', sys.executable, code]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    assert subprocess.run(script, check=False, env=environment, timeout=60).returncode == 0
+    assert subprocess.run(script, check=False, env=environment, timeout=240).returncode == 0
     assert (tmp_path / "f").read_bytes() == b"kept"

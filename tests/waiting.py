@@ -5,6 +5,9 @@ from __future__ import annotations
 import socket
 import time
 
+PATIENCE_S = 240.0
+"""For what does come: only a machine with far too much to do takes so long, and the test's own limit is near."""
+
 
 def wait_until_taken(udp_port: int) -> None:
     """Return when somebody listens on a UDP port of this machine."""

@@ -23,6 +23,7 @@ from daw_bridge.control.queue.selection import Catalog
 from daw_bridge.mixer import MixerAddress
 from daw_bridge.osc import Message, OscValue, decode, encode
 from daw_bridge.osc_stream import frame
+from tests.waiting import PATIENCE_S
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -53,13 +54,13 @@ class Peer:
                 return
             yield from decode(data)
 
-    def wait(self, fits: Callable[[Message], bool], timeout_s: float = 30.0) -> Message:
+    def wait(self, fits: Callable[[Message], bool], timeout_s: float = PATIENCE_S) -> Message:
         for message in self.messages(timeout_s):
             if fits(message):
                 return message
         raise AssertionError(f"no such message within {timeout_s} s")
 
-    def ask(self, address: str, *arguments: OscValue, timeout_s: float = 30.0) -> Message:
+    def ask(self, address: str, *arguments: OscValue, timeout_s: float = PATIENCE_S) -> Message:
         """The reply or the error to one command."""
         marker = f"t{time.monotonic_ns()}"
         self.send(address, *arguments, f"#{marker}")
@@ -80,7 +81,7 @@ class Peer:
 
 def connected(port: int) -> socket.socket:
     """A TCP connection that has said the daemon's secret."""
-    connection = socket.create_connection(("127.0.0.1", port), timeout=20)
+    connection = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)
     connection.sendall(frame(encode(Message("/dawbridge/hello", (known_secret(port),))), "length"))
     assert b"/dawbridge/reply" in connection.recv(200)
     return connection
@@ -111,7 +112,7 @@ class DaemonThread:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._main, args=(options,))
         self._thread.start()
-        assert self._ready.wait(60), "the daemon did not start"
+        assert self._ready.wait(PATIENCE_S), "the daemon did not start"
         error: BaseException | None = self.error
         if error is not None:
             self._thread.join()
@@ -137,7 +138,7 @@ class DaemonThread:
             return
         assert self._loop is not None and self._stop is not None
         self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(60)
+        self._thread.join(PATIENCE_S)
         assert not self._thread.is_alive()
 
 
@@ -164,7 +165,7 @@ class DaemonProcess:
 
     def close(self) -> None:
         self.process.terminate()
-        self.process.wait(15)
+        self.process.wait(PATIENCE_S)
         assert self.process.stdout is not None
         self.process.stdout.close()
 

@@ -57,7 +57,7 @@ def bound(song: Path, make_daemon: Make, make_peer: Make) -> Any:
     """A subscribed peer of a daemon that is bound to Ardour."""
     peer = make_peer(make_daemon().port)
     peer.ask("/dawbridge/subscribe")
-    reply = peer.ask("/dawbridge/session/open", "ardour", song.name, timeout_s=20)
+    reply = peer.ask("/dawbridge/session/open", "ardour", song.name)
     assert reply.arguments[2:4] == ("bound", "Ardour"), reply
     return peer
 

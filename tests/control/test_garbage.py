@@ -119,9 +119,9 @@ def test_six_thousand_fuzzed_datagrams_leave_it_alive(make_daemon: Make, make_pe
 @settings(max_examples=60, deadline=None)
 @given(st.binary(max_size=300))
 def test_any_bytes_on_a_tcp_connection_end_only_that_connection(shared_daemon_port: int, data: bytes) -> None:
-    with socket.create_connection(("127.0.0.1", shared_daemon_port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", shared_daemon_port), timeout=240) as connection:
         connection.sendall(data)
-    with socket.create_connection(("127.0.0.1", shared_daemon_port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", shared_daemon_port), timeout=240) as connection:
         connection.sendall(frame(encode(Message("/dawbridge/ping")), "length"))
         assert connection.recv(100)[4:].startswith(b"/dawbridge/reply")
 

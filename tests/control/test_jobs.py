@@ -202,7 +202,7 @@ def test_sigterm_ends_the_daemon_in_order_and_keeps_the_running_job(
     peer.ask("/dawbridge/build", "mix.wav")
     peer.wait(lambda each: each.address == "/dawbridge/progress")
     daemon.process.send_signal(signal.SIGTERM)
-    assert daemon.process.wait(10) == 0
+    assert daemon.process.wait(240) == 0
     store = JobStore(tmp_path / "queue.sqlite")
     job = store.get(1)
     store.close()

@@ -74,7 +74,7 @@ def test_a_surface_mutes_a_stem_of_the_preview(
     peer = make_peer(make_daemon().port)
     peer.ask("/dawbridge/subscribe")
     assert "is not running" in peer.ask("/dawbridge/live/stop").arguments[2]
-    assert peer.ask("/dawbridge/live/start", "mix.wav", timeout_s=90).arguments[2:4] == ("bound", "live")
+    assert peer.ask("/dawbridge/live/start", "mix.wav").arguments[2:4] == ("bound", "live")
     assert seen[0].song == song
     assert peer.ask("/dawbridge/stem/vocals/mute", 1).arguments[2] == 1
     assert peer.ask("/dawbridge/stem/vocals/mute").arguments[2] == 1

@@ -59,7 +59,7 @@ def test_a_subscriber_at_another_port_hears_of_both(port: int, host: str, family
 @pytest.mark.parametrize(("host", "family"), FAMILIES)
 def test_a_connection_is_answered(port: int, host: str, family: socket.AddressFamily) -> None:
     del family
-    with socket.create_connection((host, port), timeout=20) as connection:
+    with socket.create_connection((host, port), timeout=240) as connection:
         for message in (Message("/dawbridge/hello", (known_secret(port),)), Message("/dawbridge/ping")):
             connection.sendall(frame(encode(message), "length"))
         deframer = deframer_for(0)

@@ -19,7 +19,7 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "osc_remote.py"
 
 def run(port: int, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(EXAMPLE), *arguments, str(port)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
 
 
 def test_the_remote_of_the_examples_moves_a_fader_and_says_what_is_wrong(make_daemon: Callable[..., Any]) -> None:

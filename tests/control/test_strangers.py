@@ -48,7 +48,7 @@ def test_a_page_that_posts_osc_frames_is_cut_off_and_nothing_is_queued(
         for framing in ("slip", "length")
         for address, arguments in (("/dawbridge/template/select", ("neutral",)), ("/dawbridge/separate", ("mix.wav",)))
     )
-    page = http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=30)
+    page = http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=240)
     with pytest.raises((http.client.HTTPException, ConnectionError)):
         page.request("POST", "/", body, {"Origin": "https://evil.example", "Content-Type": "text/plain"})
         page.getresponse()
@@ -66,7 +66,7 @@ def test_a_stream_whose_first_bytes_are_no_frame_is_closed_at_once(
     make_daemon: Make, monkeypatch: pytest.MonkeyPatch, first: bytes
 ) -> None:
     monkeypatch.setattr(server, "HELLO_S", 10_000.0)  # so that only the bytes can end it
-    with socket.create_connection(("127.0.0.1", make_daemon().port), timeout=30) as connection:
+    with socket.create_connection(("127.0.0.1", make_daemon().port), timeout=240) as connection:
         connection.sendall(first)
         assert ended(connection)
 
@@ -77,7 +77,7 @@ def test_a_connection_from_this_machine_says_the_secret_before_its_commands_coun
 ) -> None:
     make_mix()
     daemon = make_daemon()
-    with socket.create_connection(("127.0.0.1", daemon.port), timeout=30) as stranger:
+    with socket.create_connection(("127.0.0.1", daemon.port), timeout=240) as stranger:
         for arguments in ((), ("x" * 43,), ("\ud800",)):
             said = ("/dawbridge/hello", arguments) if arguments else ("/dawbridge/separate", ("mix.wav",))
             try:
@@ -110,14 +110,14 @@ def test_a_folder_that_others_may_enter_holds_no_secret(tmp_path: Path, monkeypa
 
 def test_silent_connections_make_room_and_end(make_daemon: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     daemon = make_daemon()
-    silent = [socket.create_connection(("127.0.0.1", daemon.port), timeout=30) for _ in range(server.MAX_CONNECTIONS)]
+    silent = [socket.create_connection(("127.0.0.1", daemon.port), timeout=240) for _ in range(server.MAX_CONNECTIONS)]
     with DaemonClient(port=daemon.port) as client:
         assert client.call("/dawbridge/ping")[1][0] == "daw-bridge"
     assert ended(silent[0]), "the oldest silent one made room"
     for connection in silent:
         connection.close()
     monkeypatch.setattr(server, "HELLO_S", 0.01)
-    with socket.create_connection(("127.0.0.1", daemon.port), timeout=30) as late:
+    with socket.create_connection(("127.0.0.1", daemon.port), timeout=240) as late:
         assert ended(late)
 
 
@@ -243,7 +243,7 @@ def test_a_midi_client_that_never_ends_its_message_is_let_go() -> None:
     port = SocketPort("127.0.0.1", 0)
     try:
         for endless in (b"\xf0" + b"\x01" * 4_000, b"\xf0" + b"\x01\xf8" * 2_000):
-            with socket.create_connection(port._server.getsockname(), timeout=30) as client:
+            with socket.create_connection(port._server.getsockname(), timeout=240) as client:
                 client.setblocking(False)
                 sent, gone = 0, False
                 while sent < 4_000_000 and not gone:
@@ -265,8 +265,8 @@ def test_a_midi_socket_hears_midi_and_no_web_page() -> None:
     port = SocketPort("127.0.0.1", 0)
     try:
         with (
-            socket.create_connection(port._server.getsockname(), timeout=30) as page,
-            socket.create_connection(port._server.getsockname(), timeout=30) as pad,
+            socket.create_connection(port._server.getsockname(), timeout=240) as page,
+            socket.create_connection(port._server.getsockname(), timeout=240) as pad,
         ):
             page.sendall(b"POST / HTTP/1.1\r\n\r\n\x90\x40\x40")
             pad.sendall(b"\x90\x41\x41")
@@ -336,7 +336,7 @@ def test_a_known_connection_keeps_its_place(make_daemon: Make) -> None:
     daemon = make_daemon()
     with connected(daemon.port) as known:
         silent = [
-            socket.create_connection(("127.0.0.1", daemon.port), timeout=30) for _ in range(server.MAX_CONNECTIONS + 5)
+            socket.create_connection(("127.0.0.1", daemon.port), timeout=240) for _ in range(server.MAX_CONNECTIONS + 5)
         ]
         known.sendall(frame(encode(Message("/dawbridge/ping")), "length"))
         assert b"/dawbridge/reply" in known.recv(200)

@@ -51,7 +51,7 @@ def jack_server(request: pytest.FixtureRequest) -> Iterator[subprocess.Popen[byt
         yield server
     finally:
         server.terminate()
-        server.wait(10)
+        server.wait(240)
 
 
 def answers(server: subprocess.Popen[bytes]) -> bool:
@@ -88,7 +88,7 @@ def live(jack_server: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[str]
         yield program
     finally:
         program.kill()
-        program.wait(10)
+        program.wait(240)
 
 
 class Probe:

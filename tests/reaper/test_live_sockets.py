@@ -47,7 +47,7 @@ class Simulator:
         assert self.process.stdout.readline().strip() == "ready"
 
     def ask(self, path: str) -> Any:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.address.web_port}/_sim/{path}", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.address.web_port}/_sim/{path}", timeout=240) as answer:
             text = answer.read().decode()
         return json.loads(text) if text else None
 
@@ -191,7 +191,7 @@ def test_a_global_called_obj_does_not_confuse_reapy() -> None:
         "import daw_bridge, daw_bridge_reaper.live.adapter\n"
     )
     environment = {"PYTHONPATH": f"{ROOT}:{ROOT / 'adapters'}", "PATH": "/usr/bin:/bin"}
-    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, env=environment, timeout=60)
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, env=environment, timeout=240)
 
 
 def test_loading_the_live_adapter_loads_no_reapy() -> None:
@@ -202,7 +202,7 @@ def test_loading_the_live_adapter_loads_no_reapy() -> None:
         "assert 'reapy' not in sys.modules and 'torch' not in sys.modules\n"
     )
     environment = {"PYTHONPATH": f"{ROOT}:{ROOT / 'adapters'}", "PATH": "/usr/bin:/bin"}
-    subprocess.run([sys.executable, "-c", code], check=True, env=environment, timeout=60)
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment, timeout=240)
 
 
 def _request(**parts: Any) -> bytes:
@@ -245,7 +245,7 @@ def _call(module: str, name: str, *args: Any) -> bytes:
 def test_whatever_a_peer_sends_reaper_goes_on_and_runs_nothing(start: Callable[..., Simulator], sent: bytes) -> None:
     simulator = start()
     with Connection(simulator.address) as before:  # the server runs
-        with socket.create_connection(("127.0.0.1", simulator.server_port), timeout=30) as stranger:
+        with socket.create_connection(("127.0.0.1", simulator.server_port), timeout=240) as stranger:
             stranger.recv(8)
             stranger.recv(100)
             stranger.sendall(sent)

@@ -31,6 +31,7 @@ from daw_bridge.files import sha256_of_file
 from daw_bridge.manifest import Manifest, OriginalFile, ReferenceFile, SeparationRecord, StemFile, write_manifest
 from daw_bridge.web.part import WebOptions, web_part
 from daw_bridge.workflow.sessions import choose_template, load_adapters, write_sessions
+from tests.waiting import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parents[2]
 CHEAP_JOB = ROOT / "tests" / "control" / "cheap_job.py"
@@ -131,7 +132,7 @@ class WebDaemon:
         options = replace(options, parts=[web_part(web, on_ready=self._on_page)])
         self._thread = threading.Thread(target=self._main, args=(options,))
         self._thread.start()
-        assert self._ready.wait(60), "the daemon did not start"
+        assert self._ready.wait(PATIENCE_S), "the daemon did not start"
         error: BaseException | None = self.error
         if error is not None:
             self._thread.join()
@@ -165,7 +166,7 @@ class WebDaemon:
             return
         assert self._loop is not None and self._stop is not None
         self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(60)
+        self._thread.join(PATIENCE_S)
         assert not self._thread.is_alive()
 
 
@@ -201,7 +202,7 @@ class Web:
         if method not in ("GET", "HEAD"):
             wanted["Origin"] = f"http://{self.host}"
         wanted |= {name.replace("_", "-"): value for name, value in headers.items()}
-        connection = http.client.HTTPConnection("127.0.0.1", self.daemon.port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", self.daemon.port, timeout=PATIENCE_S)
         try:
             connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
             if body is not None:
@@ -230,7 +231,7 @@ class Socket:
     """A WebSocket client of the command table."""
 
     def __init__(self, port: int, host: str, origin: str) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=30)
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)
         self._wire = WSConnection(ConnectionType.CLIENT)
         headers = [(b"Origin", origin.encode())] if origin else []
         request = Request(host=host, target="/api/socket", extra_headers=headers)
@@ -377,7 +378,7 @@ class Tab:
 
     def new_page(self) -> Page:
         page = self._context.new_page()
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(PATIENCE_S * 1000)
         page.on("console", lambda message: self.complaints.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         return page

@@ -62,7 +62,7 @@ class Reaper:
     close_window_at: float | None = None
     ticks: int = 0
 
-    def run(self, timeout_s: float = 60.0) -> None:
+    def run(self, timeout_s: float = 240.0) -> None:
         """Run the action until it defers nothing any more."""
         command = ["lua5.4", str(HARNESS), str(self.script)]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
