@@ -5,6 +5,7 @@ Paths are relative to the song folder and never leave it. Unknown keys are kept 
 
 from __future__ import annotations
 
+import glob
 import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -133,7 +134,7 @@ class Manifest:
         def stem(name: str, file: str, role: StemRole) -> Stem:
             path = confined(folder, file)
             if not path.is_file():
-                raise InputError(f"{path}: missing from the song folder; build the mix again with `force`")
+                raise _missing(path)
             return Stem(
                 name=name,
                 path=path,
@@ -206,3 +207,14 @@ class _ManifestReader(RecordReader):
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     write_atomic(folder / MANIFEST_NAME, manifest.to_json())
+
+
+def _missing(path: Path) -> InputError:
+    """The error for a file that is gone, with one of the same name that somebody made of it."""
+    others = sorted(other.name for other in path.parent.glob(f"{glob.escape(path.stem)}.*"))
+    if others:
+        return InputError(
+            f"{path}: missing from the song folder, which has {', '.join(others)}; put it back, or build the mix again "
+            "with `force`"
+        )
+    return InputError(f"{path}: missing from the song folder; build the mix again with `force`")

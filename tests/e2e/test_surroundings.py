@@ -1,0 +1,61 @@
+"""What people do around a run: move, rename and delete things, close what we print to, record on into the mix."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from daw_bridge.errors import InputError
+from daw_bridge.files import sha256_of_file
+from daw_bridge.progress import Progress
+from daw_bridge.workflow import BuildOptions, build, rebuild, render
+from tests.conftest import ROOT
+from tests.e2e.conftest import MakeMix
+
+FAST = BuildOptions(model="preview", template="neutral", daws=("reaper",), use_cache=False)
+
+
+def test_a_song_goes_on_when_it_was_moved_and_its_original_deleted(make_mix: MakeMix, tmp_path: Path) -> None:
+    made = build(make_mix(seconds=0.3), FAST)
+    moved = made.folder.rename(tmp_path / "Moved Ünï.session")
+    assert rebuild(moved, template="karaoke").folder == moved
+    assert render(moved).render.path.is_file()
+    shutil.rmtree(moved / "original")
+    assert rebuild(moved, template="neutral").folder == moved
+    drums = next((moved / "audio").glob("*drums.wav"))
+    drums.rename(drums.with_suffix(".flac"))
+    with pytest.raises(
+        InputError, match=r"drums\.wav: missing from the song folder, which has .*drums\.flac; put it back"
+    ):
+        rebuild(moved, template="band")
+
+
+def test_a_mix_that_is_recorded_on_is_one_clear_line_and_done_later(make_mix: MakeMix) -> None:
+    """Each step of the run finds some bytes more at the end of the file."""
+    mix = make_mix(seconds=0.3)
+
+    def record_on(_event: Progress) -> None:
+        with mix.open("ab") as handle:
+            handle.write(bytes(400))
+
+    with pytest.raises(InputError, match=r"changed while it was being (read|copied); run again when nothing writes"):
+        build(mix, FAST, on_progress=record_on)
+    made = build(mix, FAST)
+    original = made.manifest.original
+    assert original is not None
+    assert sha256_of_file(made.folder / original.file) == original.sha256 == sha256_of_file(mix)
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "| head -0"])
+def test_nobody_has_to_listen(closed: str, tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'adapters'}", "HOME": "/proc/nope"}
+    command = f'set -o pipefail; "{sys.executable}" -m daw_bridge templates list {closed}'
+    ended = subprocess.run(
+        ["bash", "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert (ended.returncode, ended.stderr.count("Traceback")) == (0, 0), ended.stderr
