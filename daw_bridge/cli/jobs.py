@@ -28,6 +28,8 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add.add_argument("-t", "--template", default="", help="bus template")
     add.add_argument("-m", "--model", default="", help="separation model")
     add.add_argument("--daw", default="", help="DAW, several with commas")
+    add.add_argument("--stems", default="", metavar="A,B", help="only these stems")
+    add.add_argument("--two-stems", default="", metavar="STEM", help="this stem and everything else")
     add.add_argument("--watch", action="store_true", help="wait until it has ended")
     add.set_defaults(func=run_add)
     cancel = actions.add_parser("cancel", help="cancel a job")
@@ -70,7 +72,10 @@ def run_add(args: argparse.Namespace) -> int:
     from daw_bridge.cli.console import answer, say
 
     path = str(args.path.expanduser().absolute())
-    options = {"build": (args.template, args.daw, args.model), "separate": (args.model,)}
+    stems = (args.stems, args.two_stems)
+    if args.command == "rebuild" and any(stems):
+        raise UsageError("rebuild takes the stems that are there; leave --stems and --two-stems out")
+    options = {"build": (args.template, args.daw, args.model, *stems), "separate": (args.model, *stems)}
     with _connect(args) as daemon:
         if args.watch:
             daemon.call("/dawbridge/subscribe")

@@ -229,6 +229,9 @@ class Bridge:
             if choice in takes:
                 chosen = self.catalog.checked(choice, str(call.values.get(choice, self.selections[choice])))
                 arguments |= {choice: chosen} if chosen else {}
+        if call.values.get("stems") and call.values.get("two_stems"):
+            raise UsageError("stems and two_stems contradict each other; give one of them")
+        arguments |= {key: str(call.values[key]) for key in ("stems", "two_stems") if key in call.values}
         asked = self._asked_already(name, arguments, call.request_id)
         if asked is not None:  # a button that sends the same on press and on release
             return (asked.number,)

@@ -90,6 +90,10 @@ _SONG = Argument(name="folder", kind="path", doc="a song folder that daw-bridge 
 _TEMPLATE = _text("template", "bus template; the selected one when left out or empty", required=False)
 _MODEL = _text("model", "separation model; the selected one when left out or empty", required=False)
 _DAW = _text("daw", "DAW to write for, several with commas; the selected one when left out or empty", required=False)
+_STEMS = (
+    _text("stems", "only these stems, with commas, the rest stays in the residual; all when left out", required=False),
+    _text("two_stems", "this stem and everything else, instead of `stems`", required=False),
+)
 _STRIP_ARGUMENTS: dict[MixerParameter, tuple[str, Argument]] = {
     "gain_db": (
         "Set or ask the level of {} in the bound DAW.",
@@ -154,13 +158,13 @@ COMMANDS: tuple[Command, ...] = (
         address=f"{PREFIX}build",
         doc="Queue a whole build: separate the mix, write the session.",
         handler="build",
-        arguments=(_MIX, _TEMPLATE, _DAW, _MODEL),
+        arguments=(_MIX, _TEMPLATE, _DAW, _MODEL, *_STEMS),
     ),
     Command(
         address=f"{PREFIX}separate",
         doc="Queue a separation without a session.",
         handler="separate",
-        arguments=(_MIX, _MODEL),
+        arguments=(_MIX, _MODEL, *_STEMS),
     ),
     Command(
         address=f"{PREFIX}rebuild",

@@ -25,10 +25,14 @@ def accepted() -> dict[str, str]:
         return {}
 
 
+def is_open(model: ModelInfo) -> bool:
+    """Whether the model's licence has to be accepted before its first use."""
+    return model.asks_for_licence and accepted().get(model.name) != model.licence
+
+
 def require_accepted(models: Sequence[ModelInfo], *, accept: bool) -> None:
     """GuardRefused when one of the models asks for an acceptance that has never been given; `accept` gives it."""
-    before = accepted()
-    open_ones = [info for info in models if info.asks_for_licence and before.get(info.name) != info.licence]
+    open_ones = [info for info in models if is_open(info)]
     if not open_ones:
         return
     if not accept:
@@ -40,5 +44,5 @@ def require_accepted(models: Sequence[ModelInfo], *, accept: bool) -> None:
     path = _path()
     with output_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    now = {**before, **{info.name: info.licence for info in open_ones}}
+    now = {**accepted(), **{info.name: info.licence for info in open_ones}}
     write_atomic(path, json.dumps(now, indent=2, sort_keys=True) + "\n")

@@ -19,11 +19,11 @@ from daw_bridge import __version__
 from daw_bridge.control.bridge import Bridge
 from daw_bridge.control.mixer.commands import MixerCommands
 from daw_bridge.control.net.security import is_loopback
-from daw_bridge.errors import DawBridgeError
+from daw_bridge.errors import DawBridgeError, UsageError
 from daw_bridge.registry import mixer_names
 from daw_bridge.web import tablet, views
 from daw_bridge.web.access import WebAccess
-from daw_bridge.web.answers import NEVER, failed, in_thread, on_error
+from daw_bridge.web.answers import NEVER, failed, in_thread, json_body, on_error
 from daw_bridge.web.guard import Guard
 from daw_bridge.web.helper import Helper
 from daw_bridge.web.library import Library
@@ -74,6 +74,7 @@ class WebApp:
             Route("/api/state", self.state),
             Route("/api/songs", self.songs),
             Route("/api/models", self.models),
+            Route("/api/models/{name}/licence", self.licence, methods=["POST"]),
             Route("/api/tablet", self.tablet),
             Route("/api/uploads/{name}", self.received, methods=["HEAD", "GET"]),
             Route("/api/uploads/{name}", self.upload, methods=["PUT"]),
@@ -90,7 +91,8 @@ class WebApp:
         return Guard(app, self._access.policy, names)
 
     async def page(self, _request: Request) -> Response:
-        """The one document."""
+        """The one document. Whoever opens it will soon ask for pictures and sound: the helpers start now."""
+        self._songs.warm()
         return FileResponse(PAGE / "index.html", headers={"Cache-Control": "no-cache"})
 
     async def socket(self, websocket: WebSocket) -> None:
@@ -144,6 +146,13 @@ class WebApp:
         """The models; asks the disk for their weights."""
         songs, _ = await in_thread(self._library.listing)
         return JSONResponse(await in_thread(views.model_views, songs), headers=NEVER)
+
+    async def licence(self, request: Request) -> Response:
+        """The person at the page accepts a model's licence, once."""
+        data = await json_body(request)
+        if data.get("accept") is not True:
+            raise UsageError("say accept: true")
+        return JSONResponse(await in_thread(views.accept_licence, request.path_params["name"]), headers=NEVER)
 
     async def tablet(self, request: Request) -> Response:
         """The link for another device, as text and as a QR code; only for a page on this machine."""

@@ -105,7 +105,7 @@ def _switch(name: str, data: Mapping[str, object], key: str) -> bool | None:
 def plan_of(song: Song, mix: Mix) -> SessionPlan:
     """The session that the mix makes of the song. Raises UsageError, InputError, TemplateError."""
     template = template_of(song, mix, name=mix.template)
-    plan = make_plan(song.manifest.stem_set(song.folder), template, name=song.manifest.name)
+    plan = make_plan(song.manifest.stem_set(song.folder), template, name=song.manifest.name, music=song.manifest.music)
     solo = {name for name, moves in mix.strips.items() if moves.solo}
     unsolo = {name for name, moves in mix.strips.items() if moves.solo is False}
     buses = tuple(replace(bus, solo=bus.name in solo or (bus.solo and bus.name not in unsolo)) for bus in plan.buses)

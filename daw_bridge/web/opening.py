@@ -24,7 +24,7 @@ def open_session(song: Song, daw: str) -> str:
     """Start the newest session of that DAW (or the newest at all); its file name. Raises InputError, DawError."""
     fitting = [record for record in song.manifest.sessions if not daw or record.adapter == daw]
     if not fitting:
-        raise InputError(f"this song has no session{f' for {daw}' if daw else ''}; make one with 'Sessions'")
+        raise InputError(f"this song has no session{f' for {daw}' if daw else ''}; build one for it first")
     record = fitting[-1]
     path = confined(song.folder, record.file)
     target = path if path.is_file() else confined(song.folder, record.files[0])
@@ -35,7 +35,7 @@ def open_session(song: Song, daw: str) -> str:
         os.startfile(target)  # type: ignore[attr-defined,unused-ignore]  # noqa: S606  # Windows only
         return record.file
     try:
-        subprocess.Popen(
+        program = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -44,7 +44,11 @@ def open_session(song: Song, daw: str) -> str:
         )
     except OSError as exc:
         raise DawError(f"{command[0]} cannot be started ({exc.strerror or exc})") from exc
+    _running[:] = [each for each in (*_running, program) if each.poll() is None]  # reaps those that have ended
     return record.file
+
+
+_running: list[subprocess.Popen[bytes]] = []
 
 
 def command_for(adapter: str, target: Path) -> list[str] | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
+from typing import Any
 from urllib.parse import quote
 
 from starlette.requests import Request
@@ -32,6 +34,15 @@ class SongEndpoints:
     def __init__(self, library: Library, sound: Helper, pictures: Helper) -> None:
         self._library, self._sound, self._pictures = library, sound, pictures
         self._tickets: Tickets[downloads.Download] = Tickets()
+        self._warm: set[asyncio.Future[Any]] = set()
+
+    def warm(self) -> None:
+        """Start the helpers, with the libraries that they need, before the first question."""
+        if not self._warm:
+            self._warm = {
+                asyncio.ensure_future(self._pictures.ask(level_sizes, 1)),
+                asyncio.ensure_future(self._sound.ask(cell_samples, 44_100)),
+            }
 
     def routes(self) -> list[Route]:
         """Song ids hold slashes, so what follows them decides."""

@@ -22,8 +22,10 @@ from daw_bridge.templates.bus_template import read_template
 from daw_bridge.templates.store import list_templates
 from daw_bridge.web.library import REFERENCE, Library, Song
 from daw_bridge.web.overview import BASE_SAMPLES, FACTOR, cached, kept, level_sizes
-from daw_bridge.web.template_sound import cell_samples, plan_at, player
+from daw_bridge.web.template_sound import cell_samples, plan_at, player, song_at
 
+UNKNOWN_TEMPO_BPM = 120.0
+"""What a plan says that nobody gave a tempo."""
 ASSUMED_GFLOPS_PER_CORE = 25.0
 """Of a core that runs convolutions, until a finished song of this machine tells more."""
 
@@ -42,6 +44,7 @@ def song_card(song: Song) -> dict[str, Any]:
         "seconds": song.length_samples / song.sample_rate_hz,
         "stems": song.stem_names,
         "model": separation.model,
+        "licence_class": separation.licence_class,
         "null_depth_db": finite(separation.null_depth_db),
         "sessions": [record.adapter for record in song.manifest.sessions],
         "template": song.manifest.sessions[-1].template if song.manifest.sessions else "",
@@ -82,7 +85,8 @@ def version_of(song: Song) -> str:
 
 def plan_view(folder: str, mix: str) -> dict[str, Any]:
     """The strips that a mix makes of a song, each equalizer with its filters. For the helper process."""
-    plan = plan_at(folder, mix)
+    plan, music = plan_at(folder, mix), song_at(folder).manifest.music
+    tempo_known = bool(music and music.tempo_events) or plan.tempo_bpm != UNKNOWN_TEMPO_BPM
     data: dict[str, Any] = plan_to_json(plan, Path(folder))
     strips = [
         _strip(bus, kind, values, plan)
@@ -94,7 +98,13 @@ def plan_view(folder: str, mix: str) -> dict[str, Any]:
         for bus, values in zip(buses, dumped, strict=True)
     ]
     keys = ("markers", "tempo_bpm", "time_signature", "notes")
-    return {"strips": strips, **{key: data[key] for key in keys}}
+    return {"strips": strips, "bars": _bar_lines(plan) if tempo_known else [], **{key: data[key] for key in keys}}
+
+
+def _bar_lines(plan: SessionPlan) -> list[int]:
+    """The samples on which bars begin."""
+    rate_hz = plan.sample_rate_hz
+    return [round(time_s * rate_hz) for time_s in plan.tempo_map.bar_lines_s(plan.length_samples / rate_hz)]
 
 
 def _strip(bus: Bus, kind: str, values: dict[str, Any], plan: SessionPlan) -> dict[str, Any]:
@@ -141,23 +151,45 @@ _mix_loudness: dict[tuple[str, str, str], dict[str, float | None]] = {}
 
 def model_views(songs: Sequence[Song]) -> list[dict[str, Any]]:
     """The models with licence, whether their weights are here, and seconds of work for a second of music."""
-    from daw_bridge.separation.catalog import CATALOG
+    from daw_bridge.separation.catalog import all_models
     from daw_bridge.separation.families.loader import weights_present
+    from daw_bridge.separation.licence import is_open
 
     speed, known = gflops_of(songs), measured_work(songs)
     views = []
-    for info in CATALOG.values():
-        kept_keys = ("name", "stems", "summary", "licence", "size_mb", "speed", "notes")
+    for info in all_models().values():
+        kept_keys = (
+            "name",
+            "stems",
+            "summary",
+            "licence",
+            "licence_class",
+            "licence_source",
+            "size_mb",
+            "speed",
+            "notes",
+        )
         facts = asdict(info)
         views.append(
             {key: facts[key] for key in kept_keys}
             | {
                 "here": weights_present(info),
+                "asks": is_open(info),
                 "score_db": info.score.average_db if info.score else None,
                 "work_s_per_s": known.get(info.name, info.gflop_per_s / speed),
             }
         )
     return views
+
+
+def accept_licence(name: str) -> dict[str, Any]:
+    """Remember that the model's licence was accepted. Raises UsageError for an unknown model."""
+    from daw_bridge.separation.catalog import model_info
+    from daw_bridge.separation.licence import require_accepted
+
+    info = model_info(name)
+    require_accepted([info], accept=True)
+    return {"name": info.name, "licence": info.licence}
 
 
 def measured_work(songs: Sequence[Song]) -> dict[str, float]:

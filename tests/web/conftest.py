@@ -10,7 +10,7 @@ import shutil
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -18,7 +18,7 @@ from typing import Any, Self
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import AcceptConnection, BytesMessage, CloseConnection, RejectConnection, Request, TextMessage
 
@@ -46,7 +46,14 @@ def private_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DAW_BRIDGE_CONFIG", str(tmp_path / "config"))
 
 
-def make_song(folder: Path, *, seconds: float = 6.0, name: str = "Demo", template: str = "band") -> Path:
+def make_song(
+    folder: Path,
+    *,
+    seconds: float = 6.0,
+    name: str = "Demo",
+    template: str = "band",
+    names: Sequence[str] = STEMS,
+) -> Path:
     """A song folder as `build` leaves it: samples in steps of 2^-18, so that stems add to the mix exactly."""
     rng = np.random.default_rng(3)
     length = int(seconds * RATE_HZ)
@@ -57,7 +64,7 @@ def make_song(folder: Path, *, seconds: float = 6.0, name: str = "Demo", templat
     time_s = np.arange(length) / RATE_HZ
     mix = np.zeros((2, length), np.float32)
     stems = []
-    for index, stem in enumerate(STEMS):
+    for index, stem in enumerate(names):
         beat = np.exp(-8.0 * ((time_s * (index + 1)) % 1.0)) if stem != "residual" else np.full(length, 0.01)
         tone = np.sin(2 * np.pi * 110.0 * (index + 1) * time_s) + 0.3 * rng.standard_normal((2, length))
         samples = (np.round(0.12 * beat * tone / step) * step).astype(np.float32)
@@ -350,6 +357,7 @@ def song(music: Path) -> Path:
     return make_song(music / "Demo.session")
 
 
+expect.set_options(timeout=60_000)  # a busy machine is no failure
 CHROMIUM = shutil.which("chromium")
 ARTIFACTS = Path(os.environ.get("DAW_BRIDGE_ARTIFACTS", "")) if os.environ.get("DAW_BRIDGE_ARTIFACTS") else None
 """Where screenshots are kept, if anywhere."""

@@ -139,6 +139,27 @@ def test_a_build_that_fails_says_why_and_can_be_tried_again(
     expect(page.get_by_text("is silent from start to end")).to_have_count(2)
 
 
+def test_stems_and_a_licence_are_chosen_before_the_work(
+    make_web: Callable[..., Web], make_tab: Callable[..., Tab], music: Path
+) -> None:
+    (music / "mix.wav").write_text("steps=1", "utf-8")
+    page = make_tab(viewport={"width": 1280, "height": 800}).open(make_web().daemon.url)
+    make = page.get_by_role("button", name="Make the session")
+    page.get_by_label("Model").select_option("kar_aufr33")
+    expect(page.get_by_text("Licence: nothing stated")).to_be_visible()
+    expect(make).to_be_disabled()
+    page.get_by_label("I may use it under this licence").check()
+    expect(make).to_be_enabled()
+    page.get_by_label("Model").select_option("preview")
+    page.locator("#stems").select_option("some")
+    expect(make).to_be_disabled()
+    page.get_by_role("checkbox", name="bass").check()
+    page.get_by_role("checkbox", name="vocals").check()
+    make.click()
+    expect(page.get_by_role("article")).to_contain_text("bass,vocals")
+    assert page.get_by_role("article").bounding_box()["y"] < 800, "the queue is in view"  # type: ignore[index]
+
+
 def test_a_song_that_vanishes_while_it_plays_is_said_in_words(
     make_web: Callable[..., Web], make_tab: Callable[..., Tab], music: Path
 ) -> None:

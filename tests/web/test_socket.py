@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from daw_bridge.control.queue.jobs import JobStore
+from daw_bridge.control.queue.runner import cli_argv
 from daw_bridge.osc import Message
 from daw_bridge.web.socket import MAX_SOCKETS_PER_HOST, MAX_WAITING, WebClient
 from tests.web.conftest import Socket, Web
@@ -88,6 +90,25 @@ def test_a_build_is_queued_told_and_there_after_a_reload(make_web: Callable[...,
     job = web.ask("/api/state").json()["jobs"][0]
     assert (job["number"], job["name"], job["source"]) == (number, "mix.wav", "mix.wav")
     assert job["arguments"] == {"template": "band", "daw": "reaper", "model": "preview"}
+
+
+def test_chosen_stems_reach_the_command_line(make_web: Callable[..., Web], music: Path, tmp_path: Path) -> None:
+    web = make_web()
+    (music / "mix.wav").write_text("steps=1", "utf-8")
+    with web.socket() as socket:
+        socket.say("/dawbridge/subscribe")
+        socket.say("/dawbridge/build", "mix.wav", "band", "reaper", "preview", "", "vocals", id="b1")
+        number = socket.wait("/dawbridge/reply", lambda a: a[0] == "b1")[2]
+        assert socket.wait("/dawbridge/state", lambda a: a[1] == number and a[3] == "done")
+        socket.say("/dawbridge/separate", "mix.wav", "preview", "vocals", "drums", id="b2")
+        assert "contradict" in socket.wait("/dawbridge/error", lambda a: a[0] == "b2")[2]
+    job = web.ask("/api/state").json()["jobs"][0]
+    assert job["arguments"] == {"template": "band", "daw": "reaper", "model": "preview", "two_stems": "vocals"}
+    web.daemon.stop()
+    store = JobStore(tmp_path / "queue.sqlite")
+    (queued,) = store.recent(1)
+    store.close()
+    assert "--two-stems=vocals" in cli_argv(queued)
 
 
 def test_a_slow_page_is_let_go_and_no_memory_grows() -> None:

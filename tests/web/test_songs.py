@@ -10,6 +10,7 @@ import unicodedata
 import zipfile
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
@@ -18,6 +19,9 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+from daw_bridge.manifest import read_manifest, write_manifest
+from daw_bridge.music import SongMusic
+from daw_bridge.tempo_map import TempoEvent
 from tests.web.conftest import RATE_HZ, STEMS, Answer, Web, make_song
 
 Form = Literal["NFC", "NFD"]
@@ -278,6 +282,32 @@ def test_a_mix_is_kept_as_a_template_that_sounds_the_same(web: Web, song: Path, 
     assert web.post(f"{SONG}/template", {"name": "band", "mix": wanted}).status == 409
     for name in ("../x", "", "a/b", ".hidden", "x" * 80):
         assert web.post(f"{SONG}/template", {"name": name, "mix": wanted}).status == 400
+
+
+def test_bars_stand_where_the_tempo_map_has_them(web: Web, song: Path) -> None:
+    assert web.ask(f"{SONG}/plan?mix={mix()}").json()["bars"] == []  # nobody has found a tempo
+    events = (
+        TempoEvent(bar=0, tempo_bpm=120.0, time_signature=(4, 4)),
+        TempoEvent(bar=1, tempo_bpm=60.0, time_signature=(2, 4)),
+    )
+    manifest = read_manifest(song)
+    assert manifest is not None
+    music = SongMusic(asked="auto", tempo_events=events, key="A minor")
+    write_manifest(song, replace(manifest, music=music))
+    plan = web.ask(f"{SONG}/plan?mix={mix()}").json()
+    assert plan["bars"] == [0, 2 * RATE_HZ, 4 * RATE_HZ]
+    assert plan["markers"][0]["name"] == "Key: A minor"
+
+
+def test_a_licence_that_asks_is_accepted_once(web: Web) -> None:
+    models = {model["name"]: model for model in web.ask("/api/models").json()}
+    assert models["preview"]["licence_class"] == "clear" and not models["preview"]["asks"]
+    assert models["kar_aufr33"]["licence_class"] == "unstated" and models["kar_aufr33"]["asks"]
+    assert web.post("/api/models/kar_aufr33/licence", {}).status == 400
+    assert "nobody" in web.post("/api/models/nobody/licence", {"accept": True}).json()["message"]
+    assert web.post("/api/models/kar_aufr33/licence", {"accept": True}).status == 200
+    again = {model["name"]: model["asks"] for model in web.ask("/api/models").json()}
+    assert not again["kar_aufr33"] and again["kar_anvuew"]
 
 
 def test_a_reading_error_of_the_song_list_is_no_reason_to_stop(make_web: Callable[..., Web], music: Path) -> None:

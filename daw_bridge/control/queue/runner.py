@@ -71,7 +71,13 @@ class _Output:
 def cli_argv(job: Job) -> list[str]:
     """The command line of a job. Values come checked from the command table; paths are absolute."""
     argv = [sys.executable, "-m", "daw_bridge", job.command]
-    flags = {"template": "--template", "daw": "--daw", "model": "--model"}
+    flags = {
+        "template": "--template",
+        "daw": "--daw",
+        "model": "--model",
+        "stems": "--stems",
+        "two_stems": "--two-stems",
+    }
     for name, flag in flags.items():
         value = job.arguments.get(name)
         if value:

@@ -6,7 +6,7 @@ const TAP_PX = 6, SMALLEST_VIEW = 512;
 
 export class LaneBoard {
   constructor(song, {seek, loop}) {
-    Object.assign(this, {song, seek, chooseLoop: loop, view: [0, song.frames], rows: [], loop: null, looping: false, markers: [], bar: 0, spectra: false, position: 0, pending: false, peaks: new Map(), pictures: new Map(), pointers: new Map()});
+    Object.assign(this, {song, seek, chooseLoop: loop, view: [0, song.frames], rows: [], loop: null, looping: false, markers: [], bars: [], spectra: false, position: 0, pending: false, peaks: new Map(), pictures: new Map(), pointers: new Map()});
     this.fine = new Fine(song, () => this.draw());
     this.canvas = h("canvas", {class: "ruler-canvas", "aria-hidden": "true"});
     this.thumb = h("div", {class: "thumb"});
@@ -49,13 +49,15 @@ export class LaneBoard {
   }
 
   paint() {
-    paintRuler(this.canvas, this.song, this.view, this.markers, this.bar);
+    paintRuler(this.canvas, this.song, this.view, this.markers, this.bars);
     const factor = heightFactor(this.peaks.values());
     for (const row of this.rows) {
       if (!row.canvas.isConnected) continue;
       const pixels = row.canvas.clientWidth || 1;
-      if (this.spectra) this.pictures.get(row.stem).paint(row.canvas, this.view);
-      else paintWave(row.canvas, this.peaks.get(row.stem), this.view, this.fine.of(row.stem, this.view, pixels), factor);
+      let drawn = true;
+      if (this.spectra) drawn = this.pictures.get(row.stem).paint(row.canvas, this.view);
+      else drawn = paintWave(row.canvas, this.peaks.get(row.stem), this.view, this.fine.of(row.stem, this.view, pixels), factor);
+      row.canvas.parentElement.classList.toggle("waiting", drawn === false);
     }
     const [from, to] = this.view, whole = this.song.frames;
     this.thumb.style.left = `${(100 * from) / whole}%`;

@@ -154,16 +154,13 @@ export class Spectrum {
 
 const STEPS_S = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800];
 
-export function paintRuler(canvas, song, [from, to], markers, bar) {
+export function paintRuler(canvas, song, [from, to], markers, bars) {
   const {context, width, height, ratio} = sized(canvas), style = getComputedStyle(canvas), px = (frame) => ((frame - from) / (to - from)) * width;
   const second = (song.rate / (to - from)) * width, step = STEPS_S.find((each) => each * second >= 84 * ratio) ?? 3600;
   context.fillStyle = style.color;
   context.font = `${11 * ratio}px system-ui, sans-serif`;
-  if (bar) {
-    const begin = Math.max(0, Math.floor(from / bar));
-    if (((to - from) / bar) * 6 * ratio < width)
-      for (let index = begin; index * bar < to; index++) context.fillRect(px(index * bar), height - 4 * ratio, ratio, 4 * ratio);
-  }
+  const inView = bars.filter((bar) => bar >= from && bar < to);
+  if (inView.length * 6 * ratio < width) for (const bar of inView) context.fillRect(px(bar), height - 4 * ratio, ratio, 4 * ratio);
   for (let time = Math.max(0, Math.floor(from / song.rate / step) * step); time * song.rate < to; time += step) {
     const x = px(time * song.rate);
     context.globalAlpha = 0.55;

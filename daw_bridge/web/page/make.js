@@ -1,10 +1,12 @@
 // From a mix to a session: drop or pick a file, say what it should become, watch, and open what is finished.
-import {json, ServerError} from "./api.js";
+import {json, post, ServerError} from "./api.js";
 import {clock, h, icon, say, trying} from "./dom.js";
 
 const DAW_NAMES = {reaper: "REAPER", ardour: "Ardour", dawproject: "DAWproject (Bitwig, Studio One, Cubase)", "reaper-sends": "REAPER, buses by sends", "reaper-live": "REAPER, live", render: "WAV, no DAW"};
 const STAGES = {decode: "Reading the mix", load: "Loading the model", separate: "Separating", residual: "Checking the sum", verify: "Measuring the null", archive: "Keeping the original", build: "Writing the session"};
+const RETRY = {build: ["template", "daw", "model", "stems", "two_stems"], separate: ["model", "stems", "two_stems"], rebuild: ["template", "daw"]};
 const CHOICES = "daw-bridge-choices";
+const LICENCES = {clear: "free to use", copyleft: "copyleft", "non-commercial": "not for music that is sold", unstated: "nothing stated: ask before you sell"};
 
 const duration = (seconds) => (seconds < 90 ? `${Math.max(1, Math.round(seconds))} s` : seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`);
 
@@ -16,7 +18,7 @@ export class MakeView {
     this.jobs = h("section", {class: "jobs", "aria-label": "Queue"});
     this.list = h("section", {class: "songs", "aria-label": "Songs"});
     this.form = h("form", {class: "card make", "aria-label": "Make a session", onsubmit: (event) => { event.preventDefault(); this.build(this.source); }});
-    this.place.replaceChildren(h("div", {class: "columns"}, h("div", {}, this.form, this.jobs), this.list));
+    this.place.replaceChildren(h("div", {class: "columns"}, this.form, h("div", {}, this.jobs, this.list)));
     this.fields();
     this.update();
     this.app.models = await json("/api/models");
@@ -55,6 +57,10 @@ export class MakeView {
     this.daws = state.daws.filter((daw) => daw !== "render").map((daw) => h("input", {type: "checkbox", value: daw, id: `daw-${daw}`, checked: chosen.has(daw), onchange: () => this.describe()}));
     const usual = new Set(["reaper", "ardour", "dawproject"]);
     const daw = (box) => h("label", {class: "check", for: box.id}, box, h("span", {}, DAW_NAMES[box.value] ?? box.value));
+    this.stems = h("select", {id: "stems", onchange: () => this.describe()});
+    this.stemChoice = h("div", {class: "checks", role: "group", "aria-label": "Stems to write"});
+    this.accepted = h("input", {type: "checkbox", id: "accepted", onchange: () => this.describe()});
+    this.licence = h("div", {class: "licence"});
     this.modelNote = h("p", {class: "hint", id: "model-note"});
     this.templateNote = h("p", {class: "hint"});
     this.go = h("button", {class: "primary big", disabled: true}, "Make the session");
@@ -62,8 +68,9 @@ export class MakeView {
       h("h2", {}, "Make a session"), drop, this.uploadsPlace ??= h("div", {class: "uploads"}),
       h("label", {class: "field", for: "mix"}, h("span", {}, "Mix"), this.mixes),
       h("div", {class: "two"},
-        h("div", {}, h("label", {class: "field", for: "model"}, h("span", {}, "Model"), this.model), this.modelNote),
-        h("div", {}, h("label", {class: "field", for: "template"}, h("span", {}, "Bus template"), this.template), this.templateNote)),
+        h("div", {}, h("label", {class: "field", for: "model"}, h("span", {}, "Model"), this.model), this.modelNote, this.licence),
+        h("div", {}, h("label", {class: "field", for: "template"}, h("span", {}, "Bus template"), this.template), this.templateNote,
+          h("label", {class: "field", for: "stems"}, h("span", {}, "Stems"), this.stems), this.stemChoice)),
       h("fieldset", {}, h("legend", {}, "Sessions for"), ...this.daws.filter((box) => usual.has(box.value)).map(daw),
         h("details", {}, h("summary", {}, "More"), ...this.daws.filter((box) => !usual.has(box.value)).map(daw))),
       this.go);
@@ -85,20 +92,49 @@ export class MakeView {
     if (model) {
       const work = model.work_s_per_s;
       this.modelNote.replaceChildren(`${model.summary[0].toUpperCase()}${model.summary.slice(1)}. `,
-        model.here ? "" : `Downloads ${model.size_mb} MB first. `, `About ${duration(240 * work)} for a song of 4 minutes on this computer. `, h("span", {class: "dim"}, `Licence: ${model.licence_class ? `${model.licence_class}; ` : ""}${model.licence}`));
+        model.here ? "" : `Downloads ${model.size_mb} MB first. `, `About ${duration(240 * work)} for a song of 4 minutes on this computer.`);
+      this.licence.replaceChildren(h("span", {class: `badge ${model.licence_class}`}, `Licence: ${LICENCES[model.licence_class] ?? model.licence_class}`),
+        h("p", {class: "hint"}, model.licence, model.licence_source ? h("span", {class: "dim"}, ` (${model.licence_source})`) : null),
+        model.asks ? h("label", {class: "check", for: "accepted"}, this.accepted, h("span", {}, "I may use it under this licence")) : "");
+      this.drawStems(model);
     }
     this.templateNote.textContent = this.app.state.templates.find((each) => each.name === this.template.value)?.description ?? "";
-    this.go.disabled = !this.source || !this.daws.some((box) => box.checked) || !this.app.models;
+    const chosen = this.stems.value !== "some" || this.chosenStems().length;
+    this.go.disabled = !this.source || !this.daws.some((box) => box.checked) || !model || (model.asks && !this.accepted.checked) || !chosen;
   }
 
-  choices() { return {model: this.model.value, template: this.template.value, daw: this.daws.filter((box) => box.checked).map((box) => box.value).join(",")}; }
+  drawStems(model) {
+    if (this.stemsOf !== model.name) {
+      this.stemsOf = model.name;
+      this.accepted.checked = false;
+      this.stems.replaceChildren(h("option", {value: ""}, `All: ${model.stems.join(", ")}`),
+        ...model.stems.map((stem) => h("option", {value: `two ${stem}`}, stem === "vocals" ? "Vocals and instrumental" : `${stem} and everything else`)),
+        model.stems.length > 2 ? h("option", {value: "some"}, "Some of them …") : "");
+      this.stemChoice.replaceChildren(...model.stems.map((stem) => h("label", {class: "check", for: `stem-${stem}`}, h("input", {type: "checkbox", id: `stem-${stem}`, value: stem, onchange: () => this.describe()}), h("span", {}, stem))));
+    }
+    this.stemChoice.hidden = this.stems.value !== "some";
+  }
+
+  chosenStems() { return [...this.stemChoice.querySelectorAll("input:checked")].map((box) => box.value); }
+
+  choices() {
+    const {value} = this.stems;
+    return {model: this.model.value, template: this.template.value, daw: this.daws.filter((box) => box.checked).map((box) => box.value).join(","),
+      stems: value === "some" ? this.chosenStems().join(",") : "", two: value.startsWith("two ") ? value.slice(4) : ""};
+  }
 
   async build(source) {
-    const {model, template, daw} = this.choices();
+    const {model, template, daw, stems, two} = this.choices();
     localStorage.setItem(CHOICES, JSON.stringify({model, template, daw}));
     await trying(async () => {
-      await this.app.commands.command("build", source, template, daw, model);
+      if (this.accepted.checked) {
+        await post(`/api/models/${encodeURIComponent(model)}/licence`, {accept: true});
+        this.app.models = await json("/api/models");
+        this.describe();
+      }
+      await this.app.commands.command("build", source, template, daw, model, stems, two);
       say(`${source} is in the queue`);
+      this.jobs.scrollIntoView({block: "nearest"});
     });
   }
 
@@ -187,10 +223,10 @@ export class MakeView {
 
   job(job) {
     const WORDS = {queued: "waiting", running: "running", done: "done", failed: "failed", cancelled: "cancelled"};
-    const again = () => trying(() => this.app.commands.command(job.command, job.source, ...(job.command === "separate" ? [job.arguments.model ?? ""] : job.command === "rebuild" ? [job.arguments.template ?? "", job.arguments.daw ?? ""] : [job.arguments.template ?? "", job.arguments.daw ?? "", job.arguments.model ?? ""])));
+    const again = () => trying(() => this.app.commands.command(job.command, job.source, ...RETRY[job.command].map((name) => job.arguments[name] ?? "")));
     const row = h("article", {class: `job card ${job.state}`, "data-job": job.number, "aria-label": `Job ${job.number}: ${job.name}`},
       h("div", {class: "line"}, h("strong", {}, job.name), h("span", {class: `badge ${job.state}`}, WORDS[job.state])),
-      h("p", {class: "dim facts"}, [job.command, job.arguments.model, job.arguments.template, job.arguments.daw].filter(Boolean).join(" · ")),
+      h("p", {class: "dim facts"}, [job.command, job.arguments.model, job.arguments.two_stems ? `${job.arguments.two_stems} and the rest` : job.arguments.stems, job.arguments.template, job.arguments.daw].filter(Boolean).join(" · ")),
       job.state === "running" || job.state === "queued" ? h("progress", {max: 100, value: job.percent, "aria-label": `Progress of ${job.name}`}) : null,
       job.state === "running" ? h("p", {class: "stage", "aria-live": "off"}) : null,
       job.state === "failed" ? h("p", {class: "problem"}, job.detail) : null,

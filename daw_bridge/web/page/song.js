@@ -22,6 +22,7 @@ export class SongView {
   async open() {
     const song = this.song = await json(songPath(this.id));
     document.title = `${song.name} – daw-bridge`;
+    this.lastJob = this.newestJob();
     const names = this.app.state.templates.filter((each) => !each.error).map((each) => each.name);
     this.templateName = names.includes(song.template) ? song.template : "neutral";
     this.full = this.app.state.local;
@@ -137,9 +138,9 @@ export class SongView {
 
   async build() {
     const {song} = this, button = (label, name, run, more = {}) => h("button", {class: "icon", "aria-label": label, title: label, onclick: run, ...more}, icon(name));
-    const null_db = song.null_depth_db;
-    document.getElementById("headline").replaceChildren(h("h1", {}, song.name),
-      h("p", {class: "dim facts"}, `${clock(song.seconds)} · ${(song.rate / 1000).toFixed(1)} kHz · ${song.model}`));
+    const null_db = song.null_depth_db, rest_db = song.residual_rms_db;
+    this.facts = h("p", {class: "dim facts"});
+    document.getElementById("headline").replaceChildren(h("h1", {}, song.name), this.facts);
     this.drawActions();
     this.board = new LaneBoard(song, {seek: (frame) => this.transport.seek(frame), loop: (range) => this.chooseLoop(range)});
     this.closers.push(() => this.board.close());
@@ -157,6 +158,7 @@ export class SongView {
     this.pictureButton = h("button", {class: "toggle", "aria-pressed": "false", onclick: () => { const on = this.board.spectra = !this.board.spectra; this.pictureButton.setAttribute("aria-pressed", String(on)); this.board.draw(); }}, "Spectrum");
     const tools = h("div", {class: "tools", role: "toolbar", "aria-label": "View"},
       h("span", {class: "chip", title: "The stems, read back and summed, minus the mix"}, null_db === null ? "stems" : null_db <= -144 ? "Stems add up to the mix exactly" : `Stems add up to the mix to ${Math.round(null_db)} dBFS`.replace("-", "−")),
+      rest_db === null ? null : h("span", {class: "chip plain", title: "What no stem took, as RMS: it lies on the bus RESIDUAL, so that nothing is missing"}, `Residual ${Math.round(rest_db)} dB`.replace("-", "−")),
       this.working, h("span", {class: "grow"}), h("span", {class: "group"}, this.loopFrom, h("span", {class: "dim", "aria-hidden": "true"}, "–"), this.loopTo), this.pictureButton,
       h("span", {class: "group"}, button("Zoom out", "minus", () => this.board.zoom(2)), button("Zoom in", "plus", () => this.board.zoom(0.5)), button("Whole song", "fit", () => this.board.show(0, song.frames))));
     this.strips = h("div", {class: "strips", role: "group", "aria-label": "Strips"});
@@ -176,6 +178,11 @@ export class SongView {
     this.drawTemplates();
   }
 
+  drawFacts(plan) {
+    const {song} = this, tempo = plan.bars.length ? `${plan.tempo_bpm.toFixed(plan.tempo_bpm % 1 ? 1 : 0)} BPM ${plan.time_signature.join("/")}` : "";
+    this.facts.textContent = [clock(song.seconds), `${(song.rate / 1000).toFixed(1)} kHz`, tempo, song.model, song.licence_class ? `weights: ${song.licence_class}` : ""].filter(Boolean).join(" · ");
+  }
+
   drawTemplates() {
     this.templateSelect.replaceChildren(...this.app.state.templates.filter((each) => !each.error).map((each) =>
       h("option", {value: each.name, selected: each.name === this.templateName}, each.own ? `${each.name} (yours)` : each.name)));
@@ -183,7 +190,10 @@ export class SongView {
 
   drawActions() {
     const {song} = this, local = this.app.state.local;
-    const opens = song.sessions.map(({adapter, file}) => ({text: `Open in ${DAW_NAMES[adapter] ?? adapter}`, note: file, run: () => trying(async () => { await post(songPath(this.id, "open"), {daw: adapter}); say(`${file} is being opened`); })}));
+    const opens = (local ? song.sessions : []).map(({adapter, file}) => ({text: `Open in ${DAW_NAMES[adapter] ?? adapter}`, note: file, run: () => trying(async () => { await post(songPath(this.id, "open"), {daw: adapter}); say(`${file} is being opened`); })}));
+    const made = new Set(song.sessions.map(({adapter}) => adapter));
+    for (const daw of ["reaper", "ardour", "dawproject"].filter((each) => !made.has(each) && this.app.state.daws.includes(each)))
+      opens.push({text: `Make a session for ${DAW_NAMES[daw]}`, note: "from these stems", run: () => trying(async () => { await this.app.commands.command("rebuild", song.id, this.templateName, daw); say(`The session for ${DAW_NAMES[daw]} is being written`); })});
     if (song.path) opens.push({text: "Copy the folder's path", run: () => trying(async () => { await navigator.clipboard.writeText(song.path); say("The path is copied"); })});
     const takes = [
       {text: "Session and audio", note: "one ZIP", run: () => this.download({what: "zip"})},
@@ -197,7 +207,7 @@ export class SongView {
       {text: "Back to the template", note: "all strips", run: () => trying(() => this.takeTemplate(this.mix.template))},
     ];
     document.getElementById("actions").replaceChildren(...[
-      local && opens.length ? menu("Open", "open", opens) : null, menu("Take", "down", takes), menu("Mix", "sliders", keep),
+      opens.length ? menu("Open", "open", opens) : null, menu("Take", "down", takes), menu("Mix", "sliders", keep),
       h("button", {class: "icon", "aria-label": "Tablet or phone", title: "Tablet or phone", onclick: () => tablet()}, icon("tablet"))].filter(Boolean));
   }
 
@@ -209,7 +219,8 @@ export class SongView {
     this.drawTemplates();
     this.setFaders();
     this.board.markers = plan.markers;
-    this.board.bar = plan.markers.length || plan.tempo_bpm !== 120 ? (this.song.rate * 60 * plan.time_signature[0] * 4) / plan.time_signature[1] / plan.tempo_bpm : 0;
+    this.board.bars = plan.bars;
+    this.drawFacts(plan);
     this.board.draw();
     if (this.way === "template") await this.hearAgain();
   }
@@ -431,13 +442,14 @@ export class SongView {
     this.drawAudible();
   }
 
+  newestJob() { return this.app.state.jobs.find((each) => each.song === this.song.id && each.state === "done")?.number ?? 0; }
+
   update() {
     this.drawTemplates();
-    const job = this.app.state.jobs.find((each) => each.song === this.song.id && each.state === "done");
-    if (job && job.number !== this.lastJob) {
-      const first = this.lastJob === undefined;
-      this.lastJob = job.number;
-      if (!first) trying(async () => { this.song = {...this.song, sessions: (await json(songPath(this.id))).sessions}; this.drawActions(); say("The sessions are written"); });
+    const job = this.newestJob();
+    if (job !== this.lastJob) {
+      this.lastJob = job;
+      trying(async () => { this.song = {...this.song, sessions: (await json(songPath(this.id))).sessions}; this.drawActions(); say("The sessions are written"); });
     }
   }
 
