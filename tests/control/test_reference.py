@@ -187,8 +187,8 @@ def test_the_oscquery_tree_has_every_command_with_types_and_ranges() -> None:
     tree = query_tree()["CONTENTS"]["dawbridge"]["CONTENTS"]
     gain = tree["bus"]["CONTENTS"]["{name}"]["CONTENTS"]["gain_db"]
     assert (gain["TYPE"], gain["RANGE"], gain["ACCESS"]) == ("f", [{"MIN": -150.0, "MAX": 12.0}], 3)
-    assert tree["build"]["TYPE"] == "ssss"
-    assert answer("/dawbridge/build?TYPE", 9129) == (200, {"TYPE": "ssss"})
+    assert tree["build"]["TYPE"] == "ssssss"
+    assert answer("/dawbridge/build?TYPE", 9129) == (200, {"TYPE": "ssssss"})
     assert answer("/nothing", 9129)[0] == 404
     assert answer("/?HOST_INFO", 9129)[1]["OSC_PORT"] == 9129  # type: ignore[index]
 
