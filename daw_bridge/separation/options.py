@@ -184,7 +184,7 @@ class SeparationOptions:
     )
     batch_segments: int | None = option(
         None,
-        "segments at once; by default as many as fit the free memory",
+        "segments at once on a GPU; by default as many as fit its free memory",
         influences=Influence.LOADING,
         flags=("--batch",),
         metavar="N",

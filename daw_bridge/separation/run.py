@@ -177,7 +177,7 @@ class _Run:
         """A long run on a CPU is announced with what would be quicker."""
         if loaded.cpu_s_per_s is None or loaded.rung is None or loaded.rung.device != "cpu":
             return
-        cores = loaded.rung.workers * loaded.rung.threads
+        cores = loaded.rung.workers
         seconds = cpu_time_s(loaded.cpu_s_per_s, mix.length_samples / mix.sample_rate_hz, cores)
         if seconds >= _LONG_S:
             self.note(

@@ -34,7 +34,7 @@ STEP, FADE = 880, 80
 
 
 def make_separator(network: Bsrnn | None = None, *, batch: int = 1, **options: Any) -> BsrnnSeparator:
-    rungs = ladder(Rung(device="cpu", batch_segments=batch), cores=1)
+    rungs = ladder(Rung(device="cpu", batch_segments=batch), cpu_workers=1)
     return BsrnnSeparator("tiny", [network or make_network()], rungs, **{"chunking": SHORT, **options})
 
 

@@ -56,7 +56,7 @@ def separator(
     overlaps: int, *, batch: int = 1, workers: int = 1, chunk: int = CHUNK, **options: bool | int
 ) -> CommunitySeparator:
     chunks = Chunks(chunk_samples=chunk, overlaps=overlaps, **options)  # type: ignore[arg-type]
-    rungs = [Rung(device="cpu", batch_segments=batch, workers=workers, threads=1)]
+    rungs = [Rung(device="cpu", batch_segments=batch, workers=workers)]
     return CommunitySeparator("warp", Warp(), ("one", "two"), chunks, rungs)
 
 

@@ -155,4 +155,4 @@ def test_the_published_architectures_equal_apply_model(name: str) -> None:
     torch.manual_seed(1)
     module = klass(SOURCES, **kwargs).eval()
     mix = noise(length)
-    close(run(tiny_separator(tiny_bag([module]), rungs=[Rung(device="cpu", threads=2)]), mix), by_demucs([module], mix))
+    close(run(tiny_separator(tiny_bag([module]), rungs=[Rung(device="cpu")]), mix), by_demucs([module], mix))

@@ -73,7 +73,7 @@ WHOLE = run(tiny_separator(tiny_bag([tiny_module("htdemucs")])), MIX)
 @pytest.mark.parametrize("most", [4, 2, 1])
 def test_a_batch_that_does_not_fit_is_halved_until_it_does(most: int, error: type) -> None:
     notes: list[str] = []
-    rungs = ladder(Rung(device=BESIDE, batch_segments=8), cores=2)
+    rungs = ladder(Rung(device=BESIDE, batch_segments=8), cpu_workers=1)
     separator, greedy, _ = greedy_separator(rungs, notes, most=most, error=error)
     assert np.abs(run(separator, MIX) - WHOLE).max() <= 1e-5
     assert max(greedy.batches) == most
@@ -88,7 +88,10 @@ def test_memory_that_runs_out_midway_repeats_only_what_was_under_way(call: int) 
     """Segments that are finished are not computed again."""
     notes: list[str] = []
     separator, greedy, _ = greedy_separator(
-        ladder(Rung(device=BESIDE, batch_segments=2), cores=2), notes, fail_at=(call,), error=torch.OutOfMemoryError
+        ladder(Rung(device=BESIDE, batch_segments=2), cpu_workers=1),
+        notes,
+        fail_at=(call,),
+        error=torch.OutOfMemoryError,
     )
     assert np.abs(run(separator, MIX) - WHOLE).max() <= 1e-5
     assert len(notes) == 1
@@ -100,25 +103,26 @@ def test_the_last_step_is_the_cpu() -> None:
     """One segment does not fit on the device either."""
     notes: list[str] = []
     separator, _, _ = greedy_separator(
-        ladder(Rung(device=BESIDE, batch_segments=2), cores=2), notes, fail_at=(1, 2), error=torch.OutOfMemoryError
+        ladder(Rung(device=BESIDE, batch_segments=2), cpu_workers=1),
+        notes,
+        fail_at=(1, 2),
+        error=torch.OutOfMemoryError,
     )
     assert np.abs(run(separator, MIX) - WHOLE).max() <= 1e-5
-    assert notes[-1].endswith("going on with CPU, 1 worker(s) of 2 thread(s)")
+    assert notes[-1].endswith("going on with CPU, 1 worker(s)")
     assert len(notes) == 2
 
 
 def test_fewer_workers_before_giving_up_on_the_cpu() -> None:
     notes: list[str] = []
-    separator, _, _ = greedy_separator(ladder(Rung(device="cpu", workers=2), cores=2), notes, fail_at=(2,))
+    separator, _, _ = greedy_separator(ladder(Rung(device="cpu", workers=2), cpu_workers=1), notes, fail_at=(2,))
     assert np.abs(run(separator, MIX) - WHOLE).max() <= 1e-5
-    assert notes == [
-        "out of memory with CPU, 2 worker(s) of 1 thread(s); going on with CPU, 1 worker(s) of 2 thread(s)"
-    ]
+    assert notes == ["out of memory with CPU, 2 worker(s); going on with CPU, 1 worker(s)"]
 
 
 def test_when_nothing_is_left_the_error_says_what_to_do() -> None:
     notes: list[str] = []
-    separator, _, _ = greedy_separator(ladder(Rung(device=BESIDE, batch_segments=2), cores=2), notes, most=0)
+    separator, _, _ = greedy_separator(ladder(Rung(device=BESIDE, batch_segments=2), cpu_workers=1), notes, most=0)
     with pytest.raises(DeviceError, match=r"out of memory even with CPU.*`segment_s`.*smaller model"):
         run(separator, MIX)
     assert len(notes) == 2
@@ -128,7 +132,9 @@ def test_samples_before_the_failure_are_kept_through_the_ladder() -> None:
     """What was emitted before memory ran out is emitted once, and the rest follows without a gap."""
     blocks: list[Any] = []
     notes: list[str] = []
-    separator, greedy, _ = greedy_separator(ladder(Rung(device=BESIDE, batch_segments=2), cores=2), notes, fail_at=(6,))
+    separator, greedy, _ = greedy_separator(
+        ladder(Rung(device=BESIDE, batch_segments=2), cpu_workers=1), notes, fail_at=(6,)
+    )
     counts: list[int] = []
 
     def emit(block: Any) -> None:
@@ -156,9 +162,9 @@ def test_batches_are_as_large_as_the_free_memory_allows() -> None:
 
 def test_cpu_workers_follow_cores_and_memory() -> None:
     need = Need(weights_gb=0.6, per_segment_gb=0.9)
-    assert cpu_rung(need, 64.0, 8) == Rung(device="cpu", workers=8, threads=1)
-    assert cpu_rung(need, 4.0, 8) == Rung(device="cpu", workers=2, threads=4)
-    assert cpu_rung(need, 1.0, 8) == Rung(device="cpu", workers=1, threads=8)
+    assert cpu_rung(need, 64.0, 8) == Rung(device="cpu", workers=8)
+    assert cpu_rung(need, 4.0, 8) == Rung(device="cpu", workers=2)
+    assert cpu_rung(need, 1.0, 8) == Rung(device="cpu", workers=1)
 
 
 def test_too_little_host_memory_is_refused_before_the_run(monkeypatch: pytest.MonkeyPatch) -> None:

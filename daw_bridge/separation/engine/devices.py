@@ -31,7 +31,8 @@ def choose_rungs(need: Need, device: str, batch_segments: int | None, note: Call
             note(f"{chosen} has {free_gb:.1f} GB free, {need.of(1):.1f} GB are needed; computing on the CPU")
         else:
             check_headroom(need, free_gb, chosen, batch_segments=max(1, batch))
-            return ladder(Rung(device=chosen, batch_segments=batch, threads=cores), cores=cores)
+            workers = cpu_rung(need, free_host_gb(), cores).workers
+            return ladder(Rung(device=chosen, batch_segments=batch), cpu_workers=workers)
     free_gb = free_host_gb()
     if need.of(1) > free_gb:
         raise DeviceError(
@@ -39,9 +40,9 @@ def choose_rungs(need: Need, device: str, batch_segments: int | None, note: Call
             "close other programs, ask for a shorter `segment_s`, or take a smaller model"
         )
     first = cpu_rung(need, free_gb, cores)
-    if batch_segments:
-        first = Rung(device="cpu", batch_segments=batch_segments, workers=first.workers, threads=first.threads)
-    return ladder(first, cores=cores)
+    if first.workers < cores:
+        note(f"{free_gb:.1f} GB of memory are free, enough for {first.workers} of {cores} cores")
+    return ladder(first, cpu_workers=first.workers)
 
 
 def _pick_device(device: str) -> str:

@@ -115,13 +115,6 @@ class LaneState:
     def done(self) -> bool:
         return self.offset(self.next_segment) >= self.length
 
-    def batches_from(self, segment: int, batch: int) -> int:
-        """How many batches `next_group` makes of the segments from this one on."""
-        whole = max(0, (self.length - self.lane.segment_samples) // self.lane.stride_samples + 1)
-        count = -(-self.length // self.lane.stride_samples)
-        batches = -(-whole // batch) - segment // batch if segment < whole else 0
-        return batches + count - max(segment, whole)
-
     def next_group(self, batch: int) -> tuple[int, ...]:
         """The segments of the next batch. Batches begin at multiples of `batch`; a cut segment goes alone."""
         first = self.next_segment

@@ -10,7 +10,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +26,19 @@ LARGEST_BATCH = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rung:
-    """One way to compute: `batch_segments` at once on a GPU, or `workers` x `threads` on the CPU."""
+    """One way to compute: `batch_segments` at once on a GPU, or as many segments as `workers` on the CPU.
+
+    A worker is one thread and takes one segment at a time: sums that are split among threads, or over a batch, are
+    rounded in another order, and the samples would hang on how much memory and how many cores are free.
+    """
 
     device: str
     batch_segments: int = 1
     workers: int = 1
-    threads: int = 1
 
     def describe(self) -> str:
         if self.device == "cpu":
-            return f"CPU, {self.workers} worker(s) of {self.threads} thread(s)"
+            return f"CPU, {self.workers} worker(s)"
         return f"{self.device}, {self.batch_segments} segment(s) at once"
 
 
@@ -50,17 +53,15 @@ class Need:
         return self.weights_gb + batch_segments * self.per_segment_gb
 
 
-def ladder(first: Rung, *, cores: int) -> list[Rung]:
-    """The rungs from `first` down: halve the batch to 1, then the CPU with all cores, then one worker."""
+def ladder(first: Rung, *, cpu_workers: int) -> list[Rung]:
+    """The rungs from `first` down: halve the batch to 1, then the CPU with so many workers, then halve those."""
     rungs = [first]
-    batch = first.batch_segments
-    while batch > 1:
-        batch //= 2
-        rungs.append(Rung(device=first.device, batch_segments=batch, workers=first.workers, threads=first.threads))
+    while first.device != "cpu" and rungs[-1].batch_segments > 1:
+        rungs.append(replace(first, batch_segments=rungs[-1].batch_segments // 2))
     if first.device != "cpu":
-        rungs.append(Rung(device="cpu", workers=1, threads=cores))
-    elif first.workers > 1:
-        rungs.append(Rung(device="cpu", workers=1, threads=max(1, cores)))
+        rungs.append(Rung(device="cpu", workers=cpu_workers))
+    while rungs[-1].workers > 1:
+        rungs.append(replace(rungs[-1], workers=rungs[-1].workers // 2))
     return rungs
 
 
@@ -101,7 +102,8 @@ class OnRungs:
     def repeat(self, rung: Rung) -> None:
         """Compute as an earlier run did, if it used the same device: then a resumed run gives the identical samples."""
         if rung.device == self.rung.device:
-            self.rungs = ladder(rung, cores=usable_cores())
+            most = max((own.workers for own in self.rungs if own.device == "cpu"), default=1)
+            self.rungs = ladder(rung, cpu_workers=most)
 
 
 def batch_for(need: Need, free_gb: float) -> int:
@@ -124,10 +126,9 @@ def check_headroom(need: Need, free_gb: float, device: str, *, batch_segments: i
 
 
 def cpu_rung(need: Need, free_gb: float, cores: int) -> Rung:
-    """One worker of one thread per core as far as memory allows (faster than one worker of many threads)."""
+    """One worker for each core as far as memory allows."""
     room = max(1, int((free_gb * 0.7 - need.weights_gb) / max(need.per_segment_gb, 1e-3)))
-    workers = max(1, min(cores, room))
-    return Rung(device="cpu", workers=workers, threads=max(1, cores // workers))
+    return Rung(device="cpu", workers=max(1, min(cores, room)))
 
 
 def cpu_time_s(cpu_s_per_s: float, length_s: float, cores: int) -> float:
@@ -211,7 +212,6 @@ def rung_of(recorded: Any) -> Rung | None:
             device=str(recorded["device"]),
             batch_segments=int(recorded["batch_segments"]),
             workers=int(recorded["workers"]),
-            threads=int(recorded["threads"]),
         )
     except (KeyError, TypeError, ValueError):
         return None

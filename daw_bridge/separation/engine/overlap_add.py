@@ -47,20 +47,12 @@ class Runner(Protocol):
         ...
 
     @property
-    def workers(self) -> int:
-        """How many batches are computed beside each other."""
-        ...
-
-    @property
     def device(self) -> torch.device:
         """Where results lie."""
         ...
 
-    def submit(self, network: int, windows: Sequence[Tensor], *, sharers: int) -> Pending:
-        """Start one network on windows of equal shape (channels, samples).
-
-        `sharers` batches share the machine: `workers`, or fewer in a last round that does not give each worker one.
-        """
+    def submit(self, network: int, windows: Sequence[Tensor]) -> Pending:
+        """Start one network on windows of equal shape (channels, samples)."""
         ...
 
     def collecting(self) -> AbstractContextManager[object]:
@@ -167,19 +159,8 @@ class OverlapAdd:
             state = self._states[job.lane]
             member = state.lane.members[job.member]
             windows = [self._window(state, member, segment) for segment in job.segments]
-            flying.append((job, self._runner.submit(member.network, windows, sharers=self._sharers())))
+            flying.append((job, self._runner.submit(member.network, windows)))
             self._waiting.popleft()
-
-    def _sharers(self) -> int:
-        """How many batches share the workers with the next one: all that an unfilled last round has left for them.
-
-        It follows from the whole song, not from where a run began, so that a resumed run computes in the same way.
-        """
-        batch, workers = self._runner.batch_segments, self._runner.workers
-        total = sum(state.batches_from(0, batch) * len(state.lane.members) for state in self._states)
-        left = sum(state.batches_from(state.next_segment, batch) * len(state.lane.members) for state in self._states)
-        last_round = total % workers
-        return last_round if len(self._waiting) + left <= last_round else workers
 
     def _plan_group(self) -> bool:
         """Queue the jobs of the next batch, on the lane that lags behind; False when all is planned."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from queue import SimpleQueue
 
@@ -17,7 +16,7 @@ from daw_bridge.progress import CancelToken, OnProgress, Progress
 from daw_bridge.separation.engine.lanes import Lane
 from daw_bridge.separation.engine.memory import Ladder, Rung
 from daw_bridge.separation.engine.overlap_add import NormalisedMix, OutOfMemory, OverlapAdd, Pending
-from daw_bridge.separation.engine.speed import kept_memory, plain_attention, threads_per_worker
+from daw_bridge.separation.engine.speed import kept_memory, one_thread, plain_attention
 
 _SIGNS_OF_FULL_MEMORY = (
     "not enough memory",
@@ -63,44 +62,27 @@ class _CpuPending:
 
 
 class _CpuEngine:
-    """Worker threads, each with its own replica of the networks (over shared weights).
-
-    A last round of batches that is too short for all workers waits for the one before and takes all threads.
-    """
+    """Worker threads, each with its own replica of the networks (over shared weights) and one segment at a time."""
 
     device = torch.device("cpu")
 
     def __init__(self, networks: Sequence[nn.Module], rung: Rung) -> None:
         self._stack = ExitStack()
-        self._stack.enter_context(threads_per_worker(rung.threads))
+        self._stack.enter_context(one_thread())
         self._pool = ThreadPoolExecutor(rung.workers, thread_name_prefix="separate")
         self._free: SimpleQueue[list[nn.Module]] = SimpleQueue()
         for worker in range(rung.workers):
             self._free.put(list(networks) if worker == 0 else [replica(network) for network in networks])
-        self._threads = rung.threads * rung.workers
-        self.workers = rung.workers
         self.in_flight = rung.workers + 1
-        self._full_rounds: deque[Future[Tensor]] = deque(maxlen=rung.workers)
 
-    def submit(self, network: int, windows: Sequence[Tensor], *, sharers: int) -> Pending:
-        if sharers < self.workers:
-            threads = self._threads // sharers
-            return _CpuPending(self._pool.submit(self._forward_last, network, windows, threads))
-        future = self._pool.submit(self._forward, network, windows)
-        self._full_rounds.append(future)
-        return _CpuPending(future)
-
-    def _forward_last(self, network: int, windows: Sequence[Tensor], threads: int) -> Tensor:
-        wait(tuple(self._full_rounds))
-        with threads_per_worker(threads):
-            return self._forward(network, windows)
+    def submit(self, network: int, windows: Sequence[Tensor]) -> Pending:
+        return _CpuPending(self._pool.submit(self._forward, network, windows))
 
     def _forward(self, network: int, windows: Sequence[Tensor]) -> Tensor:
         modules = self._free.get()
         try:
             with torch.inference_mode():
-                output: Tensor = modules[network](torch.stack(list(windows)))
-                return output
+                return torch.cat([modules[network](window[None]) for window in windows])
         finally:
             self._free.put(modules)
 
@@ -132,7 +114,6 @@ class _GpuEngine:
     """
 
     in_flight = 2
-    workers = 1
 
     def __init__(self, networks: Sequence[nn.Module], rung: Rung) -> None:
         self.device = torch.device(rung.device)
@@ -141,8 +122,7 @@ class _GpuEngine:
         with _memory_errors():
             self._networks = [network.to(self.device) for network in networks]
 
-    def submit(self, network: int, windows: Sequence[Tensor], *, sharers: int) -> Pending:
-        del sharers  # always the only one
+    def submit(self, network: int, windows: Sequence[Tensor]) -> Pending:
         batch = torch.stack(list(windows))
         with _memory_errors(), torch.inference_mode():
             moved = (batch.pin_memory() if self._cuda else batch).to(self.device, non_blocking=self._cuda)
@@ -190,15 +170,11 @@ class LadderRunner:
         return self._engine.in_flight
 
     @property
-    def workers(self) -> int:
-        return self._engine.workers
-
-    @property
     def device(self) -> torch.device:
         return self._engine.device
 
-    def submit(self, network: int, windows: Sequence[Tensor], *, sharers: int) -> Pending:
-        return self._engine.submit(network, windows, sharers=sharers)
+    def submit(self, network: int, windows: Sequence[Tensor]) -> Pending:
+        return self._engine.submit(network, windows)
 
     def collecting(self) -> AbstractContextManager[object]:
         return self._engine.collecting()

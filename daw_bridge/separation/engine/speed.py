@@ -41,10 +41,10 @@ def plain_attention() -> Iterator[None]:
 
 
 @contextmanager
-def threads_per_worker(count: int) -> Iterator[None]:
-    """Every PyTorch operation on `count` threads."""
+def one_thread() -> Iterator[None]:
+    """Every PyTorch operation on the thread that calls it: what many threads share is rounded as they share it."""
     before = torch.get_num_threads()
-    torch.set_num_threads(count)
+    torch.set_num_threads(1)
     try:
         yield
     finally:

@@ -8,6 +8,7 @@ level of very quiet music; unlike there, the stems are brought back to the level
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -22,7 +23,7 @@ from daw_bridge.separation.engine.devices import choose_rungs
 from daw_bridge.separation.engine.memory import GIB, Ladder, Need, OnRungs, Rung
 from daw_bridge.separation.engine.runners import is_out_of_memory
 from daw_bridge.separation.engine.separator import Emit, SampleSource
-from daw_bridge.separation.engine.speed import kept_memory, strict_fp32
+from daw_bridge.separation.engine.speed import kept_memory, one_thread, strict_fp32
 from daw_bridge.separation.families.bsrnn.checkpoint import load_network, weight_files
 from daw_bridge.separation.families.bsrnn.chunks import Chunking, Fader, Span
 from daw_bridge.separation.families.bsrnn.network import Bsrnn
@@ -160,8 +161,14 @@ class _Computer:
             for network in self._networks
         ]
         self._ladder = rungs
-        self.group = rungs.rung.batch_segments
+        self.group = self._at_once
         self._place()
+
+    @property
+    def _at_once(self) -> int:
+        """How many chunks are computed beside each other: a batch on a GPU, each alone on the CPU (see `Rung`)."""
+        rung = self._ladder.rung
+        return rung.workers if rung.device == "cpu" else rung.batch_segments
 
     def _place(self) -> None:
         while True:
@@ -183,7 +190,7 @@ class _Computer:
         """For chunks (channels, samples) of one length, the wanted stems (stems, channels, samples) of each."""
         done: list[Tensor] = []
         while len(done) < len(chunks):
-            batch = chunks[len(done) : len(done) + self._ladder.rung.batch_segments]
+            batch = chunks[len(done) : len(done) + self._at_once]
             on_chunks = partial(_in_group, on_share, len(done), len(batch), len(chunks))
             try:
                 done.extend(self._forward(batch, on_chunks))
@@ -195,12 +202,29 @@ class _Computer:
         return done
 
     def _forward(self, chunks: Sequence[Tensor], on_share: Callable[[float], None]) -> list[Tensor]:
-        batch = torch.stack(list(chunks)).to(self._ladder.rung.device)
+        if self._ladder.rung.device != "cpu":
+            return list(self._outputs(torch.stack(list(chunks)), on_share))
+        shares = [0.0] * len(chunks)
+
+        def alone(index: int) -> Tensor:
+            def show(share: float) -> None:
+                shares[index] = share
+                on_share(sum(shares) / len(shares))
+
+            return self._outputs(chunks[index][None], show)[0]
+
+        with one_thread(), ThreadPoolExecutor(len(chunks), thread_name_prefix="separate") as pool:
+            return list(pool.map(alone, range(len(chunks))))
+
+    def _outputs(self, batch: Tensor, on_share: Callable[[float], None]) -> Tensor:
+        """Shape (batch, stems, channels, samples)."""
         outputs = []
-        for index, (network, wanted) in enumerate(zip(self._networks, self._wanted, strict=True)):
-            on_step = partial(_in_network, on_share, index, len(self._networks))
-            outputs.append(network(batch, on_step, wanted))
-        return list(torch.cat(outputs, dim=1).cpu())
+        with torch.inference_mode():
+            batch = batch.to(self._ladder.rung.device)
+            for index, (network, wanted) in enumerate(zip(self._networks, self._wanted, strict=True)):
+                on_step = partial(_in_network, on_share, index, len(self._networks))
+                outputs.append(network(batch, on_step, wanted))
+            return torch.cat(outputs, dim=1).cpu()
 
     def close(self) -> None:
         for network in self._networks:
