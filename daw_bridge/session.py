@@ -14,7 +14,7 @@ from pathlib import Path
 from daw_bridge.adapter import PROJECT_START, Connectable, LiveSession, Reachable, WriteReport, place_s
 from daw_bridge.archive import free_session_name
 from daw_bridge.audio.decode import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
-from daw_bridge.audio.reader import probe
+from daw_bridge.audio.guarded import probe
 from daw_bridge.errors import InputError, OutputError, UsageError
 from daw_bridge.files import output_errors, remove_path, safe_name
 from daw_bridge.model import RESERVED_NAMES, Bus, Clip, Colour, Marker, SessionPlan, Track, find_bus

@@ -37,11 +37,13 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
         "--bus-map", action="append", metavar="STEM=TRACK", help="with --into: this stem onto a track of yours"
     )
     add_run_options(build)
+    _add_if_needed(build)
     build.set_defaults(func=run_build, stems_only=False)
     separate = subparsers.add_parser("separate", help="mix -> stems, no session")
     separate.add_argument("mix", type=Path, metavar="MIX", help="WAV, AIFF, FLAC, OGG, MP3, M4A, or a video")
     add_options(separate, "music", "folder", "separation", "input")
     add_run_options(separate)
+    _add_if_needed(separate)
     separate.set_defaults(func=run_build, stems_only=True, into=None, at=None, bus_map=None)
     rebuild = subparsers.add_parser("rebuild", help="another session from a finished folder; runs no model")
     rebuild.add_argument("folder", type=Path, metavar="FOLDER", help="a song folder made by build or separate")
@@ -49,7 +51,7 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     rebuild.add_argument("--daw", metavar="NAMES", help="one or several (default: those of the last sessions)")
     add_options(rebuild, "music")
     add_run_options(rebuild)
-    rebuild.set_defaults(func=run_rebuild)
+    rebuild.set_defaults(func=run_rebuild, if_needed=False)
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
@@ -59,6 +61,11 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     add_output_options(parser, default=argparse.SUPPRESS)
 
 
+def _add_if_needed(parser: argparse.ArgumentParser) -> None:
+    about = "a folder that holds just this already is the result, not an error"
+    parser.add_argument("--if-needed", action="store_true", help=about)
+
+
 def build_options(args: argparse.Namespace) -> BuildOptions:
     """The options of a `build`, `separate` or `batch` command line."""
     fixed: dict[str, object] = {"daws": ()} if args.stems_only else {}
@@ -66,14 +73,20 @@ def build_options(args: argparse.Namespace) -> BuildOptions:
 
 
 def run_build(args: argparse.Namespace) -> None:
+    from daw_bridge.audio.guarded import start_ahead
+
+    start_ahead()  # beside the imports that take longest
     from daw_bridge.cli.console import working
     from daw_bridge.workflow import Into, build, build_into
+    from daw_bridge.workflow.finished import build_if_needed
 
     options = build_options(args)
     if args.into is None and (args.at or args.bus_map):
         raise UsageError("--at and --bus-map say where --into puts the stems; give --into PROJECT, too")
     with working(args) as (on_progress, cancel):
-        if args.into is None:
+        if args.if_needed and args.into is None:
+            result = build_if_needed(args.mix, options, on_progress=on_progress, cancel=cancel)
+        elif args.into is None:
             result = build(args.mix, options, on_progress=on_progress, cancel=cancel)
         else:
             into = Into(session=args.into, target=_new_session(args), place=_merge_place(args))
@@ -152,13 +165,20 @@ def _report(args: argparse.Namespace, result: BuildResult, *, separated: bool = 
             "null_depth_db": separation.null_depth_db,
             "from_cache": separation.from_cache,
             "model": separation.model,
-            "sessions": {report.adapter: str(report.session_path) for report in result.reports},
+            "sessions": _session_paths(args, result),
             "limits": [
                 f"{report.adapter}: {limit.where}: {limit.what}" for report in result.reports for limit in report.limits
             ],
             "elapsed_s": round(result.elapsed_s, 3),
         },
     )
+
+
+def _session_paths(args: argparse.Namespace, result: BuildResult) -> dict[str, str]:
+    """By adapter; those of the folder where `--if-needed` found them made."""
+    if result.reports or not args.if_needed:
+        return {report.adapter: str(report.session_path) for report in result.reports}
+    return {record.adapter: str(result.folder / record.file) for record in result.manifest.sessions}
 
 
 def _pairs(values: Mapping[str, object]) -> str:

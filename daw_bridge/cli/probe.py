@@ -30,7 +30,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run_probe(args: argparse.Namespace) -> int:
-    from daw_bridge.audio.decode import examine
+    from daw_bridge.audio.guarded import examine
     from daw_bridge.cli.console import answer, print_error, say, working
 
     found: list[dict[str, object]] = []

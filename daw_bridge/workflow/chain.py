@@ -18,6 +18,7 @@ from daw_bridge.archive import (
     require_disk_space,
     unfinished,
 )
+from daw_bridge.audio import guarded
 from daw_bridge.audio.audio_file import AudioInfo
 from daw_bridge.audio.reader import probe
 from daw_bridge.audio.writer import SUFFIXES
@@ -105,7 +106,7 @@ def build(
     mix, options, cancel = as_on_disk(Path(mix)), options or BuildOptions(), cancel or CancelToken()
     choice = choose_template(options.template)
     adapters = load_adapters(options.daws)
-    info = probe(mix, accept_damaged=options.accept_damaged)
+    info = guarded.probe(mix, accept_damaged=options.accept_damaged)
     wish = music_wish(options, choice.template)
     check_downbeat(wish, info.length_samples / info.sample_rate_hz if info.length_samples else None)
     _refuse_own_stems(mix, options)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+from daw_bridge.archive import LOCK_NAME, folder_lock
 from daw_bridge.build_options import BuildOptions
 from daw_bridge.errors import InputError
 from daw_bridge.files import confined
 from daw_bridge.manifest import read_manifest
-from daw_bridge.progress import OnProgress, ignore_progress
+from daw_bridge.progress import CancelToken, OnProgress, ignore_progress
+from daw_bridge.separation.families.family import LoadModel
+from daw_bridge.separation.families.loader import load
 from daw_bridge.separation.recipe import weights_of
 from daw_bridge.song import Song, open_song, song_of
-from daw_bridge.workflow.chain import rebuild, request_of, song_folder
+from daw_bridge.spelling import as_on_disk
+from daw_bridge.workflow.chain import build, rebuild, request_of, song_folder
+from daw_bridge.workflow.options import BuildResult
 
 
 def is_finished(folder: Path) -> bool:
@@ -34,6 +40,9 @@ def finished_song(mix: Path, options: BuildOptions, *, weights_sha256: str | Non
     root = song_folder(mix, options)
     if options.force or not is_finished(root):
         return None
+    if (root / LOCK_NAME).exists():  # of a run that works on it, which is Busy, or that was killed after its last step
+        with folder_lock(root):
+            pass
     song = open_song(root)
     made_with = weights_sha256 or str(song.manifest.request.get("weights_sha256"))
     return song if song.manifest.request == request_of(mix, options, made_with) else None
@@ -52,3 +61,23 @@ def finished_before(mix: Path, options: BuildOptions, on_progress: OnProgress = 
     written = {record.adapter for record in song.sessions}
     missing = tuple(name for name in options.daws if name not in written)
     return rebuild(song.folder, template=options.template, daws=missing).song if missing else song
+
+
+def build_if_needed(
+    mix: Path,
+    options: BuildOptions,
+    *,
+    on_progress: OnProgress = ignore_progress,
+    cancel: CancelToken | None = None,
+    load_model: LoadModel = load,
+) -> BuildResult:
+    """`build`, unless its folder holds just this already, sessions and all: then that is the result.
+
+    For whoever cannot know whether an earlier call came to its end, as a queue whose machine was switched off.
+    """
+    mix = as_on_disk(mix)
+    found = finished_before(mix, replace(options, daws=()), on_progress)
+    made = {(record.adapter, record.template) for record in found.sessions} if found is not None else set()
+    if found is not None and made >= {(name, options.template) for name in options.daws}:
+        return BuildResult(folder=found.folder, manifest=found.manifest, reports=(), elapsed_s=0.0)
+    return build(mix, options, on_progress=on_progress, cancel=cancel, load_model=load_model)

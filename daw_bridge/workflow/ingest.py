@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from daw_bridge.archive import SongFolder, archive_original
+from daw_bridge.audio import guarded
 from daw_bridge.audio.audio_file import AudioInfo
 from daw_bridge.audio.decode import ChannelChoice, DecodedAudio, decode_to_reference
 from daw_bridge.audio.loudness import measure
@@ -55,7 +56,7 @@ def ingest(
         song.audio_dir.mkdir(parents=True, exist_ok=True)
     with _unchanged(mix), ThreadPoolExecutor(1, thread_name_prefix="archive") as pool:
         archived = pool.submit(archive_original, mix, copy, mix_sha256)
-        decoded = decode_to_reference(
+        decoded = guarded.decode_to_reference(
             mix,
             song.unchecked_reference,
             channels=channels,

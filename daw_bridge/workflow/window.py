@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from daw_bridge.archive import SongFolder
-from daw_bridge.audio.decode import ChannelChoice, DecodedAudio, decode_to_reference
+from daw_bridge.audio import guarded
+from daw_bridge.audio.decode import ChannelChoice, DecodedAudio
 from daw_bridge.audio.encoding import Encoding
 from daw_bridge.audio.null import null_depth_db
-from daw_bridge.audio.reader import open_audio, probe
+from daw_bridge.audio.reader import open_audio
 from daw_bridge.audio.writer import AudioWriter
 from daw_bridge.errors import InputError
 from daw_bridge.files import output_errors
@@ -40,7 +41,7 @@ class Window:
 
 def window_of(range_s: tuple[float, float], mix: Path) -> Window:
     """The window of a range in a mix; its end is that of the mix where the range goes on. Raises InputError."""
-    info = probe(mix)
+    info = guarded.probe(mix)
     rate_hz, total = info.sample_rate_hz, info.length_samples
     start, end = (s_to_samples(seconds, rate_hz) for seconds in range_s)
     if total is not None:
@@ -83,7 +84,7 @@ def decode_context(
 ) -> Context:
     """Decode the window with its surroundings into the song folder."""
     path = song.unchecked_reference.with_name(f"context_{song.unchecked_reference.name}")
-    decoded = decode_to_reference(
+    decoded = guarded.decode_to_reference(
         mix,
         path,
         channels=how.channels,

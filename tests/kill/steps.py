@@ -22,6 +22,7 @@ import torch
 
 import daw_bridge.workflow.batch as batch_module
 import daw_bridge.workflow.ledger as ledger_module
+from daw_bridge.audio import decode, guarded, reader
 from daw_bridge.control.queue import jobs as jobs_module
 from daw_bridge.progress import CancelToken, OnProgress, Progress
 from daw_bridge.registry import load_adapter
@@ -30,6 +31,7 @@ from daw_bridge.separation.families.family import Loaded, Note
 from daw_bridge.separation.families.loader import weights_sha256
 from daw_bridge.separation.options import SeparationOptions
 from daw_bridge.workflow import BuildOptions, build, rebuild
+from daw_bridge.workflow.finished import build_if_needed
 
 FAST = BuildOptions(model="preview", template="neutral", device="cpu")
 CALLS = ("rename", "replace", "unlink", "remove", "rmdir", "link", "fsync")
@@ -116,13 +118,14 @@ def work(order: dict[str, Any]) -> None:
             store.recover()
             while (job := store.next_queued()) is not None:
                 store.start(job)
-                build(mix, replace(options, output=folder / "song"), load_model=shares)
+                build_if_needed(mix, replace(options, output=folder / "song"), load_model=shares)
                 store.finish(job, jobs_module.JobState.DONE, str(folder))
             store.close()
 
 
 def main() -> None:
     torch.set_num_threads(1)
+    guarded.decode_to_reference, guarded.probe = decode.decode_to_reference, reader.probe  # steps of this process
     for name in ("reaper", "ardour"):
         load_adapter(name)
     for line in sys.stdin:

@@ -204,8 +204,8 @@ RESUME = (
     _m(
         "resume: weights not in the key",
         SEP + "run.py",
-        '        "weights": loaded.weights_sha256,\n    }\n    done = False',
-        "    }\n    done = False",
+        '        "weights": loaded.weights_sha256,\n        **({} if',
+        "        **({} if",
         "tests/separation/test_kill.py::test_weights_swapped_midway_start_afresh",
     ),
     _m(
@@ -269,8 +269,8 @@ CONFINEMENT = (
     _m(
         "jobs: argv without --",
         QUEUE + "runner.py",
-        '"--progress", "jsonl", "--", job',
-        '"--progress", "jsonl", job',
+        '"jsonl", "--", job',
+        '"jsonl", job',
         PROMISES,
     ),
     _m(

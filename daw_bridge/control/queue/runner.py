@@ -82,7 +82,8 @@ def cli_argv(job: Job) -> list[str]:
         value = job.arguments.get(name)
         if value:
             argv += [f"{flag}={value}"]
-    return [*argv, "--json", "--progress", "jsonl", "--", job.arguments["path"]]
+    # A daemon that died between a song's last step and its row asks for that song again.
+    return [*argv, "--if-needed", "--json", "--progress", "jsonl", "--", job.arguments["path"]]
 
 
 class JobRunner:
