@@ -2,6 +2,7 @@
 
 import os
 import sys
+from typing import TextIO, cast
 
 
 def _speak_utf8() -> None:
@@ -13,10 +14,13 @@ def _speak_utf8() -> None:
 def run() -> int:
     """Run the command line; the exit code."""
     try:
-        from daw_bridge.cli import interrupt
+        from daw_bridge.cli import interrupt, streams
 
         _speak_utf8()
         interrupt.leave_at_once()
+        streams.open_closed()
+        sys.stdout = cast("TextIO", streams.Telling(sys.stdout))
+        sys.stderr = cast("TextIO", streams.Forgiving(sys.stderr))
         from daw_bridge.cli.main import main
 
         code = main()

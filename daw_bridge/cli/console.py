@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TextIO
 
+from daw_bridge.cli.streams import forgiving_stdout
 from daw_bridge.progress import CancelToken, OnProgress, Progress
 from daw_bridge.units import clock
 
@@ -151,7 +152,8 @@ def working(args: Namespace) -> Iterator[tuple[OnProgress, CancelToken]]:
 
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield stages, token
+        with forgiving_stdout():
+            yield stages, token
     finally:
         printer.close()
         stages.close()

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
-import io
 import logging
-import os
 import sys
 from collections.abc import Sequence
 
@@ -14,7 +13,8 @@ from daw_bridge.cli import interrupt
 from daw_bridge.cli.console import print_error
 from daw_bridge.cli.library_noise import kept_off_stderr
 from daw_bridge.cli.parser import Parser
-from daw_bridge.errors import DawBridgeError
+from daw_bridge.cli.streams import OutputLost
+from daw_bridge.errors import DawBridgeError, OutputError
 from daw_bridge.version import __version__
 
 COMMAND_MODULES: tuple[str, ...] = (
@@ -91,17 +91,28 @@ def _run(args: argparse.Namespace) -> int:
     _print_any_name()
     _log_to_stderr(verbose=args.verbose)
     try:
+        code = _code_of(args)
+        sys.stdout.flush()
+    except OutputLost as exc:
+        if exc.errno == errno.EPIPE:
+            return 0  # `daw-bridge models list | head`: leave without a word, as other tools do
+        print_error(f"standard output: cannot be written ({exc.strerror}); the work itself is done")
+        return OutputError.exit_code
+    return code
+
+
+def _code_of(args: argparse.Namespace) -> int:
+    """The exit code of a command, with what went wrong on standard error. Raises OutputLost."""
+    try:
         return int(args.func(args) or 0)
+    except OutputLost:
+        raise
     except DawBridgeError as exc:
         print_error(str(exc))
         return exc.exit_code
     except KeyboardInterrupt:
         print("daw-bridge: cancelled", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        # The reader of our output went away (`daw-bridge ... | head`); leave without a word, as other tools do.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except Exception as exc:  # the last line of defence: only a developer wants a traceback
         if interrupt.seen():  # a library that was being loaded made something else of Ctrl-C
             print("daw-bridge: cancelled", file=sys.stderr)
@@ -115,8 +126,9 @@ def _run(args: argparse.Namespace) -> int:
 def _print_any_name() -> None:
     """What the terminal's encoding cannot show is printed escaped: a file name must never end a finished run."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
 
 
 class _ToStderr(logging.Handler):
