@@ -12,10 +12,12 @@ import os
 import re
 import secrets
 import shutil
+import stat
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from daw_bridge.errors import InputError, OutputError
 
@@ -92,9 +94,34 @@ def flush_folder(folder: Path) -> None:
             raise
 
 
+def open_regular(path: Path) -> BinaryIO:
+    """A file for reading; OSError for what is none, as a pipe, which would keep everybody waiting, or a device."""
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+    descriptor = os.open(path, flags)
+    try:
+        kind = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(kind):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if not stat.S_ISREG(kind):
+            raise OSError(errno.EINVAL, "is not a regular file", str(path))
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def read_regular(path: Path, *, most_bytes: int) -> bytes:
+    """All of a file; OSError as `open_regular`, and for one that is larger than a file of its kind ever is."""
+    with open_regular(path) as handle:
+        data = handle.read(most_bytes + 1)
+    if len(data) > most_bytes:
+        raise OSError(errno.EFBIG, f"is larger than the {most_bytes >> 20} MB that are read", str(path))
+    return data
+
+
 def sha256_of_file(path: Path) -> str:
-    """Hex sha256 of a file's bytes, read in blocks."""
-    with path.open("rb") as handle:
+    """Hex sha256 of a file's bytes, read in blocks. Raises OSError."""
+    with open_regular(path) as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from daw_bridge.errors import InputError
-from daw_bridge.files import confined, write_atomic
+from daw_bridge.files import confined, open_regular, read_regular, write_atomic
 from daw_bridge.model import Stem, StemRole, StemSet
 from daw_bridge.music import SongMusic, music_from_json
 from daw_bridge.plan_json import RecordReader
@@ -20,6 +20,7 @@ from daw_bridge.plan_json import RecordReader
 MANIFEST_NAME = "manifest.json"
 FORMAT_NAME = "daw-bridge manifest"
 FORMAT_VERSION = 1
+_MOST_BYTES = 256 << 20
 
 State = Literal["building", "complete"]
 
@@ -160,7 +161,7 @@ class Manifest:
 def is_song_folder(folder: Path) -> bool:
     """Whether a manifest of ours lies in `folder`, be it damaged."""
     try:
-        with (folder / MANIFEST_NAME).open("rb") as handle:
+        with open_regular(folder / MANIFEST_NAME) as handle:
             return FORMAT_NAME.encode() in handle.read(4096)
     except OSError:
         return False
@@ -170,7 +171,7 @@ def read_manifest(folder: Path) -> Manifest | None:
     """The manifest of a song folder, None where there is none; InputError for a damaged or newer one."""
     path = folder / MANIFEST_NAME
     try:
-        data = json.loads(path.read_text("utf-8"))
+        data = json.loads(read_regular(path, most_bytes=_MOST_BYTES))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecursionError) as exc:

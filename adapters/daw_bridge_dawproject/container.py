@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
 from daw_bridge.errors import InputError
-from daw_bridge.files import atomic_path, safe_name
+from daw_bridge.files import atomic_path, open_regular, safe_name
 from daw_bridge.model import Clip
 from daw_bridge_dawproject.project_xml import AUDIO_FOLDER, ProjectText
 
@@ -65,7 +65,7 @@ def _entry(path: str, method: int) -> zipfile.ZipInfo:
 def read_container(path: Path) -> tuple[bytes, bytes, dict[str, int]]:
     """`project.xml`, `metadata.xml` and every other file's size; InputError for a file that is no DAWproject."""
     try:
-        with zipfile.ZipFile(path) as container:
+        with open_regular(path) as file, zipfile.ZipFile(file) as container:
             texts = [_text(container, path, name) for name in (PROJECT_FILE, METADATA_FILE)]
             others = {
                 entry.filename: entry.file_size

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from daw_bridge.errors import InputError, OutputError
+from daw_bridge.files import open_regular
 
 QUOTES = "\"'`"
 MAX_LINE_BYTES = 4000
@@ -360,12 +361,12 @@ def _newest(document: Document) -> Document:
 
 def _text_of(path: Path) -> str:
     try:
-        with path.open("rb") as handle:
+        with open_regular(path) as handle:
             head = handle.read(64)
             kind = _other_kind(head)
             data = b"" if kind else head + handle.read()
-    except OSError as exc:
-        raise InputError(f"{path}: cannot read the project ({exc.strerror or exc})") from exc
+    except (OSError, ValueError) as exc:
+        raise InputError(f"{path}: cannot read the project ({getattr(exc, 'strerror', None) or exc})") from exc
     if kind:
         raise InputError(f"{path}: is {kind}, not a REAPER project; choose a .rpp file that REAPER saved")
     return data.decode("utf-8", "surrogateescape")

@@ -20,7 +20,7 @@ from typing import Any
 from daw_bridge.build_options import BuildOptions
 from daw_bridge.cli.console import WORDS
 from daw_bridge.errors import Cancelled, DawBridgeError, InputError
-from daw_bridge.files import write_atomic
+from daw_bridge.files import read_regular, write_atomic
 from daw_bridge.model import SessionPlan
 from daw_bridge.plan import empty_plan, make_plan
 from daw_bridge.progress import CancelToken, Progress, percent_of_build
@@ -116,8 +116,8 @@ def _remove_empty_siblings(folder: Path) -> None:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        job = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as exc:
+        job = json.loads(read_regular(path, most_bytes=1 << 24))
+    except (OSError, ValueError, RecursionError) as exc:
         raise InputError(f"{path}: not a job of an action ({exc})") from exc
     if not isinstance(job, dict) or job.get("version") != 1 or job.get("kind") not in KINDS:
         raise InputError(f"{path}: not a job of this version; run 'daw-bridge reaper setup' again")

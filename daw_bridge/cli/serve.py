@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from daw_bridge.cli.main import add_output_options
 from daw_bridge.control import DEFAULT_PORT
 from daw_bridge.errors import InputError, UsageError
+from daw_bridge.files import read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -155,9 +156,9 @@ def serve_options(args: argparse.Namespace) -> ServeOptions:
 def first_line(path: Path) -> str:
     """The token in a file. Raises InputError."""
     try:
-        return path.read_text("utf-8").partition("\n")[0].strip()
-    except (OSError, UnicodeDecodeError) as exc:
-        raise InputError(f"{path}: the token cannot be read ({exc})") from exc
+        return read_regular(path, most_bytes=1 << 20).decode("utf-8").partition("\n")[0].strip()
+    except (OSError, ValueError) as exc:
+        raise InputError(f"{path}: the token cannot be read ({getattr(exc, 'strerror', None) or exc})") from exc
 
 
 def _mixers(places: list[str], profiles: list[str]) -> dict[str, MixerAddress]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from daw_bridge.files import read_regular
 from daw_bridge.templates.yaml_nodes import YamlNode
 from daw_bridge.templates.yaml_table import JsonSchema, Text
 
@@ -39,8 +40,7 @@ class PluginState:
             raise value.error(f"{value.text()[:80]!r} is not the name of a state; it is {FOLDER}/<sha256>.txt")
         path = Path(node.file).parent / FOLDER / f"{match[1]}.txt"
         try:
-            size = path.stat().st_size
-            data = path.read_bytes() if size <= MAX_FILE_BYTES else b""
+            data = read_regular(path, most_bytes=MAX_FILE_BYTES)
         except OSError as exc:
             raise value.error(
                 f"the plug-in's state {path} is not there; copy the folder {FOLDER!r} with the template"

@@ -20,6 +20,7 @@ from typing import NoReturn
 import yaml
 
 from daw_bridge.errors import TemplateError
+from daw_bridge.files import open_regular
 
 MAX_BYTES = 262_144
 MAX_DEPTH = 24
@@ -171,14 +172,14 @@ def read_yaml(path: Path) -> YamlNode:
 def read_yaml_text(path: Path) -> str:
     """The text of a YAML file; TemplateError when it cannot be read, is too large or not UTF-8."""
     try:
-        with path.open("rb") as handle:
+        with open_regular(path) as handle:
             data = handle.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise TemplateError("no such file", path=path) from None
     except IsADirectoryError:
         raise TemplateError("is a folder; give a YAML file", path=path) from None
     except (OSError, ValueError) as exc:
-        raise TemplateError(f"cannot be read ({exc})", path=path) from exc
+        raise TemplateError(f"cannot be read ({getattr(exc, 'strerror', None) or exc})", path=path) from exc
     if len(data) > MAX_BYTES:
         raise _too_large(str(path))
     try:

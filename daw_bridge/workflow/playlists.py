@@ -8,6 +8,7 @@ from pathlib import Path, PureWindowsPath
 from urllib.parse import unquote, urlsplit
 
 from daw_bridge.errors import InputError
+from daw_bridge.files import read_regular
 from daw_bridge.spelling import as_on_disk
 
 LIST_SUFFIXES = frozenset((".txt", ".m3u", ".m3u8"))
@@ -40,10 +41,9 @@ def read_playlist(path: Path) -> tuple[list[Path], list[str]]:
 def read_text(path: Path) -> str:
     """A small text of any origin: UTF-8, UTF-16 with its mark, else what Windows wrote before. Raises InputError."""
     try:
-        with path.open("rb") as handle:
-            data = handle.read(_LARGEST_LIST_BYTES)
-    except OSError as exc:
-        raise InputError(f"{path}: cannot be read ({exc.strerror or exc})") from exc
+        data = read_regular(path, most_bytes=_LARGEST_LIST_BYTES)
+    except (OSError, ValueError) as exc:
+        raise InputError(f"{path}: cannot be read ({getattr(exc, 'strerror', None) or exc})") from exc
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         encodings = ["utf-16"]
     else:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from daw_bridge.errors import ModelError
 from daw_bridge.files import output_errors
 from daw_bridge.locks import LockHeld, NoLocks, exclusive
 from daw_bridge.progress import CancelToken, OnProgress, Progress, ignore_progress
@@ -32,7 +33,8 @@ def load(options: SeparationOptions, note: Note) -> Loaded:
     info = chosen_model(options)
     if options.weights is None:
         fetch(info)
-    return FAMILIES[info.family].load(info, options, note)
+    with _readable(options.weights):
+        return FAMILIES[info.family].load(info, options, note)
 
 
 def weights_sha256(options: SeparationOptions, on_progress: OnProgress = ignore_progress) -> str:
@@ -43,7 +45,22 @@ def weights_sha256(options: SeparationOptions, on_progress: OnProgress = ignore_
     info = chosen_model(options)
     if options.weights is None:
         fetch(info, on_progress=on_progress)
-    return FAMILIES[info.family].sha256(info, options)
+    with _readable(options.weights):
+        return FAMILIES[info.family].sha256(info, options)
+
+
+@contextmanager
+def _readable(weights: Path | None) -> Iterator[None]:
+    """ModelError where a file of the user's own cannot be read: a pipe, which would be waited for, or not allowed."""
+    what = "no weights can be read from it; give a file, or a folder of them"
+    if weights is not None and weights.exists() and not (weights.is_file() or weights.is_dir()):
+        raise ModelError(f"{weights}: is not a regular file, {what}")
+    try:
+        yield
+    except OSError as exc:
+        if weights is None:
+            raise
+        raise ModelError(f"{weights}: {exc.strerror or exc}, {what}") from exc
 
 
 def weights_present(info: ModelInfo, *, home: Path | None = None) -> bool:
