@@ -18,6 +18,8 @@ PROGRAMS = {
     "reaper-sends": ("reaper",),
 }
 """Names on the PATH, per adapter."""
+SESSION_FILES = (".rpp", ".ardour", ".dawproject", ".als", ".aaf", ".stem.mp4", ".wav")
+"""What adapters write. The folder may be a stranger's, and the system would run a program that its manifest names."""
 
 
 def open_session(song: Song, daw: str) -> str:
@@ -28,6 +30,8 @@ def open_session(song: Song, daw: str) -> str:
     record = fitting[-1]
     path = confined(song.folder, record.file)
     target = path if path.is_file() else confined(song.folder, record.files[0])
+    if not target.name.lower().endswith(SESSION_FILES):
+        raise InputError(f"{record.file}: is no file that a DAW opens; make the session again with 'Sessions'")
     if not target.is_file():
         raise InputError(f"{record.file}: the session is gone; build it again")
     command = command_for(record.adapter, target)
