@@ -8,6 +8,7 @@ import os
 import socket
 import sqlite3
 import stat
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -342,3 +343,36 @@ def test_a_known_connection_keeps_its_place(make_daemon: Make) -> None:
         assert b"/dawbridge/reply" in known.recv(200)
         for connection in silent:
             connection.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root, to be another user")
+def test_a_datagram_of_another_user_of_the_machine_is_not_obeyed(
+    make_daemon: Make, make_peer: Make, make_mix: Make
+) -> None:
+    """A surface has no place for a secret; the system knows whose it is."""
+    make_mix()
+    daemon = make_daemon()
+    packet = encode(Message("/dawbridge/separate", ("mix.wav", "#1")))
+    code = (
+        "import socket, sys\n"
+        "sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
+        "sender.sendto(bytes.fromhex(sys.argv[2]), ('127.0.0.1', int(sys.argv[1])))\n"
+        "sys.stdin.read()\n"
+    )
+    command = ["/usr/bin/env", "python3", "-c", code, str(daemon.port), packet.hex()]
+    peer = make_peer(daemon.port)
+    with subprocess.Popen(command, user=65534, stdin=subprocess.PIPE, cwd="/") as other:
+        while "packets_from_strangers" not in stats_of(peer):
+            assert other.poll() is None
+        other.communicate(b"")
+    assert peer.ask("/dawbridge/jobs").arguments[2] == 0
+
+
+def test_whose_a_datagram_is_the_system_tells(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.bind(("127.0.0.1", 0))
+        port = sender.getsockname()[1]
+        assert peer_module.UdpOwners().may_be_ours("127.0.0.1", port)
+        assert peer_module.UdpOwners().may_be_ours("192.0.2.7", port)
+        monkeypatch.setattr(peer_module, "_owners_of_udp", lambda _port: {4242})
+        assert not peer_module.UdpOwners().may_be_ours("127.0.0.1", port)

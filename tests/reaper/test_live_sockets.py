@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -42,6 +43,7 @@ class Simulator:
         ports = ["--web-port", str(self.address.web_port), "--server-port", str(self.server_port), "--hz", str(hz)]
         command = [sys.executable, "-m", "tests.reaper.simulator.process", *ports, *options]
         environment = {"PYTHONPATH": f"{ROOT}:{ROOT / 'adapters'}", "PATH": "/usr/bin:/bin"}
+        environment |= {name: os.environ[name] for name in ("XDG_RUNTIME_DIR", "TMPDIR") if name in os.environ}
         self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         assert self.process.stdout.readline().strip() == "ready"
@@ -257,3 +259,43 @@ def test_whatever_a_peer_sends_reaper_goes_on_and_runs_nothing(start: Callable[.
                 pass
             assert rest == b"", "the connection ends, and nothing is answered"
         assert before.call("CountTracks", 0) >= 0, "the others stay connected"
+
+
+@pytest.mark.parametrize("said", [None, "", "wrong"])
+def test_where_the_system_tells_no_owner_a_program_says_the_secret_first(
+    start: Callable[..., Simulator], said: str | None
+) -> None:
+    simulator = start("--owners-unknown")
+    with Connection(simulator.address) as ours:  # it reads the secret from the file of its user
+        assert ours.call("CountTracks", 0) >= 0
+        with socket.create_connection(("127.0.0.1", simulator.server_port), timeout=30) as stranger:
+            stranger.recv(8)
+            stranger.recv(100)
+            if said is not None:
+                stranger.sendall(_request(function="SECRET", input={"args": [said], "kwargs": {}}))
+            else:
+                stranger.sendall(_call("reapy.reascript_api", "CountTracks", 0))
+            try:
+                assert stranger.recv(1_000) == b""
+            except ConnectionError:
+                pass
+        assert ours.call("CountTracks", 0) >= 0
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root, to be another user")
+def test_another_user_of_the_machine_is_not_heard(start: Callable[..., Simulator]) -> None:
+    simulator = start()
+    code = (
+        "import socket, sys\n"
+        "with socket.create_connection(('127.0.0.1', int(sys.argv[1])), timeout=30) as connection:\n"
+        "    data = connection.recv(8)\n"
+        "    try:\n"
+        "        while more := connection.recv(1000): data += more\n"
+        "        print('ended')\n"
+        "    except ConnectionError: print('ended')\n"
+    )
+    with Connection(simulator.address) as ours:
+        command = ["/usr/bin/env", "python3", "-c", code, str(simulator.server_port)]
+        other = subprocess.run(command, user=65534, capture_output=True, text=True, timeout=60, check=False, cwd="/")
+        assert other.stdout == "ended\n", other.stderr
+        assert ours.call("CountTracks", 0) >= 0

@@ -1,13 +1,19 @@
 """Starts reapy's server inside REAPER, for programs on this machine only.
 
 reapy's own script listens on every network interface and runs whatever it is sent; this one listens on 127.0.0.1,
-waits for nobody and runs REAPER's API only.
+waits for nobody, runs REAPER's API only, and hears programs of REAPER's own user only.
 Installed by `daw-bridge reaper setup`, which fills in where reapy lies.
 """
 
+import hmac
 import json as plain_json
+import os
+import secrets
+import stat
 import sys
+import tempfile
 import time
+from pathlib import Path
 from typing import Any
 
 SITE_PACKAGES = "@SITE_PACKAGES@"
@@ -23,6 +29,7 @@ from reapy.tools.network import Server  # noqa: E402
 MOST_BYTES = 1 << 20
 PATIENCE_S = 1.0
 HOLD_S = 10.0
+MOST_CONNECTIONS = 32
 MODULES = ("reapy.reascript_api", "reapy.core")
 
 
@@ -35,6 +42,19 @@ class LoopbackServer(Server):
 
     def bind(self, address: tuple[str, int]) -> None:
         super().bind(("127.0.0.1", address[1]))
+
+    def accept(self, *args: Any, **kwargs: Any) -> Any:
+        """Take a connection, unless another user of this machine is at its other end, as far as the system tells."""
+        found = super().accept(*args, **kwargs)
+        if found is not None:
+            address = found[1]
+            mine = is_mine(address[1], SERVER_PORT)
+            if mine:
+                KNOWN.add(address)
+            strangers = [each for each in self.connections if each not in KNOWN]
+            if mine is False or len(strangers) > MOST_CONNECTIONS:
+                self.drop(address if mine is False else strangers[0])
+        return found
 
     def _get_request(self, connection: Any, address: Any) -> Any:
         waited_from = time.monotonic()
@@ -85,7 +105,9 @@ class LoopbackServer(Server):
         for address, connection in list(self.connections.items()):
             try:
                 request = self._get_request(connection, address)
-                if request is not None:
+                if request is not None and says_secret(request, address):
+                    self._send_result(connection, {"type": "result", "value": None})
+                elif request is not None:
                     self._send_result(connection, self._process_request(request, address))
             except Exception as error:  # noqa: BLE001  whatever a peer sends, REAPER goes on
                 self.drop(address)
@@ -93,6 +115,7 @@ class LoopbackServer(Server):
                     reapy.print(f"daw-bridge: a connection was dropped ({error})")
 
     def drop(self, address: Any) -> None:
+        KNOWN.discard(address)
         connection = self.connections.pop(address, None)
         try:
             if connection is not None:
@@ -102,6 +125,59 @@ class LoopbackServer(Server):
 
 
 HELD: set[Any] = set()
+KNOWN: set[Any] = set()
+"""The connections whose program is known to be of REAPER's user."""
+
+
+def is_mine(port: int, server_port: int) -> Any:
+    """Whether this user's program has `port` at the other end of a connection; None where the system does not tell."""
+    told, owners = False, set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        try:
+            rows = [line.split() for line in Path(table).read_text("ascii").splitlines()][1:]
+        except (OSError, UnicodeDecodeError):
+            continue
+        told = True
+        ends = (port, server_port)
+        owners |= {
+            int(row[7]) for row in rows if len(row) > 7 and tuple(int(row[at][-4:], 16) for at in (1, 2)) == ends
+        }
+    return owners <= {os.getuid(), 0} and bool(owners) if told else None
+
+
+def published_secret() -> str:
+    """A new secret, in a file that only this user can read; where no such file can be made, nobody knows it."""
+    made = secrets.token_urlsafe(32)
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
+    folder = Path(tempfile.gettempdir()) / f"daw-bridge-{user}"
+    if runtime and Path(runtime).is_dir():
+        folder = Path(runtime) / "daw-bridge"
+    path = folder / f"reaper-{SERVER_PORT}.token"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = folder.lstat()
+        others = hasattr(os, "getuid") and (found.st_uid != os.getuid() or found.st_mode & 0o077)
+        if others or not stat.S_ISDIR(found.st_mode):
+            raise PermissionError(f"{folder} is open to others")
+        path.unlink(missing_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
+            handle.write(made)
+    except OSError as error:
+        reapy.print(f"daw-bridge: no secret for this machine's programs ({error})")
+    return made
+
+
+def says_secret(request: Any, address: Any) -> bool:
+    """Whether a request is the secret; ConnectionAbortedError for any other one of a program that is not known."""
+    if request.get("function") == "SECRET":
+        said = str((request.get("input") or {}).get("args", [""])[0])
+        if hmac.compare_digest(said.encode("utf-8", "replace"), SECRET.encode()):
+            KNOWN.add(address)
+    if address not in KNOWN:
+        raise ConnectionAbortedError("did not say the secret")
+    return bool(request.get("function") == "SECRET")
 
 
 def check(request: Any) -> None:
@@ -109,7 +185,7 @@ def check(request: Any) -> None:
     if not isinstance(request, dict):
         raise ConnectionAbortedError("no request of reapy's")
     function = request.get("function")
-    if function in ("HOLD", "RELEASE"):
+    if function in ("HOLD", "RELEASE", "SECRET"):
         return
     function = function if isinstance(function, dict) else {}
     module = str(function.get("module_name"))
@@ -130,6 +206,7 @@ def loop() -> None:
 
 
 SERVER = LoopbackServer(SERVER_PORT)
+SECRET = published_secret()
 reapy.set_ext_state("reapy", "server_port", str(SERVER_PORT))
 reapy.at_exit(reapy.delete_ext_state, "reapy", "server_port")
 loop()

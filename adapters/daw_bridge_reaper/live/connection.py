@@ -22,16 +22,18 @@ import urllib.parse
 import urllib.request
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from daw_bridge.errors import AdapterMissing, DawUnreachable
 from daw_bridge_reaper.live.api import ReaScriptError
+from daw_bridge_reaper.live.secret import known_secret
 from daw_bridge_reaper.settings import Address
 
 SETUP_HINT = "run 'daw-bridge reaper setup' while REAPER is closed, then start REAPER"
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 """Without the proxies of the environment: REAPER is on this machine or on this network."""
+_THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 _IMPORT_LOCK = threading.Lock()
 _WEB_TIMEOUT_S = 2.0
 _START_TIMEOUT_S = 6.0
@@ -150,15 +152,24 @@ def _connect(address: Address, timeout_s: float) -> Any:
 
 
 def _timed(client_module: Any, port: int, host: str, timeout_s: float) -> Any:
-    """reapy's own client, except that it waits for each answer for at most `timeout_s`."""
+    """reapy's own client, except that it waits for each answer for at most `timeout_s`, and says the secret first."""
+    from reapy.errors import DistError
 
     class TimedClient(client_module.Client):  # type: ignore[misc]  # reapy has no usable types
         def _connect(self, port: int, host: str) -> None:
             self._socket.settimeout(timeout_s)
             try:
                 super()._connect(port, host)
+                self._say_secret(port, host)
             except (ConnectionAbortedError, ConnectionResetError, UnicodeDecodeError) as exc:
                 raise ConnectionRefusedError(errno.ECONNREFUSED, "no reapy server answers there") from exc
+
+        def _say_secret(self, port: int, host: str) -> None:
+            """Our server hears programs of REAPER's user only; reapy's own does not know the word, which is no harm."""
+            secret = known_secret(port) if host in _THIS_MACHINE else ""
+            if secret:
+                with suppress(DistError):
+                    self.request("SECRET", {"args": [secret], "kwargs": {}})
 
         def recv(self, timeout: float | None = None) -> Any:
             ready, _, _ = select.select([self._socket], [], [], timeout_s)

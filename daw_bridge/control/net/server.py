@@ -13,6 +13,7 @@ from typing import cast
 
 from daw_bridge.control.bridge import Bridge
 from daw_bridge.control.net.clients import Client
+from daw_bridge.control.net.peer import UdpOwners
 from daw_bridge.control.net.security import SHARE_PER_S, RateLimiter, both_loopbacks, is_loopback
 from daw_bridge.errors import Busy, DawBridgeError, OutputError
 from daw_bridge.osc import IMMEDIATELY, Message, OscError, decode, encode, time_tag_to_unix_s
@@ -73,6 +74,10 @@ class UdpClient:
         return self._address[0]
 
     @property
+    def port(self) -> int:
+        return self._address[1]
+
+    @property
     def key(self) -> str:
         return f"udp:{self._address[0]}:{self._address[1]}"
 
@@ -123,13 +128,14 @@ class Gate:
     ) -> None:
         self._bridge, self._limiter = bridge, limiter or RateLimiter(clock=clock)
         self.packets = Packets(bridge)
+        self._owners = UdpOwners(clock)
         self._total = RateLimiter(TOTAL_PER_S, TOTAL_PER_S, clock)
         self._shares = RateLimiter(SHARE_PER_S, SHARE_PER_S, clock)
 
     def packet(self, data: bytes, client: Client) -> bool:
         """Take one packet; False when the sender is over its rate. OscError for what is no OSC on a stream."""
         counters = self._bridge.counters
-        if not self._bridge.policy.admits(client.host):
+        if not self._bridge.policy.admits(client.host) or self._is_another_users(client):
             counters.add("packets_from_strangers")
             return True
         if not self._allows(client):
@@ -155,6 +161,10 @@ class Gate:
                 late = DawBridgeError("the bundle's time tag is not now; commands are carried out at once")
                 self._bridge.error(client, message.address, "", late)
         return True
+
+    def _is_another_users(self, client: Client) -> bool:
+        """A surface has no place for a secret, but the system knows whose program sends; connections say the secret."""
+        return isinstance(client, UdpClient) and not self._owners.may_be_ours(client.host, client.port)
 
     def _allows(self, client: Client) -> bool:
         """A sender has a small share for itself, whatever others do; what is beyond it comes out of what all share.

@@ -120,6 +120,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--web-port", type=int, required=True)
     parser.add_argument("--server-port", type=int, required=True)
+    parser.add_argument("--owners-unknown", action="store_true")
     parser.add_argument("--hz", type=float, default=30.0)
     parser.add_argument("--no-action", action="store_true")
     parser.add_argument("--dead-action", action="store_true")
@@ -135,6 +136,8 @@ def main() -> None:
         if started.is_set() and not running and not args.dead_action:
             running = True
             code = SCRIPT.read_text().replace("SERVER_PORT = 2306", f"SERVER_PORT = {args.server_port}")
+            if args.owners_unknown:  # as on Windows and macOS
+                code = code.replace("/proc/net/tcp", "/nowhere/tcp")
             exec(compile(code, str(SCRIPT), "exec"), {"__name__": "daw_bridge_server"})  # noqa: S102  # as REAPER does
         codes, deferred[:] = list(deferred), []
         for code in codes:
