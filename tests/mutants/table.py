@@ -402,4 +402,97 @@ CHECKSUMS = (
         LEGACY + "::test_lists_of_lists_of_lists_do_not_grow_when_they_are_read",
     ),
 )
-MUTANTS = (*NULL, *ALIGNMENT, *ATOMIC, *RESUME, *CONFINEMENT, *CHECKSUMS)
+FETCH = "tests/separation/test_fetch.py::"
+DOWNLOAD = SEP + "families/download.py"
+WEIGHTS_SERVER = (
+    _m(
+        "fetch: the sha256 is not compared",
+        DOWNLOAD,
+        "        if not found.startswith(file.sha256):\n            part.unlink()\n            raise",
+        "        if False:\n            part.unlink()\n            raise",
+        FETCH + "test_other_bytes_than_the_catalog_lists_are_refused",
+    ),
+    _m(
+        "fetch: a body without end",
+        DOWNLOAD,
+        "                if done > most_bytes:",
+        "                if done > 100 * most_bytes:",
+        FETCH + "test_a_body_without_end_is_cut_at_the_size_of_the_file",
+    ),
+    _m(
+        "fetch: https leads to http",
+        SEP + "families/transfer.py",
+        'if request.url.scheme != "https" and origin not in plain_hosts:',
+        "if False:",
+        FETCH + "test_a_redirect_to_plain_http_is_refused",
+    ),
+    _m(
+        "fetch: a hub that states no sha256",
+        DOWNLOAD,
+        "            if len(file.sha256) != 64 or",
+        "            if",
+        FETCH + "test_a_hub_that_states_no_sha256_is_not_believed",
+    ),
+    _m(
+        "fetch: an archive without end",
+        SEP + "families/bsrnn/fetch.py",
+        "if sum(entry.file_size for entry in entries) > most_bytes or any(map(_is_bomb, entries)):",
+        "if False:",
+        FETCH + "test_an_archive_that_would_unpack_without_end_is_left_alone",
+    ),
+)
+GUARDED, FINISHED = "tests/audio/test_guarded.py::", "tests/test_finished.py::"
+STRANGERS_FILES = (
+    _m(
+        "decoding: without limits",
+        CORE + "audio/decode_worker.py",
+        '            _limit(Path(order["source"]))\n',
+        "",
+        GUARDED + "test_a_file_that_takes_too_much_is_refused",
+    ),
+    _m(
+        "decoding: of a mix in the run itself",
+        CORE + "workflow/chain.py",
+        "guarded.probe(mix,",
+        "probe(mix,",
+        FINISHED + "test_a_mix_is_decoded_by_the_process_with_limits",
+    ),
+    _m(
+        "files: pipes are read",
+        CORE + "files.py",
+        "        if not stat.S_ISREG(kind):",
+        "        if False:",
+        "tests/test_streams.py -k templates",
+    ),
+    _m(
+        "web: a program is opened as a session",
+        CORE + "web/opening.py",
+        "if not target.name.lower().endswith(SESSION_FILES):",
+        "if False:",
+        "tests/web/test_opening.py",
+    ),
+    _m(
+        "reaper: the server asks for no secret",
+        "adapters/daw_bridge_reaper/actions/daw_bridge_server.py",
+        "    if address not in KNOWN:\n        raise",
+        "    if False:\n        raise",
+        "tests/reaper/test_live_sockets.py -k secret",
+    ),
+)
+SAME = (
+    _m(
+        "samples: threads share sums",
+        SEP + "engine/speed.py",
+        "torch.set_num_threads(1)",
+        "torch.set_num_threads(max(2, before))",
+        "tests/separation/test_same_samples.py -k other_machine",
+    ),
+    _m(
+        "job: a finished song is made again",
+        CORE + "workflow/finished.py",
+        "    if found is not None and options.output is not None and made >=",
+        "    if False and options.output is not None and made >=",
+        FINISHED + "test_a_finished_song_is_not_made_twice_and_no_other_is_taken_for_it",
+    ),
+)
+MUTANTS = (*NULL, *ALIGNMENT, *ATOMIC, *RESUME, *CONFINEMENT, *CHECKSUMS, *WEIGHTS_SERVER, *STRANGERS_FILES, *SAME)
