@@ -15,7 +15,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -77,7 +76,9 @@ def _pickle(path: Path, handle: BufferedReader) -> State:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about protocols that the reader may not know: then it raises, below
             loaded = torch.load(handle, map_location="cpu", weights_only=True)  # noqa: TID251
-    except (UnpicklingError, RuntimeError, EOFError, KeyError, AttributeError, TypeError, ValueError, OSError) as exc:
+    except WeightsCorrupt:
+        raise
+    except Exception as exc:
         why = "it is cut off or no checkpoint"
         if "weights_only" in str(exc).lower() or "weights only" in str(exc).lower() or "GLOBAL" in str(exc):
             why = "it holds more than tensors, which is never executed; ask its maker for a safetensors file"
