@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests import sweeps
+
 # Before torch is loaded, here and in every process that a test starts: the workers of pytest-xdist are the threads, and
 # a thread that waits for its turn sleeps. By default OpenMP's spin, which took several times the work of the tests.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-# Tests run beside other work; how long one example takes says nothing about the code.
-settings.register_profile("shared machine", deadline=None)
+# Tests run beside other work; how long one example takes says nothing about the code. `make sweeps` tries more of them.
+settings.register_profile("shared machine", deadline=None, max_examples=300 if sweeps.ALL else 50)
 settings.load_profile("shared machine")
 
 TESTS = Path(__file__).resolve().parent

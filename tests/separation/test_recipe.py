@@ -57,6 +57,21 @@ def models(made: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return made
 
 
+@pytest.fixture(scope="module")
+def alone(made: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, FloatArray]]:
+    """What three of the models give of `mix` by themselves."""
+    folder = tmp_path_factory.mktemp("alone")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DAW_BRIDGE_CONFIG", str(made / "settings"))
+        song = mix(folder)
+        return {
+            name: samples_of(separate(song, folder / name, options(model=name))) for name in ("band", "band2", "voice")
+        }
+
+
+Alone = dict[str, dict[str, FloatArray]]
+
+
 def mix(folder: Path, *, samples: int = 12_011, rate_hz: int = 44_100, level: float = 0.1) -> Path:
     path = folder / "mix.wav"
     sound = np.random.default_rng(3).normal(0.0, level, (2, samples)).astype(np.float32)
@@ -151,9 +166,8 @@ def test_a_chain_of_three_levels_nulls_as_a_whole(models: Path, tmp_path: Path) 
     assert done == sorted(done)
 
 
-def test_each_parent_of_a_chain_is_the_sum_of_its_children(models: Path, tmp_path: Path) -> None:
-    song = mix(tmp_path)
-    parent = samples_of(separate(song, tmp_path / "a", options(model="band")))["drums"]
+def test_each_parent_of_a_chain_is_the_sum_of_its_children(models: Path, tmp_path: Path, alone: Alone) -> None:
+    song, parent = mix(tmp_path), alone["band"]["drums"]
     parts = samples_of(separate(song, tmp_path / "b", options(model="band", chain=("drums:kit",))))
     total = sum(parts[name] for name in ("kick", "snare", "toms", "drums-rest"))
     assert np.abs(total - parent).max() < 1e-6
@@ -185,10 +199,8 @@ def test_a_chain_that_cannot_be_is_refused_before_anything_is_computed(
     assert not (tmp_path / "out").exists()
 
 
-def test_an_ensemble_is_the_weighted_mean_of_its_members(models: Path, tmp_path: Path) -> None:
-    song = mix(tmp_path)
-    one = samples_of(separate(song, tmp_path / "a", options(model="band")))
-    two = samples_of(separate(song, tmp_path / "b", options(model="band2")))
+def test_an_ensemble_is_the_weighted_mean_of_its_members(models: Path, tmp_path: Path, alone: Alone) -> None:
+    song, one, two = mix(tmp_path), alone["band"], alone["band2"]
     both = separate(song, tmp_path / "c", options(ensemble="band:3,band2"))
     assert [stem.name for stem in both.stems.stems] == [*FOUR, "residual"]
     for name, sound in samples_of(both).items():
@@ -199,10 +211,8 @@ def test_an_ensemble_is_the_weighted_mean_of_its_members(models: Path, tmp_path:
     assert [path.name for path in (tmp_path / "c").iterdir() if path.name.startswith(".")] == []
 
 
-def test_each_stem_may_come_from_the_model_that_is_best_at_it(models: Path, tmp_path: Path) -> None:
-    song = mix(tmp_path)
-    band = samples_of(separate(song, tmp_path / "a", options(model="band")))
-    voice = samples_of(separate(song, tmp_path / "b", options(model="voice")))
+def test_each_stem_may_come_from_the_model_that_is_best_at_it(models: Path, tmp_path: Path, alone: Alone) -> None:
+    song, band, voice = mix(tmp_path), alone["band"], alone["voice"]
     best = samples_of(separate(song, tmp_path / "c", options(ensemble="vocals=voice,drums=band,bass=band")))
     assert list(best) == ["vocals", "drums", "bass", "residual"]
     assert np.abs(best["vocals"] - voice["vocals"]).max() < 1e-7
@@ -218,26 +228,27 @@ def test_all_ways_null_and_the_spectral_ones_warn(models: Path, tmp_path: Path, 
 
 
 @pytest.mark.parametrize("given", [{"ensemble": "band,band2"}, {"model": "band", "chain": ("drums:kit",)}])
-@pytest.mark.parametrize("after", [1, 3])
 def test_a_run_that_was_cut_off_continues_and_gives_the_identical_samples(
-    models: Path, tmp_path: Path, given: dict[str, Any], after: int
+    models: Path, tmp_path: Path, given: dict[str, Any]
 ) -> None:
     song = mix(tmp_path)
     whole = samples_of(separate(song, tmp_path / "whole", options(**given)))
-    cancel, seen = CancelToken(), 0
+    for after in (1, 3):
+        cancel, seen = CancelToken(), list[Progress]()
 
-    def listen(event: Progress) -> None:
-        nonlocal seen
-        seen += event.stage == "separate"
-        if seen >= after:
-            cancel.cancel()
+        def listen(event: Progress, after: int = after, cancel: CancelToken = cancel, seen: Any = seen) -> None:
+            if event.stage == "separate":
+                seen.append(event)
+            if len(seen) >= after:
+                cancel.cancel()
 
-    with pytest.raises(Cancelled):
-        separate(song, tmp_path / "cut", options(**given), on_progress=listen, cancel=cancel)
-    again = separate(song, tmp_path / "cut", options(**given))
-    assert {name: sound.tobytes() for name, sound in samples_of(again).items()} == {
-        name: sound.tobytes() for name, sound in whole.items()
-    }
+        folder = tmp_path / str(after)
+        with pytest.raises(Cancelled):
+            separate(song, folder, options(**given), on_progress=listen, cancel=cancel)
+        again = separate(song, folder, options(**given))
+        assert {name: sound.tobytes() for name, sound in samples_of(again).items()} == {
+            name: sound.tobytes() for name, sound in whole.items()
+        }, after
 
 
 @pytest.mark.parametrize(
