@@ -14,6 +14,7 @@ import json
 import os
 import select
 import signal
+import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -44,15 +45,14 @@ def main() -> None:
             line, _, rest = bytes(orders).partition(b"\n")
             orders = bytearray(rest)
             order = json.loads(line)
-            if hasattr(os, "fork"):
-                _say({"ended": _in_a_child(order, parent)})
-            else:
-                _obey(order)
-                _say({"ended": 0})
+            _say({"ended": _in_a_child(order, parent)})
 
 
 def _in_a_child(order: dict[str, Any], parent: int) -> int:
     """The exit status of the child that did the work; it is killed when nobody waits for it any more."""
+    if sys.platform == "win32":
+        _obey(order)
+        return 0
     over, childs_end = os.pipe()
     child = os.fork()
     if child == 0:
@@ -80,6 +80,8 @@ def _in_a_child(order: dict[str, Any], parent: int) -> int:
 
 def _limit(source: Path) -> None:
     """Bound this process by the size of the file that it reads. macOS heeds the time and the size, not the memory."""
+    if sys.platform == "win32":
+        return
     import resource
 
     try:

@@ -132,7 +132,7 @@ class _Worker:
     def close(self) -> None:
         with suppress(OSError):
             self._process.stdin.close()  # type: ignore[union-attr]
-        if hasattr(os, "killpg"):  # with the child that decodes
+        if sys.platform != "win32":  # with the child that decodes
             with suppress(OSError):
                 os.killpg(self._process.pid, signal.SIGKILL)
         self._process.kill()

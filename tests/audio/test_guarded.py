@@ -118,7 +118,8 @@ def test_a_decoder_that_dies_is_one_line_and_the_next_file_is_decoded(tmp_path: 
 
 @linux
 def test_a_cancelled_decoding_ends_at_once_and_leaves_nothing(tmp_path: Path) -> None:
-    folder, cancel, seen = tmp_path / "out", CancelToken(), []
+    folder, cancel = tmp_path / "out", CancelToken()
+    seen: list[int] = []
     folder.mkdir()
 
     def stop(_event: Progress) -> None:

@@ -125,7 +125,7 @@ def work(order: dict[str, Any]) -> None:
 
 def main() -> None:
     torch.set_num_threads(1)
-    guarded.decode_to_reference, guarded.probe = decode.decode_to_reference, reader.probe  # steps of this process
+    vars(guarded).update(decode_to_reference=decode.decode_to_reference, probe=reader.probe)  # steps of this process
     for name in ("reaper", "ardour"):
         load_adapter(name)
     for line in sys.stdin:

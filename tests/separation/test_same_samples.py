@@ -90,7 +90,8 @@ def test_memory_that_runs_out_midway_changes_no_sample() -> None:
     mix, bag = noise(6 * STRIDE), tiny_bag([tiny_module("htdemucs")])
     whole = run(tiny_separator(bag, rungs=(Rung(device="cpu", workers=1),)), mix)
     separator = tiny_separator(bag, rungs=ladder(Rung(device="cpu", workers=4), cpu_workers=4))
-    network, calls = separator._modules[0], []
+    network = separator._modules[0]
+    calls: list[int] = []
 
     class Greedy(torch.nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
