@@ -16,6 +16,7 @@ import select
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,7 @@ def main() -> None:
 def _in_a_child(order: dict[str, Any], parent: int) -> int:
     """The exit status of the child that did the work; it is killed when nobody waits for it any more."""
     if sys.platform == "win32":
+        _enter(order)
         _obey(order)
         return 0
     over, childs_end = os.pipe()
@@ -59,6 +61,7 @@ def _in_a_child(order: dict[str, Any], parent: int) -> int:
         code = 1
         try:
             os.close(over)
+            _enter(order)
             _limit(Path(order["source"]))
             _obey(order)
             code = 0
@@ -76,6 +79,12 @@ def _in_a_child(order: dict[str, Any], parent: int) -> int:
                 os._exit(0)
     finally:
         os.close(over)
+
+
+def _enter(order: dict[str, Any]) -> None:
+    """Go where the paths of an order begin: the other process may have moved since it started this one."""
+    with suppress(OSError):
+        os.chdir(order.get("cwd", "."))
 
 
 def _limit(source: Path) -> None:
@@ -107,8 +116,6 @@ def _limit(source: Path) -> None:
 def _obey(order: dict[str, Any]) -> None:
     """Do the work; say how it went."""
     try:
-        if "cwd" in order:
-            os.chdir(order["cwd"])
         _say({"result": _WORK[order["do"]](order)})
     except MemoryError:
         _say({"error": "MemoryError", "text": ""})
