@@ -21,6 +21,7 @@ BUILT_IN = {
     "ardour": "daw_bridge_ardour.adapter:ADAPTER",
     "dawproject": "daw_bridge_dawproject.adapter:ADAPTER",
     "reaper-live": "daw_bridge_reaper.live.adapter:LIVE_ADAPTER",
+    "aaf": "daw_bridge_aaf.adapter:ADAPTER",
     "nistem": "daw_bridge_nistem.adapter:ADAPTER",
     "nistem-alac": "daw_bridge_nistem.adapter:ALAC_ADAPTER",
     "render": "daw_bridge_render.adapter:ADAPTER",

@@ -11,7 +11,7 @@ from daw_bridge.adapter import Feature, Support
 from daw_bridge.registry import load_adapter
 from tests.generated_docs import DOCS, check_section
 
-SHOWN = ("reaper", "ardour", "dawproject", "nistem", "render")
+SHOWN = ("reaper", "ardour", "dawproject", "aaf", "nistem", "render")
 REAPER, ARDOUR, DAWPROJECT, RENDER = "tests/reaper/", "tests/ardour/", "tests/dawproject/", "tests/render/"
 
 _REAPER_EFFECTS = REAPER + "test_write.py::test_effects_hold_the_plans_values"
@@ -26,6 +26,7 @@ _DAWPROJECT_BACK = DAWPROJECT + "test_dawproject.py::test_what_was_written_is_re
 _DAWPROJECT_LOSS = DAWPROJECT + "test_dawproject.py::test_what_the_format_has_no_word_for_is_said"
 _RENDER_WAV = RENDER + "test_render.py::test_it_is_an_adapter_and_reports_what_a_wav_cannot_hold"
 
+AAF = "tests/aaf/test_aaf.py::"
 NISTEM = "tests/nistem/test_nistem.py::"
 
 PROOFS: dict[str, dict[Feature, str]] = {
@@ -72,6 +73,14 @@ PROOFS: dict[str, dict[Feature, str]] = {
         ),
         Feature.GROUPS: _DAWPROJECT_LOSS,
         Feature.MARKERS: _DAWPROJECT_LOSS,
+    },
+    "aaf": {
+        **dict.fromkeys(Feature, AAF + "test_it_keeps_the_contract"),
+        Feature.CLIPS: AAF + "test_samples_read_back_as_they_are_in_24_bits",
+        Feature.GAIN_PAN_MUTE_SOLO: AAF + "test_faders_and_pans_on_the_way_to_the_master_are_in_the_clip_gains",
+        Feature.REFERENCE: AAF + "test_another_reader_finds_every_track_clip_and_marker",
+        Feature.MARKERS: AAF + "test_another_reader_finds_every_track_clip_and_marker",
+        Feature.TEMPO: AAF + "test_the_tempo_map_lies_beside_it_and_the_same_plan_gives_the_same_files",
     },
     "nistem": {
         **dict.fromkeys(Feature, NISTEM + "test_it_keeps_the_contract"),
