@@ -52,6 +52,7 @@ class Feature(StrEnum):
     GROUPS = "groups"
     MARKERS = "markers"
     TEMPO = "tempo"
+    NOTES = "notes (MIDI)"
 
 
 class Support(StrEnum):

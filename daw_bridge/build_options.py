@@ -15,6 +15,8 @@ from daw_bridge.separation.options import SeparationOptions
 
 DEFAULT_TEMPLATE = "band"
 DEFAULT_DAWS = ("reaper",)
+WITHOUT_NOTES = ("drums", "drum", "kick", "snare", "toms", "hh", "hihat", "cymbals", "percussion", "residual")
+"""Stems without notes: drums were heard right in 7 of 10 cases at best."""
 GridChoice = Literal["auto", "constant", "follow", "off"]
 
 
@@ -171,6 +173,15 @@ class BuildOptions(SeparationOptions):
         switches={"--click": (True, "add a muted click track that follows the song's tempo")},
         group="music",
     )
+    midi: tuple[str, ...] = option(
+        (),
+        "stems whose notes are drafted as MIDI, as in bass,vocals,other; by default the template's",
+        influences=Influence.NOTHING,
+        flags=("--midi",),
+        metavar="STEMS",
+        parse=names_in,
+        group="music",
+    )
     range_s: tuple[float, float] | None = option(
         None,
         "the part of the mix to separate, from and up to these times (in seconds, or 1:30-2:00): the song is that part "
@@ -221,6 +232,10 @@ class BuildOptions(SeparationOptions):
                 "`taps_s`: give at least three times in order, a beat apart, as in `taps_s` 0.51,1.02,1.52"
             )
         object.__setattr__(self, "taps_s", taps)
+        object.__setattr__(self, "midi", names_of("midi", self.midi) or ())
+        for stem in self.midi:
+            if stem.casefold() in WITHOUT_NOTES:
+                raise UsageError(f"`midi` {stem}: notes are drafted of pitched stems only; leave it out")
 
 
 def _check_channels(channels: Any) -> None:

@@ -1,6 +1,7 @@
-"""Tempo map and markers of a session as a Standard MIDI File, which every DAW imports.
+"""Tempo map, markers and notes of a session as a Standard MIDI File, which every DAW imports.
 
-Format 1, one conductor track (SMF 1.0): tempo, time signature, markers; texts as UTF-8. SMF holds a tempo as whole
+Format 1 (SMF 1.0): a conductor track with tempo, time signature, markers, and a track for each stem whose notes were
+heard; texts as UTF-8. SMF holds a tempo as whole
 microseconds a quarter note, so 97.5 BPM reads back as 97.49994; positions are rounded to 1/960 of a quarter note.
 """
 
@@ -8,7 +9,9 @@ from __future__ import annotations
 
 import importlib
 import io
+import os
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from daw_bridge.errors import AdapterMissing, UsageError
@@ -49,16 +52,41 @@ def plan_to_midi(plan: SessionPlan) -> bytes:
             end = marker.position_samples + marker.length_samples
             events.append((ticks(end), mido.MetaMessage("marker", text=f"{name} (end)")))
     events.sort(key=lambda event: event[0])
-    events.append((max(ticks(plan.length_samples), events[-1][0]), mido.MetaMessage("end_of_track")))
-    track = mido.MidiTrack()
-    before = 0
-    for at, event in events:
-        track.append(event.copy(time=at - before))
-        before = at
-    song = mido.MidiFile(type=1, ticks_per_beat=TICKS_PER_BEAT, charset="utf-8", tracks=[track])
+    end = max(ticks(plan.length_samples), events[-1][0])
+    tracks = [_track(mido, [*events, (end, mido.MetaMessage("end_of_track"))])]
+    for notes in plan.note_tracks:
+        sounds = sorted(
+            (ticks(note.position_samples + (note.length_samples if ends else 0)), not ends, note.key, note.velocity)
+            for note in notes.notes
+            for ends in (False, True)
+        )
+        named = (0, mido.MetaMessage("track_name", name=_line(notes.name)))
+        kinds = ("note_off", "note_on")
+        played = [(at, mido.Message(kinds[on], note=key, velocity=speed)) for at, on, key, speed in sounds]
+        last = max([end, *(at for at, _ in played)])
+        tracks.append(_track(mido, [named, *played, (last, mido.MetaMessage("end_of_track"))]))
+    song = mido.MidiFile(type=1, ticks_per_beat=TICKS_PER_BEAT, charset="utf-8", tracks=tracks)
     data = io.BytesIO()
     song.save(file=data)
     return data.getvalue()
+
+
+def _track(mido: Any, events: list[tuple[int, Any]]) -> Any:
+    """Messages at their ticks, in order, as a track of what lies between them."""
+    track, before = mido.MidiTrack(), 0
+    for at, event in events:
+        track.append(event.copy(time=at - before))
+        before = at
+    return track
+
+
+def free_midi_path(folder: Path, name: str, data: bytes) -> Path:
+    """`NAME.mid`, or with a number behind it where another file is; one that holds the very same is used again."""
+    path, number = folder / f"{name}.mid", 1
+    while os.path.lexists(path) and not (path.is_file() and path.read_bytes() == data):
+        number += 1
+        path = folder / f"{name} {number}.mid"
+    return path
 
 
 def _line(text: str) -> str:

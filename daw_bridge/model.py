@@ -210,6 +210,28 @@ class Track:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """`key` 0 to 127, 60 the middle C; `velocity` 1 to 127."""
+
+    position_samples: int
+    length_samples: int
+    key: int
+    velocity: int = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoteTrack:
+    """A draft of the notes that the track `stem` plays: it stands under that track, on its bus, silent."""
+
+    name: str
+    stem: str
+    output: str
+    notes: tuple[Note, ...] = ()
+    colour: Colour | None = None
+    mute: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Send:
     """From a bus to the return named `to`; `pre_fader` taps behind the inserts and before the fader."""
 
@@ -267,6 +289,11 @@ class SessionPlan:
     template: str = ""
     notes: tuple[str, ...] = field(default=())
     tempo_events: tuple[TempoEvent, ...] = ()
+    note_tracks: tuple[NoteTrack, ...] = ()
+
+    def notes_of(self, track: Track) -> tuple[NoteTrack, ...]:
+        """What stands under a track."""
+        return tuple(each for each in self.note_tracks if (each.stem, each.output) == (track.name, track.output))
 
     @property
     def tempo_map(self) -> TempoMap:

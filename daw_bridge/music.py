@@ -27,6 +27,24 @@ class Guess:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HeardNote:
+    """`key` is MIDI's, 60 the middle C; `velocity` 1 to 127 says how sure the note is."""
+
+    start_s: float
+    length_s: float
+    key: int
+    velocity: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StemNotes:
+    """A draft of what a stem plays."""
+
+    stem: str
+    notes: tuple[HeardNote, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SongMusic:
     """`tempo_events` is empty where nothing was sure enough; `remarks` are sentences for people, `key` a phrase.
 
@@ -46,6 +64,7 @@ class SongMusic:
     key_confidence: float = 0.0
     remarks: tuple[str, ...] = ()
     click_file: str = ""
+    notes: tuple[StemNotes, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -74,7 +93,12 @@ def music_from_json(data: Mapping[str, Any]) -> SongMusic:
         key_confidence=float(data["key_confidence"]),
         remarks=tuple(str(each) for each in data["remarks"]),
         click_file=str(data["click_file"]),
+        notes=tuple(_stem_notes(each) for each in data.get("notes", ())),
     )
+
+
+def _stem_notes(data: Mapping[str, Any]) -> StemNotes:
+    return StemNotes(stem=str(data["stem"]), notes=tuple(HeardNote(**each) for each in data["notes"]))
 
 
 def _metre(value: Any) -> tuple[int, int]:

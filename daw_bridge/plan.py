@@ -20,6 +20,8 @@ from daw_bridge.model import (
     Effect,
     Equalizer,
     Marker,
+    Note,
+    NoteTrack,
     SessionPlan,
     Stem,
     StemSet,
@@ -119,7 +121,28 @@ def _with_music(plan: SessionPlan, reference: Stem, music: SongMusic, folder: Pa
         click = replace(_clip(reference), path=folder / music.click_file, name=CLICK, channels=1)
         tracks.append(Track(name=CLICK, output=MIX_BUS, clips=(click,), colour=REFERENCE_COLOUR, mute=True))
     key = (f"Key: {music.key}",) if music.key else ()
-    return replace(plan, markers=tuple(markers), tracks=tuple(tracks), notes=(*plan.notes, *music.remarks, *key))
+    notes = (*plan.notes, *music.remarks, *key)
+    drafts = tuple(_drafts(plan, music))
+    return replace(plan, markers=tuple(markers), tracks=tuple(tracks), notes=notes, note_tracks=drafts)
+
+
+def _drafts(plan: SessionPlan, music: SongMusic) -> Iterator[NoteTrack]:
+    """A track of notes for each stem whose notes were heard; nothing of it lies behind the end."""
+    rate, end = plan.sample_rate_hz, plan.length_samples
+    tracks = {track.name: track for track in plan.tracks}
+    for draft in music.notes:
+        track = tracks.get(draft.stem)
+        if track is None or not draft.notes:
+            continue
+        notes = []
+        for each in draft.notes:
+            start = s_to_samples(each.start_s, rate)
+            length = min(s_to_samples(each.length_s, rate), end - start)
+            if length > 0:
+                notes.append(Note(position_samples=start, length_samples=length, key=each.key, velocity=each.velocity))
+        yield NoteTrack(
+            name=f"{track.name} notes", stem=track.name, output=track.output, notes=tuple(notes), colour=track.colour
+        )
 
 
 def empty_plan(template: BusTemplate, *, name: str, sample_rate_hz: int) -> SessionPlan:

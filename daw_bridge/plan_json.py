@@ -211,6 +211,10 @@ def _dangling_names(plan: SessionPlan) -> Iterator[tuple[str, str]]:
     returns = {bus.name for bus in plan.returns}
     for index, track in enumerate(plan.tracks):
         yield from _dangling_output(track, f"tracks[{index}].output", buses | {MIX_BUS})
+    names = {track.name for track in plan.tracks}
+    for index, notes in enumerate(plan.note_tracks):
+        if notes.stem not in names:
+            yield f"note_tracks[{index}].stem", f"no track called {notes.stem!r}{did_you_mean(notes.stem, names)}"
     if plan.reference is not None:
         yield from _dangling_output(plan.reference, "reference.output", {"master"})
     for place, strips in (("buses", plan.buses), ("returns", plan.returns), ("mix_bus", (plan.mix_bus,))):

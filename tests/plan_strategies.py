@@ -189,6 +189,7 @@ def templates(draw: st.DrawFn) -> BusTemplate:
         markers=tuple(draw(st.lists(markers, max_size=2))),
         grid=draw(st.sampled_from(["auto", "constant", "follow", "off"])),
         sections=draw(st.booleans()),
+        notes=tuple(draw(st.lists(template_names, max_size=2))),
     )
 
 

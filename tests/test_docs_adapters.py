@@ -27,6 +27,7 @@ _DAWPROJECT_LOSS = DAWPROJECT + "test_dawproject.py::test_what_the_format_has_no
 _RENDER_WAV = RENDER + "test_render.py::test_it_is_an_adapter_and_reports_what_a_wav_cannot_hold"
 
 AAF = "tests/aaf/test_aaf.py::"
+_NOTES = "tests/analysis/test_notes.py::"
 NISTEM = "tests/nistem/test_nistem.py::"
 
 PROOFS: dict[str, dict[Feature, str]] = {
@@ -43,6 +44,7 @@ PROOFS: dict[str, dict[Feature, str]] = {
         Feature.DELAY: _REAPER_EFFECTS,
         Feature.LIMITER: _REAPER_LOSS,
         Feature.REVERB: _REAPER_LOSS,
+        Feature.NOTES: _NOTES + "test_reaper_has_the_notes_on_a_muted_track_under_their_stem",
         Feature.PLUGIN: REAPER + "test_write.py::test_a_plugin_state_cannot_write_anything_else",
     },
     "ardour": {
@@ -71,6 +73,7 @@ PROOFS: dict[str, dict[Feature, str]] = {
             (Feature.SIDECHAIN, Feature.GATE, Feature.LIMITER, Feature.REVERB, Feature.DELAY, Feature.PLUGIN),
             _DAWPROJECT_LOSS,
         ),
+        Feature.NOTES: _NOTES + "test_dawproject_has_the_notes_in_beats_and_reads_back_without_them",
         Feature.GROUPS: _DAWPROJECT_LOSS,
         Feature.MARKERS: _DAWPROJECT_LOSS,
     },
@@ -80,6 +83,7 @@ PROOFS: dict[str, dict[Feature, str]] = {
         Feature.GAIN_PAN_MUTE_SOLO: AAF + "test_faders_and_pans_on_the_way_to_the_master_are_in_the_clip_gains",
         Feature.REFERENCE: AAF + "test_another_reader_finds_every_track_clip_and_marker",
         Feature.MARKERS: AAF + "test_another_reader_finds_every_track_clip_and_marker",
+        Feature.NOTES: _NOTES + "test_every_other_format_says_where_the_notes_are",
         Feature.TEMPO: AAF + "test_the_tempo_map_lies_beside_it_and_the_same_plan_gives_the_same_files",
     },
     "nistem": {

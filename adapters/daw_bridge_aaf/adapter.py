@@ -12,7 +12,7 @@ import mido  # noqa: F401  # a missing package is said when the adapter is chose
 from daw_bridge.adapter import Feature, Losses, Support, WriteReport
 from daw_bridge.errors import InputError, OutputError, UsageError
 from daw_bridge.files import atomic_path, write_atomic
-from daw_bridge.midi_file import plan_to_midi
+from daw_bridge.midi_file import free_midi_path, plan_to_midi
 from daw_bridge.model import Clip, SessionPlan
 from daw_bridge.units import db_to_linear
 from daw_bridge_aaf.composition import write_composition
@@ -25,6 +25,7 @@ FEATURES: Mapping[Feature, Support] = {
     Feature.REFERENCE: Support.APPROXIMATED,
     Feature.MARKERS: Support.EXACT,
     Feature.TEMPO: Support.APPROXIMATED,
+    Feature.NOTES: Support.APPROXIMATED,
 }
 LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 44_100, 96_000
 _LARGEST_BYTES = 2 * 1024**3
@@ -63,9 +64,11 @@ class AafAdapter:
                 "and the clip gains are raised by as much",
             )
         tempo = plan_to_midi(plan)
-        midi = _midi_path(folder, name, tempo)
+        midi = free_midi_path(folder, name, tempo)
         made = not midi.exists()
         losses.bent(Feature.TEMPO, "AAF has no tempo map: import the MIDI file beside it into the same session")
+        if plan.note_tracks:
+            losses.bent(Feature.NOTES, "AAF has no notes: they are in the MIDI file beside it")
         try:
             with atomic_path(target) as hidden:
                 seed = _seed(plan, tracks, heard)
@@ -113,15 +116,6 @@ def _seed(plan: SessionPlan, tracks: tuple[MonoTrack, ...], heard: Survey) -> by
     ]
     said = repr((plan.name, plan.sample_rate_hz, plan.length_samples, rows, plan.markers))
     return hashlib.sha256(heard.digest + said.encode("utf-8", "replace")).digest()
-
-
-def _midi_path(folder: Path, name: str, data: bytes) -> Path:
-    """Where the tempo map goes: beside the AAF, never in another file's place; the very same file is used again."""
-    path, number = folder / f"{name}.mid", 1
-    while os.path.lexists(path) and not (path.is_file() and path.read_bytes() == data):
-        number += 1
-        path = folder / f"{name} {number}.mid"
-    return path
 
 
 ADAPTER = AafAdapter()

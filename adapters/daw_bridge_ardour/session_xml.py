@@ -73,7 +73,7 @@ def session_text(plan: SessionPlan, name: str, media: Mapping[Path, str]) -> tup
     root.set("event-counter", "0")
     ET.indent(root)
     text = ET.tostring(root, encoding="UTF-8", xml_declaration=True)
-    return text + b"\n", (*mixer.limits, *_marker_limits(plan.markers))
+    return text + b"\n", (*mixer.limits, *_marker_limits(plan.markers), *_note_limits(plan))
 
 
 def _config(root: ET.Element, plan: SessionPlan) -> None:
@@ -115,6 +115,13 @@ def _marker_limits(markers: tuple[Marker, ...]) -> list[Limit]:
     for marker in markers:
         if marker.colour is not None:
             losses.at(marker.name).bent(Feature.MARKERS, "markers have no colour of their own in Ardour")
+    return losses.limits
+
+
+def _note_limits(plan: SessionPlan) -> list[Limit]:
+    losses = Losses()
+    if plan.note_tracks:
+        losses.lost(Feature.NOTES, "import the MIDI file of the song folder (Session > Import)")
     return losses.limits
 
 

@@ -34,6 +34,7 @@ FEATURES: Mapping[Feature, Support] = {
     Feature.GROUPS: Support.NOT_POSSIBLE,
     Feature.MARKERS: Support.APPROXIMATED,
     Feature.TEMPO: Support.EXACT,
+    Feature.NOTES: Support.EXACT,
 }
 
 

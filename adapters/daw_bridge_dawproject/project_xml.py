@@ -14,7 +14,7 @@ from xml.etree import ElementTree as ET
 
 from daw_bridge.adapter import Feature, Limit, Losses
 from daw_bridge.errors import InputError
-from daw_bridge.model import Bus, Clip, Colour, SessionPlan, Track
+from daw_bridge.model import Bus, Clip, Colour, NoteTrack, SessionPlan, Track
 from daw_bridge.units import samples_to_s
 from daw_bridge.version import __version__
 from daw_bridge_dawproject.devices import DeviceWriter
@@ -67,6 +67,7 @@ class _Writer:
         self._channels = {bus.name: self._builder.new_id() for bus in buses}
         self._master = self._builder.new_id()
         self._lanes: list[tuple[str, Track]] = []
+        self._note_lanes: list[tuple[str, NoteTrack]] = []
         self._tempo_id = self._metre_id = ""
 
     def project(self) -> ET.Element:
@@ -119,6 +120,15 @@ class _Writer:
         channel = self._builder.numbered(element, "Channel", attributes)
         self._mixer(channel, gain_db=track.gain_db, pan=track.pan, mute=track.mute)
         self._lanes.append((element.get("id", ""), track))
+        for notes in self._plan.notes_of(track):
+            self._note_track(parent, notes, destination)
+
+    def _note_track(self, parent: ET.Element, notes: NoteTrack, destination: str) -> None:
+        element = self._track_element(parent, notes.name, "notes", notes.colour)
+        attributes = {"audioChannels": "2", "destination": destination, "role": "regular", "solo": "false"}
+        channel = self._builder.numbered(element, "Channel", attributes)
+        self._mixer(channel, gain_db=0.0, pan=0.0, mute=notes.mute)
+        self._note_lanes.append((element.get("id", ""), notes))
 
     def _strip(self, parent: ET.Element, bus: Bus, content: str, role: str, destination: str) -> ET.Element:
         """A bus as a track; a return that lost an effect is muted, or it would add the dry signal."""
@@ -164,6 +174,9 @@ class _Writer:
             for clip in track.clips:
                 if clip.length_samples > 0:
                     self._clip(clips, clip)
+        for track_id, notes in self._note_lanes:
+            lane = self._builder.numbered(lanes, "Lanes", {"track": track_id, "timeUnit": "beats"})
+            self._notes(self._builder.numbered(lane, "Clips"), notes)
         if self._plan.markers:
             self._markers(self._builder.numbered(parent, "Markers", {"timeUnit": "seconds"}))
         if self._plan.tempo_map.changes:
@@ -205,6 +218,22 @@ class _Writer:
         format_ = {"algorithm": "raw", "channels": str(clip.channels), "sampleRate": str(rate), "duration": duration}
         audio = self._builder.numbered(element, "Audio", format_)
         self._builder.add(audio, "File", {"path": self._media[clip.path], "external": "false"})
+
+    def _notes(self, parent: ET.Element, track: NoteTrack) -> None:
+        """One clip over the whole song, in beats, which the tempo map moves with the bars."""
+        tempo, rate = self._plan.tempo_map, self._plan.sample_rate_hz
+
+        def beats(position_samples: int) -> float:
+            return tempo.quarters(samples_to_s(position_samples, rate))
+
+        duration = number(beats(self._plan.length_samples))
+        named = {"name": clean(track.name, "notes"), "time": "0.0", "duration": duration}
+        clip = self._builder.add(parent, "Clip", {**named, "contentTimeUnit": "beats", "playStart": "0.0"})
+        notes = self._builder.numbered(clip, "Notes")
+        for note in track.notes:
+            begin, end = beats(note.position_samples), beats(note.position_samples + note.length_samples)
+            values = {"time": number(begin), "duration": number(end - begin), "channel": "0", "key": str(note.key)}
+            self._builder.add(notes, "Note", {**values, "vel": number(note.velocity / 127.0)})
 
     def _markers(self, parent: ET.Element) -> None:
         for marker in self._plan.markers:

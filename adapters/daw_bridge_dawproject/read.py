@@ -89,13 +89,20 @@ def _parse(path: Path, text: bytes) -> ET.Element:
         raise InputError(f"{path}: its XML cannot be read: {exc}") from exc
 
 
+def _is_draft(track: ET.Element, channel: ET.Element) -> bool:
+    """Whether it holds notes and makes no sound: muted and without an instrument."""
+    mute = channel.find("Mute")
+    silent = mute is not None and mute.get("value") == "true"
+    return track.get("contentType") == "notes" and silent and channel.find("Devices/*") is None
+
+
 class _Reader:
     def __init__(self, path: Path, project: ET.Element, metadata: ET.Element) -> None:
         self._path, self._project, self._metadata = path, project, metadata
         self._nodes = {
             channel.get("id", ""): _Node(track, channel)
             for track in project.iter("Track")
-            if (channel := track.find("Channel")) is not None
+            if (channel := track.find("Channel")) is not None and not _is_draft(track, channel)
         }
         self._names: dict[str, str] = {}
         self.losses = Losses("session")

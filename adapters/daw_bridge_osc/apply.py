@@ -113,6 +113,8 @@ def plan_limits(plan: SessionPlan, profile: Profile) -> list[Limit]:
     for marker in plan.markers:
         if marker.length_samples and "marker.add" in profile.operations:
             losses.at(marker.name).bent(Feature.MARKERS, "OSC knows no regions; its start becomes a marker")
+    if plan.note_tracks:
+        losses.lost(Feature.NOTES, "OSC carries no notes; import the MIDI file of the song folder")
     return losses.limits
 
 

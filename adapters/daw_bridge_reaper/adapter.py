@@ -48,6 +48,7 @@ FEATURES: Mapping[Feature, Support] = {
     Feature.GROUPS: Support.EXACT,
     Feature.MARKERS: Support.EXACT,
     Feature.TEMPO: Support.EXACT,
+    Feature.NOTES: Support.EXACT,
 }
 
 
@@ -70,7 +71,7 @@ class ReaperAdapter:
         """See SessionAdapter.write."""
         target = self.session_path(folder, name)
         require_free(target)
-        project, limits = lay_out(plan, lambda path: media_path(path, folder), self.routing)
+        project, limits = lay_out(plan, lambda path: media_path(path, folder), self.routing, own_tempo=True)
         write_atomic(target, rpp.to_bytes(project_document(project, seed_of(plan, project))))
         return self._report(target, limits)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from daw_bridge.adapter import Feature, Limit, Losses
 from daw_bridge.errors import DawError
-from daw_bridge.model import Bus, Clip, Compressor, SessionPlan, Track
+from daw_bridge.model import Bus, Clip, Compressor, NoteTrack, SessionPlan, Track
 from daw_bridge.units import db_to_linear, samples_to_s
 from daw_bridge_reaper import rpp
 from daw_bridge_reaper.effects import to_fx
@@ -24,6 +24,8 @@ from daw_bridge_reaper.session import (
     Fx,
     ReaperItem,
     ReaperMarker,
+    ReaperNote,
+    ReaperNotes,
     ReaperProject,
     ReaperReceive,
     ReaperTempo,
@@ -32,6 +34,7 @@ from daw_bridge_reaper.session import (
 )
 
 MASTER = "master"
+TICKS_PER_QUARTER = 960
 MAX_NAME = 500
 MAX_CHANNELS = 64
 MAX_GROUPS = 64
@@ -90,10 +93,16 @@ MediaPath = Callable[[Path], str]
 
 
 def lay_out(
-    plan: SessionPlan, media_path: MediaPath, routing: Routing = Routing.FOLDERS
+    plan: SessionPlan, media_path: MediaPath, routing: Routing = Routing.FOLDERS, *, own_tempo: bool = False
 ) -> tuple[ReaperProject, tuple[Limit, ...]]:
-    """The project, and what it could not express. Raises DawError when the plan contradicts itself."""
-    desk = _Desk(plan)
+    """The project, and what it could not express. Raises DawError when the plan contradicts itself.
+
+    Without `own_tempo` it goes into a project whose tempo is another's: MIDI counts in beats, so notes stay out.
+    """
+    desk = _Desk(plan if own_tempo else replace(plan, note_tracks=()))
+    if plan.note_tracks and not own_tempo:
+        what = "notes follow a project's tempo, which is not this song's: import the MIDI file of the song folder"
+        Losses("session", desk.limits).lost(Feature.NOTES, what)
     _add_strips(desk, media_path)
     for index, strip in enumerate(desk.strips):
         if strip.bus is not None:
@@ -144,6 +153,9 @@ def _add_strips(desk: _Desk, media_path: MediaPath) -> None:
     def add_track(track: Track, parent: int | None, bus: Bus | None, kind: str = "track") -> None:
         made = _clip_track(track, f"{kind}:{track.name}", bus, media_path)
         desk.add(_Strip(_named(desk, made, track.name, Feature.CLIPS), parent))
+        for notes in plan.notes_of(track):
+            drawn = _note_track(plan, notes, f"notes:{notes.name}")
+            desk.add(_Strip(_named(desk, drawn, notes.name, Feature.NOTES), parent))
 
     add_bus(plan.mix_bus, None, "mix")
     mix = desk.bus_index[plan.mix_bus.name]
@@ -196,6 +208,31 @@ def _clip_track(track: Track, key: str, bus: Bus | None, media_path: MediaPath) 
         items=tuple(_item(clip, media_path) for clip in track.clips),
         key=key,
     )
+
+
+def _note_track(plan: SessionPlan, track: NoteTrack, key: str) -> ReaperTrack:
+    """A muted track with one MIDI item over the whole song."""
+    tempo, rate_hz = plan.tempo_map, plan.sample_rate_hz
+
+    def ticks(position_samples: int) -> int:
+        return round(tempo.quarters(samples_to_s(position_samples, rate_hz)) * TICKS_PER_QUARTER)
+
+    notes = tuple(
+        ReaperNote(
+            begin_ticks=ticks(note.position_samples),
+            end_ticks=max(ticks(note.position_samples) + 1, ticks(note.position_samples + note.length_samples)),
+            key=note.key,
+            velocity=note.velocity,
+        )
+        for note in track.notes
+    )
+    item = ReaperNotes(
+        name=storable_name(track.name),
+        length_s=stored(samples_to_s(plan.length_samples, rate_hz)),
+        length_ticks=max([ticks(plan.length_samples), *(note.end_ticks for note in notes)]),
+        notes=notes,
+    )
+    return ReaperTrack(name="", mute=track.mute, colour=track.colour, midi=item, key=key)
 
 
 def mapped_track(track: Track, media_path: MediaPath) -> ReaperTrack:

@@ -87,6 +87,26 @@ class ReaperReceive:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReaperNote:
+    """Ticks are 1/960 of a quarter note from the start of the session."""
+
+    begin_ticks: int
+    end_ticks: int
+    key: int
+    velocity: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReaperNotes:
+    """A MIDI item from the start of the session on; `length_ticks` is where its source ends."""
+
+    name: str
+    length_s: float
+    length_ticks: int
+    notes: tuple[ReaperNote, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReaperTrack:
     """One track. `folder_depth` 1 opens a folder, -n closes n of them. `key` says which part of the plan it is.
 
@@ -109,6 +129,7 @@ class ReaperTrack:
     pan_law: float = UNITY_LAW
     pan_mode: int | None = STEREO_BALANCE
     items: tuple[ReaperItem, ...] = ()
+    midi: ReaperNotes | None = None
     receives: tuple[ReaperReceive, ...] = ()
     fx: tuple[Fx, ...] = ()
     key: str = field(default="", compare=False)

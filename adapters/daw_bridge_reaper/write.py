@@ -22,6 +22,7 @@ from daw_bridge_reaper.session import (
     RawFx,
     ReaperItem,
     ReaperMarker,
+    ReaperNotes,
     ReaperProject,
     ReaperReceive,
     ReaperTrack,
@@ -225,6 +226,8 @@ def track_chunk(track: ReaperTrack, index: int, guids: Guids) -> Chunk:
     if track.fx:
         add(_fx_chain(track, index, guids))
     chunk.body.extend(_item_chunk(item, index, place, guids) for place, item in enumerate(track.items))
+    if track.midi is not None:
+        add(_midi_chunk(track.midi, index, guids))
     return chunk
 
 
@@ -292,6 +295,26 @@ def _unread(chunk: Chunk) -> Chunk:
     """The chunk as if it were new, so that it is indented where it is put."""
     body = [_unread(part) if isinstance(part, Chunk) else Line(part.text.strip()) for part in chunk.body]
     return Chunk(Line(chunk.head.text.strip()), body)
+
+
+def _midi_chunk(item: ReaperNotes, index: int, guids: Guids) -> Chunk:
+    """A MIDI item whose events are counted from one another; all notes off ends its source."""
+    chunk = Chunk.of("ITEM", body=[Line("POSITION 0"), Line("SNAPOFFS 0"), Line.of("LENGTH", item.length_s)])
+    chunk.body.extend(Line(text) for text in ("LOOP 0", "ALLTAKES 0", "FADEIN 1 0 0 1 0 0 0", "FADEOUT 1 0 0 1 0 0 0"))
+    chunk.body.extend([Line("MUTE 0 0"), Line("SEL 0"), Line.of("IGUID", guids.of("notes", index, item.name))])
+    chunk.body.extend([Line.of("IID", 1000 * index + 1), Line.of("NAME", item.name), Line("VOLPAN 1 0 1 -1")])
+    chunk.body.extend([Line("SOFFS 0 0"), Line("PLAYRATE 1 1 0 -1 0 0.0025"), Line("CHANMODE 0")])
+    chunk.body.append(Line.of("GUID", guids.of("notes take", index, item.name)))
+    source = Chunk.of("SOURCE", Symbol("MIDI"), body=[Line("HASDATA 1 960 QN"), Line("CCINTERP 32")])
+    events = [(note.begin_ticks, 1, f"90 {note.key:02x} {note.velocity:02x}") for note in item.notes]
+    events += [(note.end_ticks, 0, f"80 {note.key:02x} 00") for note in item.notes]
+    before = 0
+    for at, _on, text in [*sorted(events), (item.length_ticks, 2, "b0 7b 00")]:
+        source.body.append(Line(f"E {at - before} {text}"))
+        before = at
+    source.body.append(Line("IGNTEMPO 0 120 4 4"))
+    chunk.body.append(source)
+    return chunk
 
 
 def _item_chunk(item: ReaperItem, index: int, place: int, guids: Guids) -> Chunk:

@@ -96,6 +96,7 @@ def _not_in_a_wav(plan: SessionPlan) -> list[Limit]:
         Feature.GROUPS: any(bus.group for bus in plan.buses),
         Feature.MARKERS: bool(plan.markers),
         Feature.TEMPO: True,
+        Feature.NOTES: bool(plan.note_tracks),
     }
     losses = Losses()
     for feature, present in lost.items():

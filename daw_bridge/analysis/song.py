@@ -12,9 +12,10 @@ from daw_bridge.analysis.bars import plain_grid, quarter_bpm, tapped, tempo_even
 from daw_bridge.analysis.features import Features, FloatArray, features
 from daw_bridge.analysis.grid import Grid, GridMode, Heard, find_grid, grid_at, listen
 from daw_bridge.analysis.key import find_key
+from daw_bridge.analysis.notes import hear_notes
 from daw_bridge.analysis.sections import find_sections
 from daw_bridge.audio.reader import open_audio
-from daw_bridge.music import Guess, Region, SongMusic
+from daw_bridge.music import Guess, HeardNote, Region, SongMusic
 from daw_bridge.tempo_map import TempoEvent
 
 BLOCK = 1 << 18
@@ -78,6 +79,12 @@ def read_features(path: Path, *, bands: bool = True) -> Features:
     """The features of a file, mixed to mono."""
     with open_audio(path) as reader:
         return features(_mono(reader), reader.sample_rate_hz, bands=bands)
+
+
+def stem_notes(path: Path) -> tuple[HeardNote, ...]:
+    """A draft of the notes in a file. Raises AdapterMissing without onnxruntime."""
+    with open_audio(path) as reader:
+        return hear_notes(_mono(reader), reader.sample_rate_hz)
 
 
 def _mono(reader: object) -> Iterator[FloatArray]:

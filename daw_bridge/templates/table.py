@@ -79,6 +79,7 @@ class BusTemplate:
     markers: tuple[TemplateMarker, ...] = ()
     grid: str = "auto"
     sections: bool = True
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -383,5 +384,6 @@ TEMPLATE = Record(
             "grid", Choice(GRIDS), "tempo and bars: `auto` follows the song where that is sure, `off` keeps `tempo_bpm`"
         ),
         Field("sections", Flag(), "`false` leaves out the regions that are heard"),
+        Field("notes", ListOf(NAME, high=32), "stems whose notes are drafted as MIDI, as `[bass, vocals]`"),
     ),
 )

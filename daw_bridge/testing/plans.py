@@ -21,6 +21,8 @@ from daw_bridge.model import (
     Gate,
     Limiter,
     Marker,
+    Note,
+    NoteTrack,
     PluginRef,
     Reverb,
     Send,
@@ -75,6 +77,7 @@ def example_plan(folder: Path, *, name: str = "Example", neutral: bool = False) 
         ),
         tempo_bpm=120.0 if neutral else 97.5,
         time_signature=(4, 4) if neutral else (3, 4),
+        note_tracks=() if neutral else (_notes(),),
     )
 
 
@@ -99,6 +102,15 @@ def _returns() -> tuple[Bus, ...]:
         Bus(name="room", label="Room", effects=(Reverb(room_size=0.6, damping=0.4),)),
         Bus(name="echo", label="Echo", effects=(Delay(time_ms=250.0, feedback=0.3),)),
     )
+
+
+def _notes() -> NoteTrack:
+    """Two notes of the bass, the second over the end of the first."""
+    notes = (
+        Note(position_samples=2_205, length_samples=6_000, key=40, velocity=90),
+        Note(position_samples=8_000, length_samples=5_000, key=47, velocity=64),
+    )
+    return NoteTrack(name="bass notes", stem="bass", output="bass", notes=notes)
 
 
 def _clip(path: Path, seed: int) -> Clip:

@@ -39,7 +39,7 @@ from daw_bridge.spelling import as_on_disk
 from daw_bridge.takeover import STAGING, own_hashes, require_free, settle, take_over
 from daw_bridge.version import __version__
 from daw_bridge.workflow.ingest import Ingested, archived_path, ingest, ingest_part
-from daw_bridge.workflow.music import check_downbeat, music_wish, with_music
+from daw_bridge.workflow.music import check_wish, music_wish, with_music
 from daw_bridge.workflow.options import BuildResult
 from daw_bridge.workflow.sessions import TemplateChoice, choose_template, load_adapters, write_sessions
 from daw_bridge.workflow.stems import make_stems, stems_key
@@ -108,7 +108,7 @@ def build(
     adapters = load_adapters(options.daws)
     info = guarded.probe(mix, accept_damaged=options.accept_damaged)
     wish = music_wish(options, choice.template)
-    check_downbeat(wish, info.length_samples / info.sample_rate_hz if info.length_samples else None)
+    check_wish(wish, info.length_samples / info.sample_rate_hz if info.length_samples else None)
     _refuse_own_stems(mix, options)
     recipe = read_recipe(options)
     digest = weights_of(options, on_progress)

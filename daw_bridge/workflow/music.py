@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import cast
 
 from daw_bridge.analysis.click import click_blocks
 from daw_bridge.analysis.grid import Grid, GridMode
-from daw_bridge.analysis.song import TempoWish, hear_song
+from daw_bridge.analysis.notes import require_runtime
+from daw_bridge.analysis.song import TempoWish, hear_song, stem_notes
 from daw_bridge.audio.writer import AudioWriter
 from daw_bridge.build_options import BuildOptions
 from daw_bridge.cache import StemCache
 from daw_bridge.errors import UsageError
 from daw_bridge.files import confined
 from daw_bridge.manifest import Manifest, write_manifest
-from daw_bridge.model import Stem
-from daw_bridge.music import SongMusic, music_from_json
+from daw_bridge.model import Stem, StemSet
+from daw_bridge.music import SongMusic, StemNotes, music_from_json
 from daw_bridge.templates.bus_template import BusTemplate
 from daw_bridge.version import __version__
 
@@ -38,6 +40,7 @@ class MusicWish:
     taps_s: tuple[float, ...] = ()
     click: bool = False
     sections: bool = True
+    midi: tuple[str, ...] = ()
 
     @property
     def tempo(self) -> TempoWish:
@@ -58,7 +61,15 @@ def music_wish(options: BuildOptions, template: BusTemplate) -> MusicWish:
         taps_s=options.taps_s,
         click=options.click,
         sections=template.sections,
+        midi=tuple(dict.fromkeys(each.casefold() for each in options.midi or template.notes)),
     )
+
+
+def check_wish(wish: MusicWish, length_s: float | None) -> None:
+    """Everything that can be wrong with a wish, before the long work. Raises UsageError, AdapterMissing."""
+    if wish.midi:
+        require_runtime()
+    check_downbeat(wish, length_s)
 
 
 def check_downbeat(wish: MusicWish, length_s: float | None) -> None:
@@ -77,7 +88,7 @@ def with_music(
         return manifest
     if manifest.reference is None or not manifest.stems:
         return manifest
-    check_downbeat(wish, manifest.reference.length_samples / manifest.reference.sample_rate_hz)
+    check_wish(wish, manifest.reference.length_samples / manifest.reference.sample_rate_hz)
     made = _cached(wish, cache)
     if made is None:
         made = _heard(folder, manifest, wish)
@@ -89,9 +100,10 @@ def with_music(
 
 
 def _heard(folder: Path, manifest: Manifest, wish: MusicWish) -> SongMusic:
-    if wish.grid == "off" and not wish.tempo.given:
-        return SongMusic(asked=wish.asked)
     stems = manifest.stem_set(folder)
+    drafts, said = _drafts(stems, wish.midi)
+    if wish.grid == "off" and not wish.tempo.given:
+        return SongMusic(asked=wish.asked, notes=drafts, remarks=said)
     paths = {stem.name: stem.path for stem in stems.stems if stem.role == "stem"}
     heard = hear_song(paths, stems.reference.path, wish.tempo, asked=wish.asked)
     music = heard.music if wish.sections else replace(heard.music, sections=())
@@ -99,7 +111,19 @@ def _heard(folder: Path, manifest: Manifest, wish: MusicWish) -> SongMusic:
         music = replace(music, click_file=_write_click(folder, manifest, stems.reference, heard.grid))
     elif wish.click:
         music = replace(music, remarks=(*music.remarks, "click: none was made, as there is no tempo to follow"))
-    return music
+    return replace(music, notes=drafts, remarks=(*music.remarks, *said))
+
+
+def _drafts(stems: StemSet, names: Sequence[str]) -> tuple[tuple[StemNotes, ...], tuple[str, ...]]:
+    """The notes of the stems of these names, and what is to be said of them."""
+    pitched = {stem.name.casefold(): stem for stem in stems.stems if stem.role == "stem"}
+    drafts = tuple(
+        StemNotes(stem=pitched[name].name, notes=stem_notes(pitched[name].path)) for name in names if name in pitched
+    )
+    said = [f"notes: no stem called {name!r}; there are {', '.join(pitched)}" for name in names if name not in pitched]
+    said += [f"notes: none were heard in {draft.stem}" for draft in drafts if not draft.notes]
+    counts = ", ".join(f"{len(draft.notes)} of {draft.stem}" for draft in drafts if draft.notes)
+    return drafts, (*said, *([f"notes: drafts, to be checked by ear: {counts}"] if counts else []))
 
 
 def _cached(wish: MusicWish, cache: tuple[StemCache, str] | None) -> SongMusic | None:

@@ -10,8 +10,9 @@ from pathlib import Path
 from daw_bridge.adapter import Reachable, SessionAdapter, WriteReport
 from daw_bridge.archive import free_session_name
 from daw_bridge.errors import InputError
-from daw_bridge.files import confined, output_errors, remove_path, sha256_of_file
+from daw_bridge.files import confined, output_errors, remove_path, sha256_of_file, write_atomic
 from daw_bridge.manifest import MANIFEST_NAME, Manifest, SessionRecord, write_manifest
+from daw_bridge.midi_file import free_midi_path, plan_to_midi
 from daw_bridge.model import SessionPlan
 from daw_bridge.plan import make_plan
 from daw_bridge.plan_json import plan_to_json
@@ -69,9 +70,19 @@ def write_sessions(
             manifest = replace(manifest, sessions=(*kept, _record(folder, plan, choice, report)))
             write_manifest(folder, manifest)
         reports.append(report)
+    if plan.note_tracks:
+        _write_midi(folder, plan)
     if not adapters:
         write_manifest(folder, manifest)
     return manifest, tuple(reports)
+
+
+def _write_midi(folder: Path, plan: SessionPlan) -> None:
+    """The notes for every DAW, with the tempo map; another file of that name stays."""
+    data = plan_to_midi(plan)
+    path = free_midi_path(folder, plan.name, data)
+    if not path.exists():
+        write_atomic(path, data)
 
 
 def write_under_free_name(adapter: SessionAdapter, plan: SessionPlan, folder: Path) -> WriteReport:

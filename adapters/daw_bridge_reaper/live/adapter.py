@@ -40,7 +40,8 @@ class ReaperLiveAdapter:
     @property
     def features(self) -> Mapping[Feature, Support]:
         # Tempo and rate stay those of the user's project.
-        return {**FEATURES, Feature.TEMPO: Support.NOT_POSSIBLE, Feature.PLUGIN: Support.APPROXIMATED}
+        theirs = dict.fromkeys((Feature.TEMPO, Feature.NOTES), Support.NOT_POSSIBLE)
+        return {**FEATURES, **theirs, Feature.PLUGIN: Support.APPROXIMATED}
 
     def session_path(self, folder: Path, name: str) -> Path:
         return folder / f"{name}.live.json"
