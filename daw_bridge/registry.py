@@ -22,6 +22,7 @@ BUILT_IN = {
     "dawproject": "daw_bridge_dawproject.adapter:ADAPTER",
     "reaper-live": "daw_bridge_reaper.live.adapter:LIVE_ADAPTER",
     "aaf": "daw_bridge_aaf.adapter:ADAPTER",
+    "live": "daw_bridge_liveset.adapter:ADAPTER",
     "nistem": "daw_bridge_nistem.adapter:ADAPTER",
     "nistem-alac": "daw_bridge_nistem.adapter:ALAC_ADAPTER",
     "render": "daw_bridge_render.adapter:ADAPTER",

@@ -11,7 +11,7 @@ from daw_bridge.adapter import Feature, Support
 from daw_bridge.registry import load_adapter
 from tests.generated_docs import DOCS, check_section
 
-SHOWN = ("reaper", "ardour", "dawproject", "aaf", "nistem", "render")
+SHOWN = ("reaper", "ardour", "dawproject", "live", "aaf", "nistem", "render")
 REAPER, ARDOUR, DAWPROJECT, RENDER = "tests/reaper/", "tests/ardour/", "tests/dawproject/", "tests/render/"
 
 _REAPER_EFFECTS = REAPER + "test_write.py::test_effects_hold_the_plans_values"
@@ -27,6 +27,7 @@ _DAWPROJECT_LOSS = DAWPROJECT + "test_dawproject.py::test_what_the_format_has_no
 _RENDER_WAV = RENDER + "test_render.py::test_it_is_an_adapter_and_reports_what_a_wav_cannot_hold"
 
 AAF = "tests/aaf/test_aaf.py::"
+LIVE = "tests/liveset/test_liveset.py::"
 _NOTES = "tests/analysis/test_notes.py::"
 NISTEM = "tests/nistem/test_nistem.py::"
 
@@ -76,6 +77,22 @@ PROOFS: dict[str, dict[Feature, str]] = {
         Feature.NOTES: _NOTES + "test_dawproject_has_the_notes_in_beats_and_reads_back_without_them",
         Feature.GROUPS: _DAWPROJECT_LOSS,
         Feature.MARKERS: _DAWPROJECT_LOSS,
+    },
+    "live": {
+        **dict.fromkeys(Feature, LIVE + "test_it_keeps_the_contract"),
+        Feature.CLIPS: LIVE + "test_another_reader_agrees_on_tempo_clips_and_locators",
+        Feature.MARKERS: LIVE + "test_another_reader_agrees_on_tempo_clips_and_locators",
+        Feature.TEMPO: LIVE + "test_a_moving_tempo_stands_on_the_bars_as_steps",
+        Feature.BUSES: LIVE + "test_groups_sends_returns_and_the_main_track_are_wired_as_planned",
+        Feature.MIX_BUS: LIVE + "test_groups_sends_returns_and_the_main_track_are_wired_as_planned",
+        Feature.SENDS: LIVE + "test_groups_sends_returns_and_the_main_track_are_wired_as_planned",
+        Feature.RETURNS: LIVE + "test_groups_sends_returns_and_the_main_track_are_wired_as_planned",
+        Feature.REFERENCE: LIVE + "test_groups_sends_returns_and_the_main_track_are_wired_as_planned",
+        Feature.GAIN_PAN_MUTE_SOLO: LIVE + "test_groups_sends_returns_and_the_main_track_are_wired_as_planned",
+        Feature.EQUALIZER: LIVE + "test_devices_hold_the_values_of_the_plan",
+        Feature.COMPRESSOR: LIVE + "test_devices_hold_the_values_of_the_plan",
+        Feature.SIDECHAIN: LIVE + "test_devices_hold_the_values_of_the_plan",
+        Feature.GAIN: LIVE + "test_devices_hold_the_values_of_the_plan",
     },
     "aaf": {
         **dict.fromkeys(Feature, AAF + "test_it_keeps_the_contract"),

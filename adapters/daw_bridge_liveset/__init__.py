@@ -1,0 +1,1 @@
+"""Ableton Live sets: groups, returns, EQ Eight, Compressor, locators, tempo and unwarped clips. Experimental."""
