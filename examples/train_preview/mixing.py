@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soxr
@@ -27,7 +28,10 @@ class MixingOptions:
 
     seconds: float = 3.0
     coherent: float = 0.5
-    synthetic: float = 0.35
+    synthetic: float = 0.45
+    arranged: float = 0.4
+    lend_vocals: float = 0.8
+    refresh_draws: int = 200
     change_speed: float = 0.7
     speed_span: float = 0.2
     equalize: float = 0.5
@@ -42,17 +46,41 @@ class Clips:
     """The cache that prepare.py filled, as memory maps."""
 
     def __init__(self, cache: Path) -> None:
-        self.entries = json.loads((cache / "clips.json").read_text())
-        self.audio = [np.load(cache / entry["file"], mmap_mode="r") for entry in self.entries]
-        self.real_songs = sorted({entry["song"] for entry in self.entries if not entry["song"].startswith("synthetic")})
+        self.cache = cache
+        self.entries: list[dict[str, Any]] = []
+        self.audio: list[NDArray[np.int16]] = []
         self.by_song: dict[str, list[int]] = {}
         self.real: dict[str, list[int]] = {group: [] for group in GROUPS}
         self.synthetic: dict[str, list[int]] = {group: [] for group in GROUPS}
-        for index, entry in enumerate(self.entries):
-            self.by_song.setdefault(entry["song"], []).append(index)
-            if entry["active"]:
-                pool = self.synthetic if entry["song"].startswith("synthetic") else self.real
-                pool[entry["group"]].append(index)
+        self.real_songs: list[str] = []
+        self.arrangements: list[str] = []
+        self._read: set[Path] = set()
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Take in what has come to the cache since: arrangements may be made while training runs."""
+        for file in (self.cache / "clips.json", *sorted(self.cache.glob("*.clips.json"))):
+            if file.exists() and file not in self._read:
+                self._read.add(file)
+                for entry in json.loads(file.read_text()):
+                    self._take(entry)
+        whole = [song for song in sorted(self.by_song) if self._is_whole(song)]
+        self.real_songs = [song for song in whole if not song.startswith("synthetic")]
+        self.arrangements = [song for song in whole if song.startswith("synthetic")]
+
+    def _take(self, entry: dict[str, Any]) -> None:
+        index = len(self.entries)
+        self.entries.append(entry)
+        self.audio.append(np.load(self.cache / entry["file"], mmap_mode="r"))
+        self.by_song.setdefault(entry["song"], []).append(index)
+        if entry["active"]:
+            pool = self.synthetic if entry["song"].startswith("synthetic") else self.real
+            pool[entry["group"]].append(index)
+
+    def _is_whole(self, song: str) -> bool:
+        """More than one kind of stem belongs together."""
+        groups = {self.entries[index]["group"] for index in self.by_song[song] if self.entries[index]["active"]}
+        return len(groups) > 1
 
     def read(self, index: int, start: int, count: int) -> FloatArray:
         """Shape (2, count), zeros past the end."""
@@ -69,9 +97,13 @@ class Mixer:
         self.clips, self.options = clips, options
         self.rng = np.random.default_rng(seed)
         self.samples = int(options.seconds * RATE_HZ)
+        self._draws = 0
 
     def draw(self) -> FloatArray:
         """Stems of one mix, (4, 2, samples), in the order of GROUPS."""
+        self._draws += 1
+        if self._draws % self.options.refresh_draws == 0:
+            self.clips.refresh()
         if self.clips.real_songs and (self.rng.random() < self.options.coherent or not self.clips.synthetic["bass"]):
             stems = self._one_song()
         else:
@@ -113,8 +145,11 @@ class Mixer:
         return max(0, at)
 
     def _one_song(self) -> list[FloatArray]:
-        """Parts of one song at one time and one speed; now and then some parts are left out or moved in level."""
-        song = str(self.rng.choice(self.clips.real_songs))
+        """Parts of one song at one time and one speed; now and then some parts are left out or moved in level.
+
+        A song of the pack has no singer of its own: it is lent one from anywhere.
+        """
+        song = self._song()
         indices = self.clips.by_song[song]
         speed, keep_all = self._speed(), self._chance(0.5)
         start = self._start(int(self.rng.choice([i for i in indices if self.clips.entries[i]["active"]])))
@@ -126,28 +161,37 @@ class Mixer:
                 stems[GROUPS.index(self.clips.entries[index]["group"])] += part * np.float32(10 ** (gain_db / 20))
         shift_db = self.rng.normal(0, 3, len(GROUPS)) if self._chance(0.6) else np.zeros(len(GROUPS))
         stems = [self._at_speed(stem, speed) for stem in stems]
+        if song.startswith("pack-") and self._chance(self.options.lend_vocals):
+            stems[0] = self._anyone("vocals", level_db=_rms_db(sum(stems[1:])) - 2)
         return [stem * np.float32(10 ** (db / 20)) for stem, db in zip(stems, shift_db, strict=True)]
+
+    def _song(self) -> str:
+        """An arrangement or a real song; a recorded one three times as often as one that a sampler played."""
+        if self.clips.arrangements and self._chance(self.options.arranged):
+            return str(self.rng.choice(self.clips.arrangements))
+        weights = np.array([1.0 if song.startswith("pack-") else 3.0 for song in self.clips.real_songs])
+        return str(self.rng.choice(self.clips.real_songs, p=weights / weights.sum()))
 
     def _from_anywhere(self) -> list[FloatArray]:
         """Each stem from its own song, at its own speed, at a level drawn around -24 dBFS."""
-        stems = []
-        for group in GROUPS:
-            pools = self.clips.synthetic, self.clips.real
-            pool = pools[0 if self._chance(self.options.synthetic) else 1][group] or pools[0][group] or pools[1][group]
-            index = int(self.rng.choice(pool))
-            speed = self._speed()
-            song = self.clips.entries[index]["song"]
-            stem = self._read(index, self._start(index), speed)
-            for extra in self.clips.by_song[song]:
-                if extra != index and self.clips.entries[extra]["group"] == group and self._chance(0.25):
-                    stem = stem + self._read(extra, self._start(extra), speed)
-            stem = self._at_speed(stem, speed)
-            if group == "other" and song in BASS_INSIDE_OTHER:
-                stem = self._filter(stem, highpass_hz=float(self.rng.uniform(120, 250)))
-            level_db = float(self.rng.normal(-24, self.options.level_spread_db))
-            rms = float(np.sqrt(np.mean(stem**2)))
-            stems.append(stem * np.float32(min(20.0, 10 ** (level_db / 20) / max(rms, 1e-4))))
-        return stems
+        return [self._anyone(group, level_db=-24.0) for group in GROUPS]
+
+    def _anyone(self, group: str, *, level_db: float) -> FloatArray:
+        """A stem of this group from any song, at a level drawn around one in dBFS."""
+        pools = self.clips.synthetic, self.clips.real
+        pool = pools[0 if self._chance(self.options.synthetic) else 1][group] or pools[0][group] or pools[1][group]
+        index = int(self.rng.choice(pool))
+        speed = self._speed()
+        song = self.clips.entries[index]["song"]
+        stem = self._read(index, self._start(index), speed)
+        for extra in self.clips.by_song[song]:
+            if extra != index and self.clips.entries[extra]["group"] == group and self._chance(0.25):
+                stem = stem + self._read(extra, self._start(extra), speed)
+        stem = self._at_speed(stem, speed)
+        if group == "other" and song in BASS_INSIDE_OTHER:
+            stem = self._filter(stem, highpass_hz=float(self.rng.uniform(120, 250)))
+        wanted = 10 ** (self.rng.normal(level_db, self.options.level_spread_db) / 20)
+        return stem * np.float32(min(20.0, wanted / max(10 ** (_rms_db(stem) / 20), 1e-4)))
 
     def _change(self, group: str, stem: FloatArray) -> FloatArray:
         """Equalizer, room, polarity, width, pan, gain."""
@@ -210,3 +254,15 @@ class Mixer:
             return stems
         wanted = 10 ** (self.rng.uniform(-18, 0) / 20)
         return (stems * np.float32(min(wanted / peak, 30.0))).astype(np.float32)
+
+
+def dealt(stems: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """The stems of a batch (mixes, groups, 2, samples) dealt anew to its mixes, each a little louder or softer."""
+    mixes, groups = stems.shape[:2]
+    gains = 10 ** (rng.normal(0, 3, (mixes, groups, 1, 1)) / 20)
+    out = np.stack([stems[rng.permutation(mixes), group] for group in range(groups)], 1)
+    return np.asarray(out * gains, np.float32)
+
+
+def _rms_db(x: FloatArray) -> float:
+    return float(10 * np.log10(max(float(np.mean(np.square(x))), 1e-12)))

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+import pack
 import soundfile
 from synthesise import RATE_HZ, FloatArray, Singer, synthesise_song
 
@@ -28,6 +29,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, required=True)
     parser.add_argument("--held-out", default="francium", help="the song that training must never see")
     parser.add_argument("--synthetic-songs", type=int, default=120)
+    parser.add_argument("--pack", type=Path, help="folder of the training pack: its phrases become clips too")
     parser.add_argument("--soundfont", type=Path, default=SOUNDFONT)
     args = parser.parse_args()
     args.cache.mkdir(parents=True, exist_ok=True)
@@ -35,6 +37,8 @@ def main() -> None:
     for song in SONGS:
         if song != args.held_out:
             clips += store_song(args.audio / song, args.cache)
+    if args.pack is not None:
+        clips += store_phrases(args.pack, args.cache)
     clips += store_synthetic(args.cache, args.synthetic_songs, args.soundfont)
     (args.cache / "clips.json").write_text(json.dumps(clips))
     print(f"{len(clips)} clips in {args.cache}")
@@ -55,8 +59,20 @@ def store_song(folder: Path, cache: Path) -> list[dict[str, object]]:
         target = cache / f"{folder.name}--{part.replace('/', '_')}.npy"
         if not target.exists():
             decode = _decode_m4a if file.suffix == ".m4a" else _decode_ogg
-            _store(target, decode(file) * gain)
+            store(target, decode(file) * gain)
         clips.append(describe(target, song=folder.name, group=group, part=part))
+    return clips
+
+
+def store_phrases(folder: Path, cache: Path) -> list[dict[str, object]]:
+    """Every phrase of the pack that training may see; a song of the pack keeps its stems together."""
+    clips = []
+    for file in pack.phrases(folder):
+        song = f"pack-{file.song or file.name}"
+        target = cache / f"{song}--{file.role}--{file.name}.npy"
+        if not target.exists():
+            store(target, pack.decode(file.path))
+        clips.append(describe(target, song=song, group=file.role, part=file.name))
     return clips
 
 
@@ -69,7 +85,7 @@ def store_synthetic(cache: Path, count: int, soundfont: Path) -> list[dict[str, 
         if singer is not None and not all(target.exists() for target in targets.values()):
             stems = synthesise_song(np.random.default_rng(index), 30.0, soundfont, singer)
             for group, target in targets.items():
-                _store(target, stems[group])
+                store(target, stems[group])
         clips += [describe(target, song=song, group=group, part=group) for group, target in targets.items()]
     return clips
 
@@ -84,7 +100,7 @@ def describe(target: Path, *, song: str, group: str, part: str) -> dict[str, obj
     return {"file": target.name, "song": song, "group": group, "part": part, "samples": x.shape[1], "active": active}
 
 
-def _store(target: Path, x: FloatArray) -> None:
+def store(target: Path, x: FloatArray) -> None:
     partial = target.with_suffix(".part.npy")
     np.save(partial, np.round(np.clip(x, -1, 1) * 32767).astype(np.int16))
     partial.rename(target)

@@ -29,8 +29,8 @@ class Score:
 
 def read_stems(folder: Path, sources: tuple[str, ...]) -> FloatArray:
     """(sources, 2, samples); a stem without a file is silence."""
-    files = {name: folder / f"{name}.ogg" for name in sources}
-    found = {name: soundfile.read(file, dtype="float32")[0].T for name, file in files.items() if file.exists()}
+    files = {name: file for name in sources for kind in ("ogg", "flac") if (file := folder / f"{name}.{kind}").exists()}
+    found = {name: soundfile.read(file, dtype="float32")[0].T for name, file in files.items()}
     length = max(x.shape[1] for x in found.values())
     stems = np.zeros((len(sources), 2, length), np.float32)
     for index, name in enumerate(sources):

@@ -134,6 +134,11 @@ class BandSplitNet(nn.Module):
         The four parts are mid re, mid im, side re, side im. Without `state` the recurrence starts from silence. The
         state carries on only in a causal network; a bidirectional one gives back what it was given no use for.
         """
+        z, after = self.encode(spectrum, state)
+        return self.estimate(z, spectrum), after
+
+    def encode(self, spectrum: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """All but the last step: what the recurrences say of each band, (frames, batch, bands, features)."""
         z = self._split_bands(_features(spectrum))
         hidden: list[Tensor] = []
         cells: list[Tensor] = []
@@ -143,7 +148,11 @@ class BandSplitNet(nn.Module):
             z, h, c = block(z, h, c)
             hidden.append(h)
             cells.append(c)
-        return _apply(self._estimate_masks(z), spectrum), (torch.cat(hidden), torch.cat(cells))
+        return z, (torch.cat(hidden), torch.cat(cells))
+
+    def estimate(self, z: Tensor, spectrum: Tensor) -> Tensor:
+        """The last step: stems' spectra from `encode`'s bands and the mix. Apart, so that training can compile it."""
+        return _apply(self._estimate_masks(z), spectrum)
 
     def initial_state(self, batch: int = 1) -> State:
         """What the recurrences know before the first frame. Only for a causal network."""
