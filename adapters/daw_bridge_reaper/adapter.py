@@ -126,7 +126,9 @@ def media_path(path: Path, folder: Path) -> str:
 
 def seed_of(plan: SessionPlan, project: ReaperProject) -> str:
     """A digest of everything that the project holds: the source of its GUIDs."""
-    return hashlib.sha256(f"{plan.name}\n{plan.template}\n{project!r}".encode("utf-8", "replace")).hexdigest()
+    notes = "".join(repr(track.midi) for track in project.tracks if track.midi is not None)
+    text = f"{plan.name}\n{plan.template}\n{project!r}{notes}"
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
 
 
 ADAPTER = ReaperAdapter()

@@ -129,7 +129,7 @@ class ReaperTrack:
     pan_law: float = UNITY_LAW
     pan_mode: int | None = STEREO_BALANCE
     items: tuple[ReaperItem, ...] = ()
-    midi: ReaperNotes | None = None
+    midi: ReaperNotes | None = field(default=None, repr=False)
     receives: tuple[ReaperReceive, ...] = ()
     fx: tuple[Fx, ...] = ()
     key: str = field(default="", compare=False)
