@@ -4,7 +4,8 @@ An entry is a folder `stems/<key>/` with the stem files and `entry.json`. It sha
 folder that they were made in, where the disk allows it; every other song folder gets copies, so that an editor that
 writes into one song's stem never changes another song. An entry whose files were written to since is not used again:
 size and time tell at once, the sha256 when a file is copied out.
-The oldest entries go first when the cache grows past its limit.
+The oldest entries go first when the cache grows past its limit. Its size is noted beside the entries, so that they are
+all read only then, and room is made for more than one song at once.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ _log = logging.getLogger(__name__)
 
 DEFAULT_LIMIT_BYTES = 20_000_000_000
 ENTRY_NAME = "entry.json"
+_SIZE_NAME = "size"
+_KEPT_SHARE = 0.9
 
 
 class CacheDamaged(Exception):
@@ -107,7 +110,8 @@ class StemCache:
         except (OSError, OutputError) as exc:
             _log.warning("the stems are not kept in the cache: %s", exc)
             shutil.rmtree(folder, ignore_errors=True)
-        self.trim(self.limit_bytes)
+            return
+        self._keep_to_limit(sum(size for size, _, _ in stamps.values()))
 
     def remember(self, key: str, name: str, text: str) -> None:
         """Keep a text beside the files of an entry that is there; it goes with them."""
@@ -133,7 +137,34 @@ class StemCache:
             if total > limit_bytes:
                 shutil.rmtree(entry.folder, ignore_errors=True)
                 dropped += entry.size_bytes
+        self._note_size(total - dropped)
         return dropped
+
+    def _keep_to_limit(self, added_bytes: int) -> None:
+        known = self._noted_size()
+        if known is not None and known + added_bytes <= self.limit_bytes:
+            self._note_size(known + added_bytes)
+            return
+        entries = self.entries()
+        total = sum(entry.size_bytes for entry in entries)
+        if total <= self.limit_bytes:
+            self._note_size(total)
+            return
+        newest = entries[0].size_bytes
+        least = newest if newest <= self.limit_bytes else 0
+        self.trim(max(least, int(self.limit_bytes * _KEPT_SHARE)))
+
+    def _noted_size(self) -> int | None:
+        """The noted size, which two processes at once may leave too small by a song: the next full count mends it."""
+        try:
+            return int((self.root / _SIZE_NAME).read_text("utf-8"))
+        except (OSError, ValueError):
+            return None
+
+    def _note_size(self, size_bytes: int) -> None:
+        with suppress(OSError, OutputError):
+            if self.root.is_dir():
+                write_atomic(self.root / _SIZE_NAME, str(size_bytes))
 
     def clear(self) -> int:
         """Drop everything, damaged entries too; how many bytes of whole entries went."""

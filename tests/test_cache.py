@@ -129,3 +129,23 @@ def test_a_cache_that_can_only_be_read_is_read(tmp_path: Path, monkeypatch: pyte
         monkeypatch.setattr(os, name, refused)
     assert cache.find("one") is not None
     cache.store("two", {"vocals.wav": tmp_path / "one.wav"}, {})
+
+
+def test_the_entries_are_read_only_when_the_cache_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    entry_of = StemCache._read
+    monkeypatch.setattr(StemCache, "_read", lambda cache, folder: read.append(folder.name) or entry_of(cache, folder))  # type: ignore[func-returns-value]
+    cache = StemCache(tmp_path / "cache", limit_bytes=1000)
+    for number in range(10):
+        store(cache, tmp_path, f"song {number}")
+    assert len(read) <= 2, "the first song found no note of the size"
+    store(cache, tmp_path, "song 10")
+    assert len(cache.entries()) == 9
+    assert cache.find("song 10") is not None
+    read.clear()
+    store(cache, tmp_path, "song 11")
+    assert not read, "room was made for more than one song"
+    (cache.root / "size").write_text("no number")
+    for number in range(12, 30):
+        store(cache, tmp_path, f"song {number}")
+    assert sum(entry.size_bytes for entry in cache.entries()) <= 1000
