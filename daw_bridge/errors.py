@@ -4,6 +4,7 @@ DawBridgeError            1   anything that fits nowhere below
   UsageError              2   options that contradict each other or are out of range
   InputError              3   the audio (or a project) that was given cannot be used
     DamagedInput          3   it is cut off or has holes; with `accept_damaged` the rest can be used
+    StoreUnreachable      3   the folder or bucket that holds it did not give it, this time
   OutputError             4   the place to write to cannot be used (exists, read-only, full)
   TemplateError           5   a bus template, profile or mapping is wrong: file:line:column
   ModelError              6   unknown model
@@ -52,6 +53,10 @@ class InputError(DawBridgeError):
 
 class DamagedInput(InputError):
     pass
+
+
+class StoreUnreachable(InputError):
+    """The folder or bucket that holds it did not give it, this time."""
 
 
 class OutputError(DawBridgeError):

@@ -1,4 +1,4 @@
-"""What a catalog holds: how much is done, whether every commit's files are whole, and what no commit names."""
+"""What a catalog holds: whether every commit's files are whole, and what no commit names."""
 
 from __future__ import annotations
 
@@ -8,35 +8,12 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
-from daw_bridge.catalog.ledger import latest_failures, ledger_tables
-from daw_bridge.catalog.plan import commit_prefix, require_plan, songs_in
+from daw_bridge.catalog.plan import require_plan, songs_in
 from daw_bridge.catalog.store import Store
 from daw_bridge.errors import InputError
 from daw_bridge.progress import CancelToken, OnProgress, Progress, ignore_progress
 
 _FIRST = 20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CatalogStatus:
-    """`done` counts commits; `failed` are songs without one whose last try failed. Rates are of all runs together."""
-
-    songs: int
-    done: int
-    failed: int
-    audio_s: float
-    size_bytes: int
-    worker_s: float
-    songs_by_host: dict[str, int]
-
-    @property
-    def left(self) -> int:
-        return self.songs - self.done - self.failed
-
-    @property
-    def worker_s_per_song(self) -> float | None:
-        done = sum(self.songs_by_host.values())
-        return self.worker_s / done if done else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,32 +26,6 @@ class CatalogCheck:
     problems: tuple[str, ...]
     stray_attempts: int
     swept: bool
-
-
-def status(out: Store) -> CatalogStatus:
-    """Counts from the commits, rates from the ledger. Raises InputError."""
-    plan = require_plan(out)
-    done = {name for shard in range(plan.shards) for name in out.names(f"{commit_prefix(shard)}/")}
-    audio_s = worker_s = 0.0
-    size_bytes = 0
-    hosts: dict[str, int] = defaultdict(int)
-    for table in ledger_tables(out):
-        for row in table.to_pylist():
-            if row["state"] == "done":
-                audio_s += row["audio_s"]
-                worker_s += row["elapsed_s"]
-                size_bytes += row["size_bytes"]
-                hosts[row["host"]] += 1
-    failed = len(latest_failures(out).keys() - done)
-    return CatalogStatus(
-        songs=plan.songs,
-        done=len(done),
-        failed=failed,
-        audio_s=audio_s,
-        size_bytes=size_bytes,
-        worker_s=worker_s,
-        songs_by_host=dict(hosts),
-    )
 
 
 def verify(

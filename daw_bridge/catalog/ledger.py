@@ -14,6 +14,8 @@ from daw_bridge.catalog.store import Store
 from daw_bridge.catalog.worker import Outcome
 
 PART_ROWS = 1000
+PART_S = 120.0
+"""A part is written at the latest after so long, so that others see how a run goes."""
 SCHEMA = pa.schema(
     [
         ("key", pa.string()),
@@ -23,6 +25,7 @@ SCHEMA = pa.schema(
         ("error", pa.string()),
         ("attempt", pa.string()),
         ("elapsed_s", pa.float64()),
+        ("worker_s", pa.float64()),
         ("audio_s", pa.float64()),
         ("size_bytes", pa.int64()),
         ("null_depth_db", pa.float64()),
@@ -40,6 +43,7 @@ class RunLedger:
         self.run = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(3)}"
         self._rows: list[dict[str, object]] = []
         self._parts = 0
+        self._flushed_s = time.monotonic()
 
     def add(self, outcome: Outcome) -> None:
         """Raises OutputError."""
@@ -51,7 +55,7 @@ class RunLedger:
             **{name: getattr(outcome, name) for name in SCHEMA.names if hasattr(outcome, name)},
         }
         self._rows.append(row)
-        if len(self._rows) >= self._part_rows:
+        if len(self._rows) >= self._part_rows or time.monotonic() - self._flushed_s >= PART_S:
             self.flush()
 
     def flush(self) -> None:
@@ -62,14 +66,25 @@ class RunLedger:
             self._out.put(f"ledger/{self.run}/part-{self._parts:06d}.parquet", buffer.getvalue())
             self._parts += 1
             self._rows = []
+        self._flushed_s = time.monotonic()
 
 
 def ledger_tables(out: Store) -> Iterator[pa.Table]:
     """All parts of all runs, in the order of their names. Raises InputError."""
-    for key in sorted(each.key for each in out.list("ledger") if each.key.endswith(".parquet")):
-        data = out.get(key)
-        if data is not None:
-            yield pq.read_table(io.BytesIO(data))
+    for key in ledger_parts(out):
+        if (table := read_part(out, key)) is not None:
+            yield table
+
+
+def ledger_parts(out: Store) -> list[str]:
+    """The keys of all parts. Raises InputError."""
+    return sorted(each.key for each in out.list("ledger") if each.key.endswith(".parquet"))
+
+
+def read_part(out: Store, key: str) -> pa.Table | None:
+    """One part; None when it is gone. Raises InputError."""
+    data = out.get(key)
+    return None if data is None else pq.read_table(io.BytesIO(data))
 
 
 def latest_failures(out: Store) -> dict[str, str]:

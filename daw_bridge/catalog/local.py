@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from daw_bridge.catalog.dispatch import Event
@@ -72,10 +74,10 @@ class LocalCrew:
             return Event(worker, "gone", reason=reason)
         if isinstance(said, Outcome):
             return Event(worker, "ended", outcome=said)
-        if said:
-            self.restart(worker)
-            return Event(worker, "unable", reason=str(said))
-        return Event(worker, "ready")
+        if isinstance(said, int):
+            return Event(worker, "ready", room=said)
+        self.restart(worker)
+        return Event(worker, "unable", reason=str(said))
 
     def _start(self) -> tuple[BaseProcess, Any]:
         ours, theirs = self._context.Pipe()
@@ -92,16 +94,22 @@ class LocalCrew:
 
 
 def _work(order: WorkerOrder, pipe: Any) -> None:
-    """The process: ready (an empty text) or why not, then a song in, an outcome out, until the pipe closes."""
+    """The process: how many songs it has room for, or why none; then songs in, outcomes out, until the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's
     try:
         worker = SongWorker(order.plan, order.out_url, device=order.device, scratch=order.scratch)
     except DawBridgeError as exc:
         pipe.send(str(exc))
         return
-    pipe.send("")
-    try:
+    speaking = Lock()
+
+    def process(song: PlannedSong) -> None:
+        outcome = worker.process(song)
+        with speaking, suppress(OSError):
+            pipe.send(outcome)
+
+    pipe.send(worker.room)
+    with ThreadPoolExecutor(worker.room, thread_name_prefix="song") as pool, suppress(EOFError, OSError):
         while True:
-            pipe.send(worker.process(pipe.recv()))
-    except (EOFError, OSError):
-        worker.close()
+            pool.submit(process, pipe.recv())
+    worker.close()

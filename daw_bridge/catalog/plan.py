@@ -78,6 +78,8 @@ def make_plan(
     Constant memory. Raises InputError (nothing there), OutputError, UsageError (another plan lies there), Cancelled.
     """
     cancel = cancel or CancelToken()
+    if shard_songs < 1:
+        raise UsageError(f"shard_songs {shard_songs}: give 1 or more")
     if (there := read_plan(out)) is not None:
         return _same_or_refused(there, source, recipe, out)
     source.require_source()

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 from daw_bridge.build_options import BuildOptions
-from daw_bridge.errors import InputError, WeightsCorrupt
+from daw_bridge.errors import InputError, UsageError, WeightsCorrupt
 from daw_bridge.option import one_of
+from daw_bridge.registry import load_adapter
 from daw_bridge.separation.families.loader import weights_sha256
 from daw_bridge.separation.run import ALGORITHM
 
@@ -45,8 +46,13 @@ class Recipe:
         }
         return BuildOptions(**given, device=cast("Any", device), use_cache=False)
 
-    def require_weights(self, options: BuildOptions) -> None:
-        """WeightsCorrupt when the weights here are not those that the catalog was planned with."""
+    def require_same_work(self, options: BuildOptions) -> None:
+        """That this machine would make what was planned. Raises UsageError (algorithm), WeightsCorrupt."""
+        if self.algorithm != ALGORITHM:
+            raise UsageError(
+                f"the plan was made by a daw-bridge whose algorithm is {self.algorithm}, here it is {ALGORITHM}; "
+                "use one version on every machine"
+            )
         if (found := weights_sha256(options)) != self.weights_sha256:
             raise WeightsCorrupt(
                 f"{options.model}: the weights here have sha256 {found[:8]}..., the plan was made with "
@@ -55,7 +61,12 @@ class Recipe:
 
 
 def recipe_of(options: BuildOptions, keep: str = "full") -> Recipe:
-    """The recipe of these options; fetches the weights to know their sha256. Raises ModelError, UsageError."""
+    """The recipe of these options, which every song could be built by; fetches the weights to know their sha256.
+
+    Raises AdapterMissing, ModelError, UsageError.
+    """
+    for name in options.daws:
+        load_adapter(name)
     one_of("keep", keep, get_args(Keep))
     given = {}
     for each in dataclasses.fields(options):

@@ -16,7 +16,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from daw_bridge.errors import AdapterMissing, InputError, OutputError
+from daw_bridge.catalog.store_faults import reason
+from daw_bridge.errors import AdapterMissing, InputError, OutputError, StoreUnreachable
+from daw_bridge.files import output_errors
 
 try:
     import obstore
@@ -26,7 +28,15 @@ except ImportError as exc:  # one line for a person; the extra is named
     raise AdapterMissing("a catalog needs the extra `catalog`; install it: pip install 'daw-bridge[catalog]'") from exc
 
 _BLOCK_BYTES = 8 << 20
+_PART_BYTES = 64 << 20
+"""Of an upload: each part is a request that is paid for, and two of them are in memory."""
 _PAGE_KEYS = 1000
+_RETRY: Any = {
+    "max_retries": 12,
+    "backoff": {"init_backoff": timedelta(milliseconds=200), "max_backoff": timedelta(seconds=15), "base": 2.0},
+    "retry_timeout": timedelta(seconds=180),
+}
+"""For a store that throttles (503) or is away for a moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +63,10 @@ class Store:
         client: Any = {"timeout": timedelta(seconds=120)}
         if os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://"):
             client["allow_http"] = True  # said by the user's own environment, as for a server on this machine
-        retry: Any = {"max_retries": 10, "retry_timeout": timedelta(seconds=180)}
         try:
-            self._store = from_url(self.url, client_options=client, retry_config=retry)
+            self._store = from_url(self.url, client_options=client, retry_config=_RETRY)
         except (BaseError, ValueError) as exc:
-            raise InputError(f"{self.url}: cannot be used as a store ({_first_line(exc)})") from exc
+            raise InputError(f"{self.url}: cannot be used as a store ({reason(exc)})") from exc
 
     def require_source(self) -> None:
         """InputError when nothing can be read here."""
@@ -79,7 +88,7 @@ class Store:
     def put_file(self, key: str, source: Path) -> None:
         """Upload a file of any size in parts, in constant memory. Overwrites. Raises OutputError."""
         with self._writing(key):
-            obstore.put(self._opened(), key, source, chunk_size=_BLOCK_BYTES, max_concurrency=4)
+            obstore.put(self._opened(), key, source, chunk_size=_PART_BYTES, max_concurrency=2)
         if self._folder is not None:  # a commit must not outlive the data that it names
             _sync(self._folder / key)
 
@@ -116,7 +125,7 @@ class Store:
                 ) from None
             if found.meta["size"] != wanted.size_bytes or (found.meta["e_tag"] or "") != wanted.etag:
                 raise InputError(f"{wanted.key}: has changed since the plan was made; plan again into another folder")
-            with target.open("wb") as out:
+            with output_errors(target), target.open("wb") as out:
                 for chunk in found.stream(min_chunk_size=_BLOCK_BYTES):
                     out.write(chunk)
 
@@ -164,15 +173,18 @@ class Store:
             yield
         except FileNotFoundError:
             raise
-        except (BaseError, OSError) as exc:
-            raise InputError(f"{what}: cannot be read from {self.url} ({_first_line(exc)})") from exc
+        except (BaseError, OSError, ValueError) as exc:
+            raise StoreUnreachable(f"{self._place(what)}: cannot be read: {reason(exc)}") from exc
 
     @contextmanager
     def _writing(self, what: str) -> Iterator[None]:
         try:
             yield
-        except (BaseError, OSError) as exc:
-            raise OutputError(f"{what}: cannot be written to {self.url} ({_first_line(exc)})") from exc
+        except (BaseError, OSError, ValueError) as exc:
+            raise OutputError(f"{self._place(what)}: cannot be written: {reason(exc)}") from exc
+
+    def _place(self, what: str) -> str:
+        return self.url if what == self.url else f"{self.url}/{what}"
 
 
 def _sync(path: Path) -> None:
@@ -181,8 +193,3 @@ def _sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _first_line(exc: BaseException) -> str:
-    text = str(exc).strip() or type(exc).__name__
-    return text.splitlines()[0][:200]

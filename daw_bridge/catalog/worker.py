@@ -13,14 +13,14 @@ import shutil
 import socket
 import tempfile
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from daw_bridge.catalog.plan import Plan, PlannedSong
 from daw_bridge.catalog.store import Store
-from daw_bridge.errors import Cancelled, DawBridgeError
+from daw_bridge.errors import Cancelled, DawBridgeError, StoreUnreachable
 from daw_bridge.files import output_errors, safe_name
 from daw_bridge.locks import LockHeld, NoLocks, exclusive
 from daw_bridge.progress import CancelToken
@@ -31,20 +31,26 @@ State = Literal["done", "skipped", "lost", "failed", "fatal", "retry"]
 """`lost`: another attempt committed first. `fatal`: every song would fail so. `retry`: this time, or this machine."""
 _PERMANENT = frozenset((3, 7))
 """Exit codes of what lies in the song itself (input, refused by a rule): trying again gives the same."""
-_FATAL = frozenset((2, 5, 6, 8))
-"""Exit codes that every song would meet (usage, template, model or weights, no device)."""
+_FATAL = frozenset((2, 5, 6, 8, 9))
+"""Exit codes that every song would meet (usage, template, model or weights, no device, no adapter)."""
+SONGS_AT_ONCE = 3
+"""On a GPU: one song computes while one is fetched and decoded and one is written and published."""
 _SCRATCH_PREFIX = "daw-bridge-catalog-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How one attempt at one song ended; plain data that travels between machines."""
+    """How one attempt at one song ended; plain data that travels between machines.
+
+    `worker_s` is its share of the time of a worker, which may have several songs in work.
+    """
 
     song: PlannedSong
     state: State
     error: str = ""
     attempt: str = ""
     elapsed_s: float = 0.0
+    worker_s: float = 0.0
     audio_s: float = 0.0
     size_bytes: int = 0
     null_depth_db: float = 0.0
@@ -62,15 +68,19 @@ class SongWorker:
             sweep_scratch(base)
             self._scratch = Path(tempfile.mkdtemp(prefix=_SCRATCH_PREFIX, dir=base))
         self._alive = ExitStack()
-        self._alive.enter_context(exclusive(self._scratch / "alive"))
+        with suppress(NoLocks):  # a disk without locks: nothing there is ever swept
+            self._alive.enter_context(exclusive(self._scratch / "alive"))
         self._plan, self._source, self._out = plan, Store(plan.source), Store(out_url)
-        self._options = plan.recipe.build_options(device=device)
-        plan.recipe.require_weights(self._options)
+        from daw_bridge.separation.engine.devices import pick_device
+
+        self.device = pick_device(device)
+        self._options = plan.recipe.build_options(device=self.device)
+        plan.recipe.require_same_work(self._options)
         self._keeper = ModelKeeper()
         self._keeper(self._options, lambda _note: None)
 
     def process(self, song: PlannedSong, cancel: CancelToken | None = None) -> Outcome:
-        """Do one song, unless its commit is there. Raises Cancelled."""
+        """Do one song, unless its commit is there; safe between threads. Raises Cancelled."""
         started = time.monotonic()
         outcome = Outcome(song=song, state="skipped", attempt=secrets.token_hex(6), host=socket.gethostname())
         place = self._scratch / f"{song.key}-{outcome.attempt}"
@@ -81,11 +91,19 @@ class SongWorker:
         except DawBridgeError as exc:
             if isinstance(exc, Cancelled):
                 raise
-            state: State = "failed" if exc.exit_code in _PERMANENT else "fatal" if exc.exit_code in _FATAL else "retry"
-            outcome = replace(outcome, state=state, error=str(exc))
+            outcome = replace(outcome, state=_state_after(exc), error=str(exc))
+        except Exception as exc:  # noqa: BLE001  one song's surprise must not end its worker, with the songs beside it
+            error = f"{song.mix}: unexpected {type(exc).__name__}: {exc}; please report this"
+            outcome = replace(outcome, state="retry", error=error)
         finally:
             shutil.rmtree(place, ignore_errors=True)
-        return replace(outcome, elapsed_s=time.monotonic() - started)
+        elapsed_s = time.monotonic() - started
+        return replace(outcome, elapsed_s=elapsed_s, worker_s=elapsed_s / self.room)
+
+    @property
+    def room(self) -> int:
+        """How many songs may be in work at once."""
+        return 1 if self.device == "cpu" else SONGS_AT_ONCE
 
     def close(self) -> None:
         """Give the scratch back."""
@@ -123,6 +141,12 @@ class SongWorker:
             stems = {stem.file for stem in result.manifest.stems}
             names = {name: path for name, path in names.items() if name in stems or name == "manifest.json"}
         return dict(sorted(names.items(), key=lambda each: each[0] == "manifest.json"))
+
+
+def _state_after(exc: DawBridgeError) -> State:
+    if isinstance(exc, StoreUnreachable):
+        return "retry"
+    return "failed" if exc.exit_code in _PERMANENT else "fatal" if exc.exit_code in _FATAL else "retry"
 
 
 def _commit_record(song: PlannedSong, prefix: str, files: dict[str, Path], result: BuildResult) -> dict[str, Any]:

@@ -112,3 +112,74 @@ def test_a_cancelled_run_gives_out_nothing_more() -> None:
     with pytest.raises(Cancelled):
         dispatcher.run(iter([song(number) for number in range(9)]), token)
     assert len(crew.given) <= 2
+
+
+class SlowCrew:
+    """Workers with room for several songs; each wait ends the oldest song of each worker, or kills the worker."""
+
+    def __init__(self, size: int, room: int, poison: str) -> None:
+        self.size, self._poison = size, poison
+        self._events = [Event(worker, "ready", room=room) for worker in range(size)]
+        self._room = room
+        self._held: dict[int, list[PlannedSong]] = {worker: [] for worker in range(size)}
+        self.beside: dict[str, list[set[str]]] = {}
+        self.most = 0
+        self.deaths = 0
+
+    def give(self, worker: int, song: PlannedSong) -> None:
+        self._held[worker].append(song)
+        self.most = max(self.most, len(self._held[worker]))
+        self.beside.setdefault(song.key, []).append({each.key for each in self._held[worker]})
+
+    def wait(self, timeout_s: float) -> Sequence[Event]:
+        events, self._events = self._events, []
+        for worker, held in self._held.items():
+            if any(each.key == self._poison for each in held):
+                self.deaths += 1
+                held.clear()
+                events += [Event(worker, "gone"), Event(worker, "ready", room=self._room)]
+            elif held:
+                events.append(Event(worker, "ended", outcome=Outcome(song=held.pop(0), state="done")))
+        return events
+
+    def restart(self, worker: int) -> None:
+        raise AssertionError("nothing hangs here")
+
+    def close(self) -> None:
+        pass
+
+
+@given(st.integers(1, 3), st.integers(1, 3), st.integers(0, 19))
+def test_what_was_beside_a_poisonous_song_is_done_since_suspects_go_alone(workers: int, room: int, place: int) -> None:
+    crew = SlowCrew(workers, room, f"{place:04d}")
+    outcomes: list[Outcome] = []
+    Dispatcher(crew, outcomes.append).run(iter([song(number) for number in range(20)]), CancelToken())
+    assert sorted(each.song.key for each in outcomes) == [f"{number:04d}" for number in range(20)]
+    assert [each.song.key for each in outcomes if each.state == "failed"] == [f"{place:04d}"]
+    assert crew.deaths == MAX_TRIES
+    assert crew.most <= room
+    assert all(beside == {f"{place:04d}"} for beside in crew.beside[f"{place:04d}"][1:])
+
+
+def test_a_song_that_failed_on_one_machine_is_tried_on_another() -> None:
+    class BadDisk(PlayedCrew):
+        def give(self, worker: int, song: PlannedSong) -> None:
+            state = "retry" if worker == 0 else "done"
+            self._events.append(Event(worker, "ended", outcome=Outcome(song=song, state=state, error="full")))  # type: ignore[arg-type]
+
+    counts, _ = run(BadDisk(2, lambda *_: ""), 90)
+    assert counts["done"] == 90
+
+
+@pytest.mark.parametrize("kind", ["unable", "gone"])
+def test_workers_that_never_start_end_the_run_and_one_bad_machine_does_not(kind: str) -> None:
+    class Bad(PlayedCrew):
+        def wait(self, timeout_s: float) -> Sequence[Event]:
+            return [Event(0, kind, reason="no GPU"), *super().wait(timeout_s)]  # type: ignore[arg-type]
+
+    with pytest.raises(CatalogStopped, match="no worker can start: no GPU"):
+        run(Bad(0, lambda *_: "done"), 3)
+    crew = Bad(2, lambda *_: "done")
+    crew._events.pop(0)
+    counts, _ = run(crew, 50)
+    assert counts["done"] == 50

@@ -23,7 +23,7 @@ from daw_bridge.separation.engine.memory import (
 def choose_rungs(need: Need, device: str, batch_segments: int | None, note: Callable[[str], None]) -> list[Rung]:
     """The ladder for a device ("auto", "cpu", "cuda", "cuda:1", "mps"), after the check of its free memory."""
     cores = usable_cores()
-    chosen = _pick_device(device)
+    chosen = pick_device(device)
     if chosen != "cpu":
         free_gb = free_device_gb(chosen)
         batch = batch_segments or batch_for(need, free_gb)
@@ -45,7 +45,8 @@ def choose_rungs(need: Need, device: str, batch_segments: int | None, note: Call
     return ladder(first, cpu_workers=first.workers)
 
 
-def _pick_device(device: str) -> str:
+def pick_device(device: str) -> str:
+    """The device that a name means on this machine ("auto" may be any). Raises DeviceError."""
     if device == "auto":
         if torch.cuda.is_available():
             return "cuda"
