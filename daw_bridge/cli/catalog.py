@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from daw_bridge.cli import catalog_status
 from daw_bridge.cli.build import add_run_options
 from daw_bridge.cli.options import add_options, options_from
 from daw_bridge.errors import SongsFailed
-from daw_bridge.units import clock, human_bytes
+from daw_bridge.units import clock
 
 if TYPE_CHECKING:
     from daw_bridge.catalog.worker import Outcome
 
 _OUT = "the catalog: a folder that all machines see, or s3://, gs://, az://"
+
+_OF_A_RUN = {
+    *("out", "engine", "address", "actors", "gpus_per_actor", "cpus_per_actor", "insecure_cluster"),
+    *("shard", "of", "deadline", "device", "scratch"),
+}
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -25,13 +33,18 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     plan.add_argument("source", metavar="SOURCE", help="a folder, or s3://, gs://, az://")
     plan.add_argument("out", metavar="OUT", help=_OUT)
     plan.add_argument("--keep", default="full", metavar="WHAT", help="full song folders, or stems and manifest only")
+    plan.add_argument("--shard-songs", type=int, default=1000, metavar="N", help="songs of the smallest part")
     add_options(plan, "session", "separation", "input")
     add_run_options(plan)
     plan.set_defaults(func=run_plan, stems_only=False, into=None)
     run = commands.add_parser("run", help="do what is left; the same command goes on, whatever ended it")
     run.add_argument("out", metavar="OUT", help=_OUT)
-    run.add_argument("--engine", choices=("local",), default="local", help="what hands out the songs")
+    run.add_argument("--engine", choices=("local", "ray"), default="local", help="what hands out the songs")
+    run.add_argument("--address", metavar="A", help="ray: the cluster; without, RAY_ADDRESS or this machine")
     run.add_argument("--actors", type=int, default=1, metavar="N", help="workers, each with a model (default: 1)")
+    run.add_argument("--gpus-per-actor", type=float, metavar="F", help="ray: 0.5 lets two share a card (default: 1)")
+    run.add_argument("--cpus-per-actor", type=float, default=1.0, metavar="F", help="ray: cores (default: 1)")
+    run.add_argument("--insecure-cluster", action="store_true", help="ray: use one that takes commands from anybody")
     run.add_argument("--shard", type=int, metavar="I", help="only part I, counted from 0: a task of an array")
     run.add_argument("--of", type=int, default=1, metavar="N", help="of N parts")
     run.add_argument("--deadline", type=float, default=3600.0, metavar="S", help="seconds a song may take")
@@ -42,15 +55,11 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     retry = commands.add_parser("retry", help="as 'run', with the songs that failed before")
     retry.add_argument("--failed", action="store_true", required=True, help="say it")
     for action in run._actions:
-        if action.dest in ("out", "engine", "actors", "shard", "of", "deadline", "device", "scratch"):
+        if action.dest in _OF_A_RUN:
             retry._add_action(action)
     add_run_options(retry)
     retry.set_defaults(func=run_run, retry_failed=True)
-    status = commands.add_parser("status", help="how much is done, failed, left")
-    status.add_argument("out", metavar="OUT", help=_OUT)
-    status.add_argument("--cost-per-hour", type=float, metavar="C", help="of one worker: adds the cost of a song")
-    add_run_options(status)
-    status.set_defaults(func=run_status)
+    catalog_status.register(commands, _OUT)
     verify = commands.add_parser("verify", help="hold every commit against its files")
     verify.add_argument("out", metavar="OUT", help=_OUT)
     verify.add_argument("--full", action="store_true", help="by sha256: reads everything")
@@ -73,7 +82,8 @@ def run_plan(args: argparse.Namespace) -> None:
     options = options_from(args)
     with working(args) as (on_progress, cancel):
         recipe = recipe_of(options, args.keep)
-        plan = make_plan(Store(args.source), Store(args.out), recipe, on_progress=on_progress, cancel=cancel)
+        source, out = Store(args.source), Store(args.out)
+        plan = make_plan(source, out, recipe, shard_songs=args.shard_songs, on_progress=on_progress, cancel=cancel)
     say(args, f"{plan.songs} songs in {plan.shards} shards; next: daw-bridge catalog run {args.out}")
     answer(args, {"songs": plan.songs, "shards": plan.shards, "source": plan.source, "out": args.out})
 
@@ -92,12 +102,19 @@ def run_run(args: argparse.Namespace) -> None:
         deadline_s=args.deadline,
         scratch=args.scratch,
         retry_failed=args.retry_failed,
+        address=args.address,
+        gpus_per_worker=args.gpus_per_actor,
+        cpus_per_worker=args.cpus_per_actor,
+        insecure_cluster=args.insecure_cluster,
     )
     seen = 0
 
     def on_outcome(outcome: Outcome) -> None:
         nonlocal seen
         seen += 1
+        if args.progress == "jsonl":
+            print(json.dumps(_line(outcome), ensure_ascii=False), file=sys.stderr, flush=True)
+            return
         text = f"FAILED: {outcome.error}" if outcome.error else f"{outcome.state} in {clock(outcome.elapsed_s)}"
         say(args, f"[{seen}] {outcome.song.mix}: {text}")
 
@@ -111,37 +128,17 @@ def run_run(args: argparse.Namespace) -> None:
         )
 
 
-def run_status(args: argparse.Namespace) -> None:
-    from daw_bridge.catalog.checks import status
-    from daw_bridge.catalog.store import Store
-    from daw_bridge.cli.console import answer, say
-
-    found = status(Store(args.out))
-    say(args, f"{found.done} of {found.songs} songs done, {found.failed} failed, {found.left} left")
-    each = found.worker_s_per_song
-    cost = None if each is None or args.cost_per_hour is None else each / 3600 * args.cost_per_hour
-    if each is not None:
-        say(
-            args,
-            f"{each:.1f} s of a worker a song; {clock(found.audio_s)} of music, {human_bytes(found.size_bytes)} kept",
-        )
-        say(args, f"what is left takes about {clock(each * found.left)} of one worker")
-    if cost is not None:
-        say(args, f"{cost:.4f} a song, {cost * found.left:.2f} for what is left")
-    for host, songs in sorted(found.songs_by_host.items()):
-        say(args, f"  {host}: {songs} songs")
-    answer(
-        args,
-        {
-            "songs": found.songs,
-            "done": found.done,
-            "failed": found.failed,
-            "left": found.left,
-            "worker_s_per_song": each,
-            "cost_per_song": cost,
-            "songs_by_host": found.songs_by_host,
-        },
-    )
+def _line(outcome: Outcome) -> dict[str, object]:
+    """One song for a machine that reads along."""
+    return {
+        "mix": outcome.song.mix,
+        "key": outcome.song.key,
+        "state": outcome.state,
+        "error": outcome.error,
+        "host": outcome.host,
+        "elapsed_s": outcome.elapsed_s,
+        "audio_s": outcome.audio_s,
+    }
 
 
 def run_verify(args: argparse.Namespace) -> None:

@@ -1,0 +1,117 @@
+"""Thirty short songs, a catalog of them, and what every engine must leave behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+
+from daw_bridge import BuildOptions, batch
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+FAULTS = Path(__file__).resolve().parent / "faults"
+SONGS = 30
+OPTIONS = ("-m", "preview", "--template", "neutral")
+
+
+def write_songs(folder: Path, *, poison: bool = False) -> Path:
+    folder.mkdir()
+    for number in range(SONGS - poison):
+        noise = np.random.default_rng(number).standard_normal((11_025, 2)) * 0.1
+        soundfile.write(folder / f"song-{number:02d}.wav", noise, 44_100, subtype="FLOAT")
+    if poison:
+        soundfile.write(folder / "poison.wav", np.full((11_025, 2), 0.1), 44_100, subtype="FLOAT")
+    return folder
+
+
+def stems_of_batch(music: Path, into: Path) -> dict[str, set[str]]:
+    """Name of the mix -> sha256 of each of its stems, as `batch` makes them."""
+    options = BuildOptions(model="preview", template="neutral", daws=(), output=into)
+    outcomes = batch(music, options)
+    found = {}
+    for outcome in outcomes:
+        assert outcome.folder is not None, outcome.error
+        manifest = json.loads((outcome.folder / "manifest.json").read_text())
+        found[outcome.mix.name] = {stem["sha256"] for stem in manifest["stems"]}
+    return found
+
+
+@dataclass
+class Faults:
+    """The folder that worker processes look into."""
+
+    folder: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            "DAW_BRIDGE_TEST_FAULTS": str(self.folder),
+            "PYTHONPATH": os.pathsep.join((str(FAULTS), str(ROOT), str(ROOT / "adapters"))),
+        }
+
+    def hold_after(self, songs: int) -> None:
+        for each in self.folder.iterdir():
+            each.unlink()
+        (self.folder / "gate").write_text(str(songs))
+
+    def let_go(self) -> None:
+        (self.folder / "open").touch()
+
+    def waiting(self) -> int:
+        return len(list(self.folder.glob("waits-*")))
+
+    def clear(self) -> None:
+        self.let_go()
+        (self.folder / "gate").unlink(missing_ok=True)
+
+
+def commits(out: Path) -> dict[str, dict[str, Any]]:
+    """Mix -> commit; each mix once."""
+    records = [json.loads(path.read_text()) for path in out.glob("commits/*/*")]
+    assert max(Counter(record["mix"] for record in records).values(), default=0) <= 1
+    return {record["mix"]: record for record in records}
+
+
+def require_whole(out: Path, expected: Mapping[str, set[str]]) -> None:
+    """Every song once, every stem that of `batch`, every file as its commit says, and after a sweep nothing else."""
+    made = commits(out)
+    assert made.keys() == expected.keys()
+    for mix, record in made.items():
+        assert expected[mix] <= set(record["sha256"].values()), mix
+    first = catalog("verify", out, "--full", "--sweep")
+    assert (first["committed"], first["problems"]) == (len(expected), [])
+    second = catalog("verify", out, "--full", "--sweep")
+    assert (second["stray_attempts"], second["problems"]) == (0, [])
+
+
+def command(what: str, *arguments: object) -> list[str]:
+    return [sys.executable, "-m", "daw_bridge", "catalog", what, *map(str, arguments), "--json"]
+
+
+def catalog(what: str, *arguments: object, code: int = 0, **more: Any) -> dict[str, Any]:
+    """What the command answers."""
+    done = subprocess.run(
+        command(what, *arguments), capture_output=True, text=True, timeout=600, check=False, cwd=ROOT, **more
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    return dict(json.loads(done.stdout.splitlines()[-1])) if code in (0, 11) else {"error": done.stderr}
+
+
+def wait_for(condition: Callable[[], object], what: str, *, process: subprocess.Popen[str] | None = None) -> None:
+    """Until the condition holds. The limit is for a machine that hangs, not for a slow one."""
+    end = time.monotonic() + 600
+    while not condition():
+        assert time.monotonic() < end, what
+        if process is not None and process.poll() is not None:
+            raise AssertionError(f"{what}: it ended before, {process.communicate()}")
+        time.sleep(0.05)

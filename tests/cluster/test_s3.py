@@ -1,0 +1,162 @@
+"""A catalog in a bucket: of two runs that race each song is done once, and each fault of a bucket is one line."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from tests.cluster.bucket import MOTO, Answer, bucket_server, environment, faulty, put
+from tests.cluster.songs import OPTIONS, ROOT, SONGS, catalog, command, stems_of_batch, write_songs
+
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.slow,
+    pytest.mark.timeout(1200),  # for a machine that does much else
+    pytest.mark.skipif(not MOTO.exists(), reason="no bucket server: make cluster"),
+]
+
+
+@dataclass
+class Bucket:
+    """The server, with a bucket `music` of three songs with odd names, and an empty bucket for each target."""
+
+    port: int
+
+    def new(self, name: str) -> str:
+        put(self.port, f"/{name}")
+        return f"s3://{name}"
+
+
+ODD_KEYS = ("lib/a#b?c %25 é+=~.wav", "lib/it's [two] & 'Ω' {3}.wav", "lib/ 🎛 ..wav")
+
+
+@pytest.fixture(scope="module")
+def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bucket]:
+    with bucket_server(tmp_path_factory.mktemp("moto") / "log") as port:
+        found = Bucket(port)
+        found.new("music")
+        for seed, key in enumerate(ODD_KEYS):
+            buffer = io.BytesIO()
+            noise = np.random.default_rng(seed).standard_normal((11_025, 2)) * 0.1
+            soundfile.write(buffer, noise, 44_100, format="WAV", subtype="FLOAT")
+            put(port, f"/music/{key}", buffer.getvalue())
+        put(port, "/music/lib/empty.wav")
+        yield found
+
+
+def test_two_runs_that_race_on_one_bucket_do_each_song_once(bucket: Bucket, tmp_path: Path) -> None:
+    music, out, env = write_songs(tmp_path / "music"), bucket.new("race"), environment(bucket.port)
+    catalog("plan", music, out, *OPTIONS, env=env)
+    runs = [
+        subprocess.Popen(
+            command("run", out, "--scratch", tmp_path / f"scratch{each}"),
+            env=env,
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for each in range(2)
+    ]
+    counts = [json.loads(run.communicate(timeout=900)[0].splitlines()[-1]) for run in runs]
+    assert [run.returncode for run in runs] == [0, 0]
+    assert sum(each.get("done", 0) for each in counts) == SONGS
+    first = catalog("verify", out, "--full", "--sweep", env=env)
+    assert (first["committed"], first["problems"]) == (SONGS, [])
+    second = catalog("verify", out, "--full", "--sweep", env=env)
+    assert (second["committed"], second["stray_attempts"], second["problems"]) == (SONGS, 0, [])
+    expected = stems_of_batch(music, tmp_path / "batch")
+    assert stems_in(out, env) == expected
+
+
+def stems_in(out: str, env: dict[str, str]) -> dict[str, set[str]]:
+    """Mix -> sha256 of the stems that its manifest names, of every commit; each mix once."""
+    code = (
+        "import json, sys; from daw_bridge.catalog.store import Store; out = Store(sys.argv[1])\n"
+        "for each in out.list('commits'):\n"
+        "    record = json.loads(out.get(each.key))\n"
+        "    stems = json.loads(out.get(record['folder'] + '/manifest.json'))['stems']\n"
+        "    assert all(record['sha256'][stem['file']] == stem['sha256'] for stem in stems)\n"
+        "    print(json.dumps([record['mix'], [stem['sha256'] for stem in stems]]))\n"
+    )
+    from sys import executable
+
+    said = subprocess.run([executable, "-c", code, out], env=env, cwd=ROOT, capture_output=True, text=True, check=True)
+    rows = [json.loads(line) for line in said.stdout.splitlines()]
+    assert len({mix for mix, _ in rows}) == len(rows)
+    return {mix: set(stems) for mix, stems in rows}
+
+
+def test_a_store_that_throttles_and_keys_of_any_kind_cost_no_song(bucket: Bucket, tmp_path: Path) -> None:
+    def every_third(number: int, method: str, headers: dict[str, str]) -> Answer | None:
+        return (503, "SlowDown") if number % 3 == 0 else None
+
+    with faulty(bucket.port, every_third) as port:
+        env, out = environment(port), bucket.new("throttled")
+        planned = catalog("plan", "s3://music/lib", out, *OPTIONS, "--keep", "stems", "--format", "flac", env=env)
+        assert planned["songs"] == len(ODD_KEYS)
+        assert catalog("run", out, "--scratch", tmp_path, env=env) == {"done": len(ODD_KEYS)}
+    assert set(stems_in(out, environment(bucket.port))) == {key.removeprefix("lib/") for key in ODD_KEYS}
+
+
+def test_a_bucket_that_takes_put_if_absent_for_a_plain_put_is_refused(bucket: Bucket) -> None:
+    def forgets(number: int, method: str, headers: dict[str, str]) -> None:
+        for name in [each for each in headers if each.lower() == "if-none-match"]:
+            del headers[name]
+
+    with faulty(bucket.port, forgets) as port:
+        said = catalog("plan", "s3://music/lib", bucket.new("forgets"), *OPTIONS, code=4, env=environment(port))
+    assert "does not honour put-if-absent" in said["error"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ((403, "AccessDenied"), "access is refused"),
+        ((403, "RequestTimeTooSkewed"), "the clock of this machine differs"),
+        ((403, "InvalidAccessKeyId"), "the credentials are not accepted"),
+        ((501, "NotImplemented"), "does not know this request"),
+    ],
+)
+def test_what_a_store_refuses_is_one_line(bucket: Bucket, answer: Answer, reason: str) -> None:
+    with faulty(bucket.port, lambda *_: answer) as port:
+        said = catalog("plan", "s3://music/lib", "s3://nowhere", *OPTIONS, code=3, env=environment(port))["error"]
+    assert reason in said
+    assert said.count("\n") == 1
+
+
+def test_a_bucket_that_is_not_there_and_credentials_that_are_missing_are_named(bucket: Bucket) -> None:
+    env = environment(bucket.port)
+    assert "no such bucket" in catalog("plan", "s3://nothing", "s3://music", *OPTIONS, code=3, env=env)["error"]
+    assert "no such bucket" in catalog("plan", "s3://music/lib", "s3://nothing", *OPTIONS, code=4, env=env)["error"]
+    del env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"]
+    with faulty(bucket.port, lambda *_: (404, "NoSuchBucket")) as port:  # the address where a machine asks for its role
+        env["AWS_METADATA_ENDPOINT"] = f"http://127.0.0.1:{port}"
+        assert "there are no credentials" in catalog("plan", "s3://music", "s3://x", *OPTIONS, code=3, env=env)["error"]
+
+
+def test_a_key_that_no_path_can_name_is_said_with_its_name(bucket: Bucket) -> None:
+    source = bucket.new("odd")
+    put(bucket.port, "/odd/a/../b.wav", b"x")
+    said = catalog("plan", source, "s3://music", *OPTIONS, code=3, env=environment(bucket.port))["error"]
+    assert "a/../b.wav" in said
+    assert "rename that object" in said
+
+
+def test_a_mix_that_changed_in_its_bucket_since_the_plan_is_a_failed_song(bucket: Bucket, tmp_path: Path) -> None:
+    source, env = bucket.new("changes"), environment(bucket.port)
+    for number in range(2):
+        buffer = io.BytesIO()
+        soundfile.write(buffer, np.full((11_025, 2), 0.1), 44_100, format="WAV", subtype="FLOAT")
+        put(bucket.port, f"/changes/{number}.wav", buffer.getvalue())
+    out = bucket.new("changed")
+    catalog("plan", source, out, *OPTIONS, env=env)
+    put(bucket.port, "/changes/0.wav", b"another song")
+    assert catalog("run", out, "--scratch", tmp_path, env=env, code=11) == {"done": 1, "failed": 1}
