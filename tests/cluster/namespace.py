@@ -18,7 +18,7 @@ class Namespace:
     _room: subprocess.Popen[str] | None = None
 
     def open(self) -> None:
-        first = "ip link set lo up; echo up; while :; do sleep 1000 & wait $!; done"
+        first = "ip link set lo up; ip addr add 10.0.0.1/32 dev lo; echo up; while :; do sleep 1000 & wait $!; done"
         self._room = subprocess.Popen(
             ["unshare", "-n", "-p", "-m", "--mount-proc", "--fork", "--kill-child", "bash", "-c", first],
             stdout=subprocess.PIPE,

@@ -17,6 +17,10 @@ import numpy as np
 import soundfile
 
 from daw_bridge import BuildOptions, batch
+from daw_bridge.catalog.checks import verify
+from daw_bridge.catalog.plan import make_plan
+from daw_bridge.catalog.recipe import recipe_of
+from daw_bridge.catalog.store import Store
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FAULTS = Path(__file__).resolve().parent / "faults"
@@ -75,6 +79,12 @@ class Faults:
         (self.folder / "gate").unlink(missing_ok=True)
 
 
+def planned(music: Path, out: Path, *, shard_songs: int = 1000) -> Path:
+    options = BuildOptions(model="preview", template="neutral")
+    make_plan(Store(music), Store(out), recipe_of(options), shard_songs=shard_songs)
+    return out
+
+
 def commits(out: Path) -> dict[str, dict[str, Any]]:
     """Mix -> commit; each mix once."""
     records = [json.loads(path.read_text()) for path in out.glob("commits/*/*")]
@@ -88,10 +98,10 @@ def require_whole(out: Path, expected: Mapping[str, set[str]]) -> None:
     assert made.keys() == expected.keys()
     for mix, record in made.items():
         assert expected[mix] <= set(record["sha256"].values()), mix
-    first = catalog("verify", out, "--full", "--sweep")
-    assert (first["committed"], first["problems"]) == (len(expected), [])
-    second = catalog("verify", out, "--full", "--sweep")
-    assert (second["stray_attempts"], second["problems"]) == (0, [])
+    first = verify(Store(out), full=True, sweep=True)
+    assert (first.committed, first.problems) == (len(expected), ())
+    second = verify(Store(out), full=True, sweep=True)
+    assert (second.stray_attempts, second.problems) == (0, ())
 
 
 def command(what: str, *arguments: object) -> list[str]:

@@ -14,30 +14,18 @@ import pytest
 
 from tests.cluster.slurm import NEEDED, Slurm
 from tests.cluster.songs import (
-    OPTIONS,
     ROOT,
     SONGS,
     Faults,
     catalog,
     commits,
+    planned,
     require_whole,
-    stems_of_batch,
     wait_for,
-    write_songs,
 )
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(1200)]
 PARTS = 3
-
-
-@pytest.fixture(scope="module")
-def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_songs(tmp_path_factory.mktemp("parts") / "music")
-
-
-@pytest.fixture(scope="module")
-def expected(music: Path) -> dict[str, set[str]]:
-    return stems_of_batch(music, music.parent / "batch")
 
 
 def test_parts_in_an_environment_without_ray_make_every_song_once(
@@ -45,8 +33,7 @@ def test_parts_in_an_environment_without_ray_make_every_song_once(
 ) -> None:
     faults = Faults(tmp_path / "faults")
     env = {**os.environ, **faults.environment, "DAW_BRIDGE_TEST_NO_RAY": "1"}
-    out = tmp_path / "out"
-    catalog("plan", music, out, *OPTIONS, "--shard-songs", 5, env=env)
+    out = planned(music, tmp_path / "out", shard_songs=5)
     said = catalog("run", out, "--engine", "ray", env=env, code=9)["error"]
     assert "pip install 'daw-bridge[ray]'" in said
     assert said.count("\n") == 1
@@ -74,8 +61,7 @@ def slurm() -> Iterator[Slurm]:
 def test_a_slurm_array_of_which_a_node_is_killed_makes_every_song_once(
     slurm: Slurm, music: Path, expected: dict[str, set[str]], tmp_path: Path
 ) -> None:
-    out = tmp_path / "out"
-    catalog("plan", music, out, *OPTIONS, "--shard-songs", 5)
+    out = planned(music, tmp_path / "out", shard_songs=5)
     faults = Faults(tmp_path / "faults")
     faults.folder.mkdir()
     faults.hold_after(3)

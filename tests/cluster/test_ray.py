@@ -19,15 +19,13 @@ import pytest
 
 from tests.cluster.ray_cluster import ADDRESS, RayCluster
 from tests.cluster.songs import (
-    OPTIONS,
     ROOT,
     SONGS,
     Faults,
-    catalog,
     command,
     commits,
+    planned,
     require_whole,
-    stems_of_batch,
     wait_for,
     write_songs,
 )
@@ -52,9 +50,7 @@ class Place:
     cluster: RayCluster
 
     def plan(self, name: str, music: Path | None = None) -> Path:
-        out = self.root / name
-        catalog("plan", music or self.music, out, *OPTIONS)
-        return out
+        return planned(music or self.music, self.root / name)
 
     def run(self, out: Path, actors: int, *more: str) -> subprocess.Popen[str]:
         arguments = ("--engine", "ray", "--address", ADDRESS, "--actors", actors, "--scratch", self.root / "scratch")
@@ -77,16 +73,15 @@ class Place:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+def place(tmp_path_factory: pytest.TempPathFactory, music: Path, expected: dict[str, set[str]]) -> Iterator[Place]:
     root = tmp_path_factory.mktemp("ray")
-    music = write_songs(root / "music")
     faults = Faults(root / "faults")
     faults.folder.mkdir()
     short = Path(tempfile.mkdtemp(prefix="dbr-"))
     cluster = RayCluster(short, faults.environment)
     try:
         cluster.start(2, 3, 4)
-        yield Place(root, music, stems_of_batch(music, root / "batch"), faults, cluster)
+        yield Place(root, music, expected, faults, cluster)
     finally:
         cluster.end()
         shutil.rmtree(short, ignore_errors=True)
@@ -100,7 +95,8 @@ def test_a_node_that_is_killed_costs_no_song_and_charges_none(place: Place) -> N
     place.cluster.kill(4)
     place.faults.let_go()
     counts = place.ended(run)
-    assert (counts["done"], counts["workers lost"]) == (SONGS, 1)
+    assert counts["done"] == SONGS
+    assert counts["workers lost"] >= 1
     assert "retried" not in counts
     require_whole(out, place.expected)
 
@@ -111,7 +107,7 @@ def test_a_driver_that_is_killed_leaves_exactly_the_rest_to_the_same_command(pla
     run = place.run(out, 2)
     wait_for(lambda: len(commits(out)) == 11 and place.faults.waiting() == 2, "eleven songs", process=run)
     os.killpg(run.pid, signal.SIGKILL)
-    run.communicate()
+    run.wait()
     wait_for(lambda: not place.cluster.actors(), "Ray ends the actors of a driver that died")
     place.faults.let_go()
     require_only_done(place.ended(place.run(out, 2)), SONGS - 11)
@@ -155,7 +151,7 @@ def test_a_new_cluster_goes_on_where_head_nodes_and_driver_were_killed(place: Pl
     wait_for(lambda: len(commits(out)) == 13 and place.faults.waiting() == 1, "thirteen songs", process=run)
     place.cluster.end()
     run.kill()
-    run.communicate()
+    run.wait()
     place.faults.let_go()
     place.cluster.start(2)
     require_only_done(place.ended(place.run(out, 1)), SONGS - 13)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 import soundfile
 
 from tests.cluster.bucket import MOTO, Answer, bucket_server, environment, faulty, put
-from tests.cluster.songs import OPTIONS, ROOT, SONGS, catalog, command, stems_of_batch, write_songs
+from tests.cluster.songs import OPTIONS, ROOT, SONGS, catalog, command
 
 pytestmark = [
     pytest.mark.cluster,
@@ -52,8 +53,10 @@ def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bucket]:
         yield found
 
 
-def test_two_runs_that_race_on_one_bucket_do_each_song_once(bucket: Bucket, tmp_path: Path) -> None:
-    music, out, env = write_songs(tmp_path / "music"), bucket.new("race"), environment(bucket.port)
+def test_two_runs_that_race_on_one_bucket_do_each_song_once(
+    bucket: Bucket, music: Path, expected: dict[str, set[str]], tmp_path: Path
+) -> None:
+    out, env = bucket.new("race"), environment(bucket.port)
     catalog("plan", music, out, *OPTIONS, env=env)
     runs = [
         subprocess.Popen(
@@ -72,7 +75,6 @@ def test_two_runs_that_race_on_one_bucket_do_each_song_once(bucket: Bucket, tmp_
     assert (first["committed"], first["problems"]) == (SONGS, [])
     second = catalog("verify", out, "--full", "--sweep", env=env)
     assert (second["committed"], second["stray_attempts"], second["problems"]) == (SONGS, 0, [])
-    expected = stems_of_batch(music, tmp_path / "batch")
     assert stems_in(out, env) == expected
 
 
@@ -86,9 +88,9 @@ def stems_in(out: str, env: dict[str, str]) -> dict[str, set[str]]:
         "    assert all(record['sha256'][stem['file']] == stem['sha256'] for stem in stems)\n"
         "    print(json.dumps([record['mix'], [stem['sha256'] for stem in stems]]))\n"
     )
-    from sys import executable
-
-    said = subprocess.run([executable, "-c", code, out], env=env, cwd=ROOT, capture_output=True, text=True, check=True)
+    said = subprocess.run(
+        [sys.executable, "-c", code, out], env=env, cwd=ROOT, capture_output=True, text=True, check=True
+    )
     rows = [json.loads(line) for line in said.stdout.splitlines()]
     assert len({mix for mix, _ in rows}) == len(rows)
     return {mix: set(stems) for mix, stems in rows}
