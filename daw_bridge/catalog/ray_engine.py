@@ -16,8 +16,9 @@ from typing import Any
 from daw_bridge.catalog.dispatch import Event
 from daw_bridge.catalog.local import WorkerOrder
 from daw_bridge.catalog.plan import PlannedSong
-from daw_bridge.catalog.worker import SONGS_AT_ONCE, Outcome, SongWorker
+from daw_bridge.catalog.worker import Outcome, SongWorker
 from daw_bridge.errors import AdapterMissing, DawBridgeError, DeviceError, UsageError
+from daw_bridge.workflow.batch import SONGS_IN_FLIGHT
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # before Ray reads it: nothing is reported to anybody
 try:
@@ -109,7 +110,7 @@ class RayCrew:
             num_gpus=gpus,
             max_restarts=-1,
             max_task_retries=0,
-            max_concurrency=SONGS_AT_ONCE,
+            max_concurrency=SONGS_IN_FLIGHT,
             scheduling_strategy="SPREAD",
         )
         actors = [kind.remote(replace(order, device=device)) for _ in range(size)]

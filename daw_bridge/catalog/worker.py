@@ -26,6 +26,7 @@ from daw_bridge.locks import LockHeld, NoLocks, exclusive
 from daw_bridge.progress import CancelToken
 from daw_bridge.separation.families.keeper import ModelKeeper
 from daw_bridge.workflow import BuildResult, build
+from daw_bridge.workflow.batch import SONGS_IN_FLIGHT
 
 State = Literal["done", "skipped", "lost", "failed", "fatal", "retry"]
 """`lost`: another attempt committed first. `fatal`: every song would fail so. `retry`: this time, or this machine."""
@@ -33,8 +34,6 @@ _PERMANENT = frozenset((3, 7))
 """Exit codes of what lies in the song itself (input, refused by a rule): trying again gives the same."""
 _FATAL = frozenset((2, 5, 6, 8, 9))
 """Exit codes that every song would meet (usage, template, model or weights, no device, no adapter)."""
-SONGS_AT_ONCE = 3
-"""On a GPU: one song computes while one is fetched and decoded and one is written and published."""
 _SCRATCH_PREFIX = "daw-bridge-catalog-"
 
 
@@ -103,7 +102,7 @@ class SongWorker:
     @property
     def room(self) -> int:
         """How many songs may be in work at once."""
-        return 1 if self.device == "cpu" else SONGS_AT_ONCE
+        return 1 if self.device == "cpu" else SONGS_IN_FLIGHT
 
     def close(self) -> None:
         """Give the scratch back."""

@@ -27,8 +27,8 @@ from daw_bridge.workflow.ledger import Ledger, default_ledger
 from daw_bridge.workflow.songs import Listing, list_songs, song_folders
 
 BUSY_WAIT_S = 0.5
-SONGS_IN_FLIGHT = 2
-"""On a GPU: while one song computes, the next is decoded or the last one written."""
+SONGS_IN_FLIGHT = 3
+"""On a GPU: while one song computes, the next is decoded and the last one written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,7 +235,7 @@ def build_song(mix: Path, options: BuildOptions, keeper: ModelKeeper, cancel: Ca
 
 
 class _threads:
-    """Songs in this process, sharing one model; two in flight where a GPU computes."""
+    """Songs in this process, sharing one model; three in flight where a GPU computes."""
 
     def __init__(self, options: BuildOptions, cancel: CancelToken) -> None:
         self.room = SONGS_IN_FLIGHT if _uses_gpu(options.device) else 1
