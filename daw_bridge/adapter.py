@@ -34,6 +34,7 @@ class Feature(StrEnum):
 
     CLIPS = "clips"
     BUSES = "buses"
+    NESTING = "nested buses"
     GAIN_PAN_MUTE_SOLO = "gain, pan, mute, solo"
     SENDS = "sends"
     RETURNS = "returns"

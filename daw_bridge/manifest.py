@@ -13,7 +13,7 @@ from typing import Any, Literal, cast
 
 from daw_bridge.errors import InputError
 from daw_bridge.files import confined, open_regular, read_regular, write_atomic
-from daw_bridge.model import Stem, StemRole, StemSet
+from daw_bridge.model import MAX_NESTING, Stem, StemRole, StemSet
 from daw_bridge.music import SongMusic, music_from_json
 from daw_bridge.plan_json import RecordReader
 
@@ -132,6 +132,8 @@ class Manifest:
             raise InputError(f"{folder}: its manifest lists no stems; build it again")
         ref = self.reference
 
+        around = parents_in(self.separation.settings.get("tree")) if self.separation is not None else {}
+
         def stem(name: str, file: str, role: StemRole) -> Stem:
             path = confined(folder, file)
             if not path.is_file():
@@ -143,6 +145,7 @@ class Manifest:
                 channels=ref.channels,
                 length_samples=ref.length_samples,
                 role=role,
+                parents=around.get(name, ()),
             )
 
         return StemSet(
@@ -156,6 +159,25 @@ class Manifest:
         named += [part.file for part in (self.original, self.reference) if part is not None]
         named += [self.music.click_file] if self.music is not None and self.music.click_file else []
         return named
+
+
+def parents_in(tree: object) -> dict[str, tuple[str, ...]]:
+    """By stem the stems that it was taken out of, the outermost first, from a chain's tree as the manifest has it.
+
+    What is no such tree gives nothing: it only says how stems are shown.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    todo: list[tuple[object, tuple[str, ...]]] = [(tree, ())]
+    while todo:
+        node, path = todo.pop()
+        children = node.get("children") if isinstance(node, dict) else None
+        name = node.get("name") if isinstance(node, dict) else None
+        if isinstance(children, list):
+            inside = path if node is tree else (*path, str(name))
+            todo += [(child, inside) for child in children if len(inside) < MAX_NESTING]
+        elif isinstance(name, str):
+            found[name] = path
+    return found
 
 
 def is_song_folder(folder: Path) -> bool:

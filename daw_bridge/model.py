@@ -1,14 +1,15 @@
 """What a session is made of: frozen values in the field's terms and units, no I/O, no DAW.
 
 `SessionPlan` is the hinge of the program. The separation and the bus template make one; every adapter takes one.
-Signal flow: tracks -> buses -> mix bus -> master; sends go from buses to returns, returns go to the mix bus; the
-reference track goes to the master around the mix bus and is muted.
+Signal flow: tracks -> buses -> mix bus -> master, where a bus may feed another bus on its way (its `parent`); sends go
+from buses to returns, returns go to the mix bus; the reference track goes to the master around the mix bus and is
+muted.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -24,6 +25,8 @@ MASTER = "master"
 RESERVED_NAMES = (MIX_BUS, MASTER, "reference")
 """Names that no bus may have: they are kept for the session itself."""
 LONGEST_NAME = 60
+MAX_NESTING = 8
+"""So many buses of a template may lie around one, and in a plan as many of a chain of separations inside it."""
 
 
 def free_bus_name(label: str, taken: Iterable[str]) -> str:
@@ -47,6 +50,8 @@ class Stem:
     length_samples: int
     offset_samples: int = 0
     role: StemRole = "stem"
+    parents: tuple[str, ...] = ()
+    """The stems that it was taken out of, the outermost first: those of a chain's tree."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,7 +247,10 @@ class Send:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bus:
-    """A submix: inserts in order, then fader, pan, mute. `pan` -1 left .. 1 right; `group` joins buses for editing."""
+    """A submix: inserts in order, then fader, pan, mute. `pan` -1 left .. 1 right; `group` joins buses for editing.
+
+    `parent` names the bus that it feeds; without one it feeds the mix bus.
+    """
 
     name: str
     label: str
@@ -254,6 +262,7 @@ class Bus:
     effects: tuple[Effect, ...] = ()
     sends: tuple[Send, ...] = ()
     group: str | None = None
+    parent: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -264,6 +273,28 @@ class Marker:
     position_samples: int
     length_samples: int = 0
     colour: Colour | None = None
+
+
+def nesting_fault(parents: Mapping[str, str | None], *, most: int = MAX_NESTING) -> tuple[str, str] | None:
+    """The first bus that feeds another as it cannot, and what is wrong; `parents` is by name, None is the mix bus.
+
+    A parent that is no bus, a circle, or more than `most` buses around one.
+    """
+    for name, parent in parents.items():
+        if parent is not None and parent not in parents:
+            return name, f"the bus {name!r} feeds {parent!r}, which is no bus{did_you_mean(parent, parents)}"
+    for name in parents:
+        way = [name]
+        while (parent := parents[way[-1]]) is not None:
+            if parent in way:
+                return (
+                    parent,
+                    f"the buses feed each other in a circle: {' > '.join([*way[way.index(parent) :], parent])}",
+                )
+            if len(way) > most:
+                return name, f"the bus {name!r} lies inside more than {most} others"
+            way.append(parent)
+    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -294,6 +325,24 @@ class SessionPlan:
     def notes_of(self, track: Track) -> tuple[NoteTrack, ...]:
         """What stands under a track."""
         return tuple(each for each in self.note_tracks if (each.stem, each.output) == (track.name, track.output))
+
+    def __post_init__(self) -> None:
+        if fault := nesting_fault({bus.name: bus.parent for bus in self.buses}, most=2 * MAX_NESTING):
+            raise ValueError(fault[1])
+
+    def children(self, name: str) -> tuple[Bus, ...]:
+        """The buses that feed the bus of that name, in order; those of the mix bus for `MIX_BUS`."""
+        wanted = None if name == MIX_BUS else name
+        return tuple(bus for bus in self.buses if bus.parent == wanted)
+
+    def above(self, bus: Bus) -> tuple[Bus, ...]:
+        """The buses that a bus runs through on its way to the mix bus, the next one first."""
+        by_name = {each.name: each for each in self.buses}
+        way: list[Bus] = []
+        while bus.parent is not None:
+            bus = by_name[bus.parent]
+            way.append(bus)
+        return tuple(way)
 
     @property
     def tempo_map(self) -> TempoMap:

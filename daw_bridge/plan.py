@@ -88,16 +88,17 @@ def make_plan(
     `music` brings tempo, regions and a click; its files are relative to `folder`.
     """
     notes: list[str] = []
-    taken = _take_stems(stems, template, notes)
+    mixer = _Mixer(stems, template)
+    notes += mixer.notes()
     reference = stems.reference
     if music is not None and music.tempo_events:
         template = replace(template, tempo_bpm=music.tempo_bpm, time_signature=music.time_signature)
-    frame = _session_frame(template, [bus for bus, _ in taken], reference.sample_rate_hz, notes)
+    frame = _session_frame(template, [place.bus for place in mixer.places], reference.sample_rate_hz, notes)
     frame = replace(
         frame,
         name=name,
         length_samples=reference.length_samples,
-        tracks=tuple(_track(stem, bus) for bus, members in taken for stem in members),
+        tracks=tuple(_track(stem, place.bus) for place in mixer.places for stem in place.stems),
         reference=_reference(stems, template),
         tempo_events=music.tempo_events if music is not None and len(music.tempo_events) > 1 else (),
     )
@@ -152,6 +153,7 @@ def empty_plan(template: BusTemplate, *, name: str, sample_rate_hz: int) -> Sess
     """
     notes: list[str] = []
     buses = [_to_bus(each, family_of((each.stems or (each.name,))[0]).colour) for each in template.buses]
+    buses = [place.bus for place in _depth_first([_Place(bus, (), 0) for bus in buses])]
     frame = _session_frame(template, buses, sample_rate_hz, notes)
     return replace(frame, name=name, notes=tuple(notes))
 
@@ -178,45 +180,116 @@ def neutral_bus(name: str, *, label: str = "", colour: Colour | None = None, gai
     return Bus(name=name, label=label or _label(name), colour=colour or family_of(name).colour, gain_db=gain_db)
 
 
-def _take_stems(stems: StemSet, template: BusTemplate, notes: list[str]) -> list[tuple[Bus, list[Stem]]]:
-    """Buses in session order, each with its stems: the template's that have any, and a neutral one for each other."""
-    left = list(stems.stems)
-    without_stem: list[str] = []
-    taken: list[tuple[Bus, list[Stem]]] = []
-    for each in template.buses:
-        wanted = [stem.casefold() for stem in each.stems or (each.name,)]
-        members = sorted(
-            (stem for stem in left if stem.name.casefold() in wanted),
-            key=lambda stem: wanted.index(stem.name.casefold()),
-        )
-        if not members:
-            without_stem.append(each.name)
-            continue
-        left = [stem for stem in left if stem not in members]
-        taken.append((_to_bus(each, _family(members[0]).colour), members))
-    names = {name.casefold() for name in RESERVED_NAMES}
-    names |= {each.name.casefold() for each in (*template.buses, *template.returns)}
-    if without_stem:
-        notes.append(f"left out, as this song has no stem for them: {', '.join(without_stem)}")
-    unknown = [stem.name for stem in left if stem.role != "residual"]
-    if template.buses and unknown:
-        notes.append(f"on neutral buses, as the template doesn't mention them: {', '.join(unknown)}")
-    for stem in sorted(left, key=lambda stem: _family(stem).rank):
-        bus_name = _free_name(stem.name, names)
-        names.add(bus_name.casefold())
-        bus = neutral_bus(bus_name, label=_label(stem.name), colour=_family(stem).colour)
-        taken.insert(_place(stem, taken), (bus, [stem]))
-    return taken
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A bus in the making, with its stems."""
+
+    bus: Bus
+    stems: tuple[Stem, ...]
+    rank: int
+
+
+class _Mixer:
+    """Buses in session order: the template's that have any stems in them, and a neutral one for each other stem.
+
+    What was taken out of a stem lies inside the bus of that stem: the template's, where it has one, else a neutral one.
+    """
+
+    def __init__(self, stems: StemSet, template: BusTemplate) -> None:
+        self._template = template
+        self._names = {name.casefold() for name in RESERVED_NAMES}
+        self._names |= {each.name.casefold() for each in (*template.buses, *template.returns)}
+        self._owners = {stem.casefold(): each.name for each in template.buses for stem in each.stems or (each.name,)}
+        self._folders: dict[tuple[str, ...], str] = {}
+        self.left = [stem for stem in stems.stems if stem.name.casefold() not in self._owners]
+        self.places = self._listed([stem for stem in stems.stems if stem not in self.left])
+        self.without_stem = [each.name for each in template.buses if all(p.bus.name != each.name for p in self.places)]
+        for stem in sorted(self.left, key=lambda stem: _family(stem).rank):
+            self._insert(stem.name, _family(stem), self._parent(stem), (stem,))
+        self.places = _depth_first(self.places)
+
+    def notes(self) -> list[str]:
+        """What the template and this song do not have of each other."""
+        found = []
+        if self.without_stem:
+            found.append(f"left out, as this song has no stem for them: {', '.join(self.without_stem)}")
+        unknown = [stem.name for stem in self.left if stem.role != "residual"]
+        if self._template.buses and unknown:
+            found.append(f"on neutral buses, as the template doesn't mention them: {', '.join(unknown)}")
+        return found
+
+    def _listed(self, stems: Sequence[Stem]) -> list[_Place]:
+        """The template's buses that take a stem, or something that was taken out of one, and those around them."""
+        above = {each.name: each.parent for each in self._template.buses}
+        needed: set[str] = set()
+        for name in (*(self._owners[stem.name.casefold()] for stem in stems), *map(self._anchor, self.left)):
+            place: str | None = name or None
+            while place is not None:
+                needed.add(place)
+                place = above[place]
+        places = []
+        for each in self._template.buses:
+            wanted = [stem.casefold() for stem in each.stems or (each.name,)]
+            members = sorted(
+                (stem for stem in stems if stem.name.casefold() in wanted),
+                key=lambda stem, wanted=wanted: wanted.index(stem.name.casefold()),  # type: ignore[misc]
+            )
+            if each.name in needed:
+                family = _family(members[0]) if members else family_of(wanted[0])
+                places.append(_Place(_to_bus(each, family.colour), tuple(members), family.rank))
+        return places
+
+    def _anchor(self, stem: Stem) -> str:
+        """The template's bus for the nearest stem that this one was taken out of; empty when it has none."""
+        owners = (self._owners.get(name.casefold(), "") for name in reversed(stem.parents))
+        return next((owner for owner in owners if owner), "")
+
+    def _parent(self, stem: Stem) -> str | None:
+        """The bus in which a stem that the template doesn't mention lies; neutral ones are made as needed."""
+        bus = self._anchor(stem) or None
+        known = [index for index, name in enumerate(stem.parents) if name.casefold() in self._owners]
+        for depth in range(known[-1] + 2 if known else 1, len(stem.parents) + 1):
+            path = stem.parents[:depth]
+            inside = sum(each.parents[:depth] == path for each in self.left)
+            if path not in self._folders and inside > 1:  # one alone needs no bus around it
+                self._folders[path] = self._insert(path[-1], _family_in(path), bus, ())
+            bus = self._folders.get(path, bus)
+        return bus
+
+    def _insert(self, wanted: str, family: Family, parent: str | None, stems: tuple[Stem, ...]) -> str:
+        """Put a neutral bus behind the last one beside it that belongs before it; its name. The template's own order is
+        not touched."""
+        name = _free_name(wanted, self._names)
+        self._names.add(name.casefold())
+        label = _label(wanted)
+        if any(place.bus.label == label for place in self.places):
+            label = _label(name)
+        bus = replace(neutral_bus(name, label=label, colour=family.colour), parent=parent)
+        beside = [index for index, place in enumerate(self.places) if place.bus.parent == parent]
+        before = [index for index in beside if self.places[index].rank <= family.rank]
+        self.places.insert(before[-1] + 1 if before else 0, _Place(bus, stems, family.rank))
+        return name
+
+
+def _depth_first(places: Sequence[_Place]) -> list[_Place]:
+    """Each bus followed by those inside it."""
+    ordered: list[_Place] = []
+    todo = [place for place in places if place.bus.parent is None]
+    while todo:
+        place = todo.pop(0)
+        ordered.append(place)
+        todo[:0] = [inner for inner in places if inner.bus.parent == place.bus.name]
+    return ordered
 
 
 def _family(stem: Stem) -> Family:
-    return FAMILIES["residual"] if stem.role == "residual" else family_of(stem.name)
+    return FAMILIES["residual"] if stem.role == "residual" else _family_in((*stem.parents, stem.name))
 
 
-def _place(stem: Stem, taken: list[tuple[Bus, list[Stem]]]) -> int:
-    """Behind the last bus that belongs before it; the template's own order is not touched."""
-    before = [index for index, (_, members) in enumerate(taken) if _family(members[0]).rank <= _family(stem).rank]
-    return before[-1] + 1 if before else 0
+def _family_in(path: Sequence[str]) -> Family:
+    """The family of the last stem of a path, or of the nearest one around it that is known."""
+    known = (_FAMILY_OF[name.casefold()] for name in reversed(path) if name.casefold() in _FAMILY_OF)
+    return next(known, FAMILIES["other"])
 
 
 def _free_name(name: str, taken: Iterable[str]) -> str:
@@ -245,6 +318,7 @@ def _to_bus(each: TemplateBus, colour: Colour, label: str | None = None) -> Bus:
         effects=each.effects,
         sends=each.sends,
         group=each.group,
+        parent=each.parent,
     )
 
 

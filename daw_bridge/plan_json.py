@@ -48,7 +48,10 @@ def plan_from_json(data: object, base: Path) -> SessionPlan:
     version = fields.pop("version", None)
     if version != PLAN_VERSION or isinstance(version, bool):
         raise reader.error("version", f"expected {PLAN_VERSION}, found {version!r}; was it made by a newer daw-bridge?")
-    plan = cast("SessionPlan", reader.record(fields, SessionPlan, ""))
+    try:
+        plan = cast("SessionPlan", reader.record(fields, SessionPlan, ""))
+    except ValueError as exc:  # buses that feed each other in a circle, or one that is not there
+        raise reader.error("buses", str(exc)) from exc
     if plan.tempo_events and (fault := tempo_fault(plan.tempo_events)):
         raise reader.error("tempo_events", fault)
     for where, problem in _dangling_names(plan):

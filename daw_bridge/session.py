@@ -114,17 +114,31 @@ class Session:
         )
         return track
 
-    def add_bus(self, name: str, *, label: str | None = None, colour: str | None = None, gain_db: float = 0.0) -> Bus:
+    def add_bus(
+        self,
+        name: str,
+        *,
+        label: str | None = None,
+        colour: str | None = None,
+        gain_db: float = 0.0,
+        parent: str | None = None,
+    ) -> Bus:
         """A neutral bus behind the others, for `import_audio` to put audio on. `colour` is `#rrggbb`.
 
-        Raises UsageError when a bus or return has that name or label already.
+        `parent` is the name or label of a bus that it feeds instead of the mix bus. Raises UsageError when a bus or
+        return has that name or label already, and for a parent that is not there.
         """
         strips = (*self.plan.buses, *self.plan.returns, self.plan.mix_bus)
         taken = {text.casefold() for bus in strips for text in (bus.name, bus.label)} | set(RESERVED_NAMES)
         if name.strip().casefold() in taken:
             raise UsageError(f"bus {name!r} exists already; choose another name")
+        outer = find_bus(parent, self.plan.buses).name if parent is not None else None
         made = neutral_bus(name, label=label or "", colour=Colour.from_hex(colour) if colour else None, gain_db=gain_db)
-        self.plan = replace(self.plan, buses=(*self.plan.buses, made))
+        made = replace(made, parent=outer)
+        try:
+            self.plan = replace(self.plan, buses=(*self.plan.buses, made))
+        except ValueError as exc:  # too many buses inside one another
+            raise UsageError(str(exc)) from exc
         return made
 
     def add_marker(self, name: str, *, time_s: float, length_s: float = 0.0) -> Marker:

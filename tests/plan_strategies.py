@@ -85,6 +85,12 @@ def buses(name: str, effects: st.SearchStrategy[Effect], returns: list[str]) -> 
     )  # fmt: skip
 
 
+def parents(bus_names: list[str], name: str) -> st.SearchStrategy[str | None]:
+    """The mix bus, or one of the buses before this one."""
+    earlier = bus_names[: bus_names.index(name)]
+    return st.none() | st.sampled_from(earlier) if earlier else st.none()
+
+
 @st.composite
 def _tempo_events(draw: st.DrawFn) -> tuple[TempoEvent, ...]:
     bars = sorted(draw(st.sets(st.integers(1, 500), max_size=4)))
@@ -119,7 +125,10 @@ def plans(draw: st.DrawFn, base: Path) -> SessionPlan:
         sample_rate_hz=rate,
         length_samples=draw(st.integers(0, 10**9)),
         tracks=tuple(draw(st.lists(tracks([*bus_names, "mix"]), max_size=3))),
-        buses=tuple(draw(buses(name, insert_effects, return_names)) for name in bus_names),
+        buses=tuple(
+            dataclasses.replace(draw(buses(name, insert_effects, return_names)), parent=draw(parents(bus_names, name)))
+            for name in bus_names
+        ),
         returns=tuple(draw(buses(name, return_effects, [])) for name in return_names),
         mix_bus=draw(buses("mix", insert_effects, [])),
         reference=draw(st.none() | tracks(["master"])),
@@ -166,7 +175,7 @@ def templates(draw: st.DrawFn) -> BusTemplate:
             name=name, label=draw(st.none() | template_names), stems=taken, colour=bus.colour,
             group=draw(st.none() | template_names) if is_bus else None, gain_db=bus.gain_db, pan=bus.pan, mute=bus.mute,
             solo=bus.solo and is_bus, effects=tuple(_legal(effect, bus_names, name) for effect in bus.effects),
-            sends=bus.sends,
+            sends=bus.sends, parent=draw(parents(bus_names[::-1], name)) if is_bus else None,
         )  # fmt: skip
 
     position = st.fixed_dictionaries({"position_s": st.floats(0, 600)}) | st.fixed_dictionaries(
@@ -194,7 +203,8 @@ def templates(draw: st.DrawFn) -> BusTemplate:
 
 
 def _legal(effect: Effect, bus_names: list[str], name: str) -> Effect:
-    """The limiter's threshold below its ceiling; a side-chain from an earlier bus, so that no circle can arise."""
+    """The limiter's threshold below its ceiling; a side-chain from an earlier bus, so that no circle can arise (a bus
+    feeds later ones)."""
     if isinstance(effect, Limiter):
         return dataclasses.replace(effect, threshold_db=min(effect.threshold_db, effect.ceiling_db))
     earlier = bus_names[: bus_names.index(name)] if name in bus_names else bus_names

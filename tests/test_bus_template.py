@@ -343,6 +343,51 @@ def test_a_circle_behind_other_buses_is_named_without_them() -> None:
         parse_template(keyed(a="b", b="c", c="b"), "t")
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("buses: {kick: {parent: drum}, drums: {}}", r"t:1:24: the bus 'kick' feeds 'drum'.*did you mean drums"),
+        ("buses: {a: {parent: b}, b: {parent: c}, c: {parent: b}}", r"t:1:\d+: .*in a circle: (b > c > b|c > b > c)"),
+        ("buses: {a: {parent: a}}", r"in a circle: a > a"),
+        ("buses: {a: {parent: Mix}}", r"feeds the mix bus when it has no other 'parent'"),
+        ("buses: {a: {}}\nreturns: {r: {parent: a}}", "parent"),
+        ("mix_bus: {parent: a}", "parent"),
+        (
+            "buses: " + "{" + ", ".join(f"b{n}: {{{f'parent: b{n - 1}' if n else ''}}}" for n in range(10)) + "}",
+            "the bus 'b9' lies inside more than 8 others",
+        ),
+        (
+            "buses: {drums: {}, kick: {parent: drums, "
+            "effects: [{compressor: {threshold_db: -9, ratio: 2, sidechain_bus: drums}}]}}",
+            r"circle: .*; a bus is steered by the buses that feed it, too",
+        ),
+    ],
+)
+def test_buses_that_cannot_feed_each_other_so_are_refused(text: str, message: str) -> None:
+    with pytest.raises(TemplateError, match=message):
+        parse_template(text, "t")
+
+
+def test_buses_feed_buses_that_come_before_or_behind_them() -> None:
+    template = parse_template("buses: {kick: {parent: drums}, drums: {}, snare: {parent: drums}}", "t")
+    assert [bus.parent for bus in template.buses] == ["drums", None, "drums"]
+    keyed_by_its_own = (
+        "buses: {kick: {parent: drums}, "
+        "drums: {effects: [{compressor: {threshold_db: -9, ratio: 2, sidechain_bus: kick}}]}}"
+    )
+    assert parse_template(keyed_by_its_own, "t").buses[1].effects
+
+
+def test_a_hundred_buses_that_steer_each_other_are_read_in_no_time() -> None:
+    """Every bus listens to the two before it: as many ways as there are rabbits."""
+    compressor = "compressor: {{threshold_db: -9, ratio: 2, sidechain_bus: b{}}}"
+    lines = ["buses:", "  b0: {}", "  b1: {}"]
+    for number in range(2, 100):
+        effects = ", ".join(f"{{{compressor.format(number - back)}}}" for back in (1, 2))
+        lines.append(f"  b{number}: {{effects: [{effects}]}}")
+    assert len(parse_template("\n".join(lines), "t").buses) == 100
+
+
 def test_a_chain_of_side_chains_without_circle_is_fine() -> None:
     parse_template(keyed(a="b", b="c", c="free"), "t")
     many = "".join(f"  b{n}: {{}}\n" for n in range(3))

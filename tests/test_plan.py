@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,71 @@ def test_the_untouched_dj_session_is_the_record() -> None:
     plan = make_plan(make_set(*FOUR), load_template("dj"), name="song")
     assert not any(effect.enabled for bus in (*plan.buses, plan.mix_bus) for effect in bus.effects)
     assert {send.gain_db for bus in plan.buses for send in bus.sends} == {-150.0}
+
+
+def nested_set(**around: tuple[str, ...]) -> StemSet:
+    made = make_set(*(name.replace("_", "-") for name in around), residual=False)
+    parents = [*around.values()]
+    stems = tuple(replace(stem, parents=path) for stem, path in zip(made.stems, parents, strict=True))
+    return replace(made, stems=stems)
+
+
+def nesting(plan: SessionPlan) -> dict[str, str | None]:
+    return {bus.name: bus.parent for bus in plan.buses}
+
+
+KIT = {"kick": ("drums",), "hh": ("drums", "tops"), "ride": ("drums", "tops"), "drums_rest": ("drums",), "bass": ()}
+
+
+def test_stems_of_a_chain_lie_in_neutral_buses_in_buses() -> None:
+    plan = make_plan(nested_set(**KIT), load_template("neutral"), name="song")
+    assert nesting(plan) == {
+        "drums": None, "kick": "drums", "tops": "drums", "hh": "tops", "ride": "tops", "drums-rest": "drums",
+        "bass": None,
+    }  # fmt: skip
+    assert [bus.name for bus in plan.buses][:2] == ["drums", "kick"]
+    assert plan.bus("tops").colour == plan.bus("drums").colour
+    assert plan.notes == ()
+
+
+def test_what_the_template_does_not_mention_lies_in_the_bus_of_the_stem_that_it_came_from() -> None:
+    text = "buses: {rhythm: {stems: [drums, percussion], gain_db: -3}, bass: {}, kick: {}}"
+    plan = make_plan(nested_set(**KIT), parse_template(text, "t.yaml"), name="song")
+    assert nesting(plan) == {
+        "rhythm": None, "tops": "rhythm", "hh": "tops", "ride": "tops", "drums-rest": "rhythm", "bass": None,
+        "kick": None,
+    }  # fmt: skip
+    assert plan.bus("rhythm").gain_db == -3
+
+
+def test_one_stem_alone_gets_no_bus_around_it() -> None:
+    stems = nested_set(drums=("instrumental",), bass=("instrumental",), instrumental_rest=("instrumental",))
+    plan = make_plan(stems, parse_template("buses: {drums: {}, bass: {}}", "t.yaml"), name="song")
+    assert nesting(plan) == {"drums": None, "bass": None, "instrumental-rest": None}
+
+
+def test_a_stem_called_as_the_one_that_it_came_from_has_a_bus_of_another_name() -> None:
+    stems = nested_set(vocals=("vocals",), vocals_rest=("vocals",))
+    plan = make_plan(stems, load_template("neutral"), name="song")
+    assert nesting(plan) == {"vocals": None, "vocals_2": "vocals", "vocals-rest": "vocals"}
+    assert [bus.label for bus in plan.buses][:2] == ["VOCALS", "VOCALS 2"]
+
+
+def test_buses_of_a_template_that_feed_others_are_there_when_any_of_those_is() -> None:
+    kit = load_template("drum-kit")
+    pieces = make_plan(nested_set(kick=("drums",), drums_rest=("drums",), bass=()), kit, name="song")
+    assert nesting(pieces) == {"drums": None, "kick": "drums", "bass": None}
+    assert {track.name: track.output for track in pieces.tracks}["drums-rest"] == "drums"
+    whole = make_plan(make_set(*FOUR), kit, name="song")
+    assert nesting(whole) == dict.fromkeys(("drums", "bass", "vocals", "other", "residual"))
+    assert nesting(empty_plan(kit, name="song", sample_rate_hz=48_000))["snare"] == "drums"
+
+
+def test_a_chain_as_deep_as_any_fits_into_a_template_as_deep_as_any() -> None:
+    text = "buses:\n" + "".join(f"  b{n}: {{{f'parent: b{n - 1}' if n else ''}}}\n" for n in range(9))
+    path = ("b8", *(f"s{n}" for n in range(7)))
+    plan = make_plan(nested_set(one=path, two=path), parse_template(text, "t.yaml"), name="song")
+    assert len(plan.above(plan.bus("one"))) == 16
 
 
 def test_karaoke_mutes_the_vocals_and_nothing_but_them_and_their_remains() -> None:

@@ -99,6 +99,8 @@ DAMAGE: list[tuple[tuple[str | int, ...], object, str]] = [
     (("buses", 1, "effects", 0), 5, r"effects\[0\]: expected an object, found 5"),
     (("buses", 1, "effects", 0, "type"), "equaliser", r"unknown effect 'equaliser' \(did you mean equalizer\?\)"),
     (("buses", 1, "effects", 0, "bands", 0, "kind"), "bel", r"bands\[0\]\.kind: unknown value 'bel' \(did you mean"),
+    (("buses", 0, "parent"), "nobody", "damaged at buses: the bus 'drums' feeds 'nobody', which is no bus"),
+    (("buses", 0, "parent"), "drums", "damaged at buses: .* in a circle: drums > drums"),
     (("mix_bus", "mute"), 0, "mix_bus.mute: expected true or false, found 0"),
 ]  # fmt: skip
 

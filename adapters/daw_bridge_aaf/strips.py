@@ -56,7 +56,8 @@ def _way(plan: SessionPlan, track: Track) -> tuple[Bus, ...]:
     if track.output == MIX_BUS:
         return (plan.mix_bus,)
     try:
-        return (plan.bus(track.output), plan.mix_bus)
+        bus = plan.bus(track.output)
+        return (bus, *plan.above(bus), plan.mix_bus)
     except KeyError as exc:
         raise InputError(f"{track.name}: feeds the bus {track.output!r}, which does not exist") from exc
 
@@ -108,6 +109,8 @@ def _lanes(clips: Sequence[Clip]) -> list[list[Clip]]:
 def _say_what_is_lost(plan: SessionPlan, losses: Losses) -> None:
     losses.lost(Feature.BUSES, "AAF has no buses: their faders and pans are in the clip gains of their tracks")
     losses.lost(Feature.MIX_BUS, "AAF has no mix bus: its fader and pan are in the clip gains")
+    if any(bus.parent for bus in plan.buses):
+        losses.lost(Feature.NESTING, "AAF has no buses: all faders on the way are in the clip gains")
     if plan.returns:
         losses.lost(Feature.RETURNS, f"AAF has no returns: {', '.join(bus.label for bus in plan.returns)}")
     for bus in (*plan.buses, *plan.returns, plan.mix_bus):

@@ -25,6 +25,7 @@ _EMPTY_FOLDERS = ("analysis", "dead", "export", "externals", "peaks", "plugins")
 FEATURES: Mapping[Feature, Support] = {
     Feature.CLIPS: Support.EXACT,
     Feature.BUSES: Support.EXACT,
+    Feature.NESTING: Support.EXACT,
     Feature.GAIN_PAN_MUTE_SOLO: Support.EXACT,
     Feature.SENDS: Support.EXACT,
     Feature.RETURNS: Support.EXACT,

@@ -69,7 +69,7 @@ def mixer_of(plan: SessionPlan) -> Mixer:
     for track in plan.tracks:
         strips.append(_track(track, names, plan, _lookup(called, track.output, track.name)))
     for bus in buses:
-        output = MASTER if bus.name == plan.mix_bus.name else called[plan.mix_bus.name]
+        output = MASTER if bus.name == plan.mix_bus.name else called[bus.parent or plan.mix_bus.name]
         strips.append(_bus(bus, called, returns, output, plan.sample_rate_hz, losses))
     if plan.reference is not None:
         strips.append(_track(plan.reference, names, plan, MASTER))

@@ -16,6 +16,7 @@ from daw_bridge_dawproject.read import read_project
 FEATURES: Mapping[Feature, Support] = {
     Feature.CLIPS: Support.EXACT,
     Feature.BUSES: Support.EXACT,
+    Feature.NESTING: Support.EXACT,
     Feature.GAIN_PAN_MUTE_SOLO: Support.EXACT,
     Feature.SENDS: Support.EXACT,
     Feature.RETURNS: Support.EXACT,

@@ -1,8 +1,9 @@
 """A SessionPlan as `project.xml` and `metadata.xml` of the DAWproject format 1.0 (github.com/bitwig/dawproject).
 
-Buses are group tracks that hold their tracks, the mix bus is a group track around them all, returns are effect tracks
-inside it, and the reference stands outside beside it. Every channel also names its `destination`, so importers that
-look only at routing agree. All times are seconds: Bitwig and Studio One place such clips without warping them.
+Buses are group tracks that hold their tracks and the buses that feed them, the mix bus is a group track around them
+all, returns are effect tracks inside it, and the reference stands outside beside it. Every channel also names its
+`destination`, so importers that look only at routing agree. All times are seconds: Bitwig and Studio One place such
+clips without warping them.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from xml.etree import ElementTree as ET
 
 from daw_bridge.adapter import Feature, Limit, Losses
 from daw_bridge.errors import InputError
-from daw_bridge.model import Bus, Clip, Colour, NoteTrack, SessionPlan, Track
+from daw_bridge.model import MIX_BUS, Bus, Clip, Colour, NoteTrack, SessionPlan, Track
 from daw_bridge.units import samples_to_s
 from daw_bridge.version import __version__
 from daw_bridge_dawproject.devices import DeviceWriter
@@ -89,11 +90,8 @@ class _Writer:
         plan = self._plan
         mix = self._strip(parent, plan.mix_bus, "tracks", "master", self._master)
         mix_id = self._channels[plan.mix_bus.name]
-        for bus in plan.buses:
-            group = self._strip(mix, bus, "tracks", "master", mix_id)
-            for track in plan.tracks:
-                if track.output == bus.name:
-                    self._track(group, track, self._channels[bus.name])
+        for bus in plan.children(MIX_BUS):
+            self._group(mix, bus, mix_id)
         for track in plan.tracks:
             if track.output not in {bus.name for bus in plan.buses}:
                 if track.output not in self._channels:
@@ -107,6 +105,15 @@ class _Writer:
         master = self._track_element(parent, "Master", "audio notes", None)
         attributes = {"id": self._master, "audioChannels": "2", "role": "master", "solo": "false"}
         self._mixer(self._builder.add(master, "Channel", attributes), gain_db=0.0, pan=0.0, mute=False)
+
+    def _group(self, parent: ET.Element, bus: Bus, destination: str) -> None:
+        """A bus with its tracks and the buses in it."""
+        group, channel = self._strip(parent, bus, "tracks", "master", destination), self._channels[bus.name]
+        for track in self._plan.tracks:
+            if track.output == bus.name:
+                self._track(group, track, channel)
+        for inner in self._plan.children(bus.name):
+            self._group(group, inner, channel)
 
     def _track_element(self, parent: ET.Element, name: str, content: str, colour: Colour | None) -> ET.Element:
         attributes = {"contentType": content, "loaded": "true", "name": clean(name, "track")}

@@ -8,7 +8,7 @@ inside a group, are named. Notes, warps and automation say nothing of a mixer an
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -147,7 +147,7 @@ class _Reader:
             sample_rate_hz=self._rate,
             length_samples=max(lengths, default=0),
             tracks=tuple(tracks),
-            buses=tuple(self._bus(node, returns) for node in buses),
+            buses=tuple(replace(self._bus(node, returns), parent=self._parent(node, buses)) for node in buses),
             returns=tuple(self._bus(node, []) for node in returns),
             mix_bus=self._bus(mix, []),
             reference=read_reference,
@@ -156,6 +156,11 @@ class _Reader:
             time_signature=(_integer(signature, "numerator", 4), _integer(signature, "denominator", 4)),
             notes=tuple(comment.split("\n")) if comment else (),
         )
+
+    def _parent(self, node: _Node, buses: list[_Node]) -> str | None:
+        """The bus that a bus feeds; None for the mix bus."""
+        destination = node.channel.get("destination", "")
+        return self._names[destination] if destination in {each.id for each in buses} else None
 
     def _mix(self, master: _Node) -> _Node:
         """The group around all others, beside which stands at most a muted track: the reference. Or else the master."""

@@ -16,6 +16,7 @@ from daw_bridge_liveset.liveset import set_text
 FEATURES: Mapping[Feature, Support] = {
     Feature.CLIPS: Support.EXACT,
     Feature.BUSES: Support.EXACT,
+    Feature.NESTING: Support.EXACT,
     Feature.GAIN_PAN_MUTE_SOLO: Support.APPROXIMATED,
     Feature.SENDS: Support.APPROXIMATED,
     Feature.RETURNS: Support.APPROXIMATED,

@@ -101,11 +101,8 @@ class _Writer:
 
     def _all_tracks(self, tracks: ET.Element) -> None:
         plan = self._plan
-        for bus in plan.buses:
-            self._bus(tracks, bus, "GroupTrack")
-            for track in plan.tracks:
-                if track.output == bus.name:
-                    self._track(tracks, track, group=self._ids[bus.name], output=TO_GROUP)
+        for bus in plan.children(MIX_BUS):
+            self._group(tracks, bus)
         for track in plan.tracks:
             if track.output in (MIX_BUS, MASTER):
                 self._track(tracks, track, group=NO_GROUP, output=TO_MAIN)
@@ -129,6 +126,15 @@ class _Writer:
                 what = "is muted: without its effect it would add the dry signal; insert one, then unmute"
                 self.losses.at(bus.label).bent(Feature.RETURNS, what)
 
+    def _group(self, tracks: ET.Element, bus: Bus) -> None:
+        """A bus as a group, with its tracks and the groups in it."""
+        self._bus(tracks, bus, "GroupTrack")
+        for track in self._plan.tracks:
+            if track.output == bus.name:
+                self._track(tracks, track, group=self._ids[bus.name], output=TO_GROUP)
+        for inner in self._plan.children(bus.name):
+            self._group(tracks, inner)
+
     def _write_devices(self, devices: ET.Element, bus: Bus) -> bool:
         writer = DeviceWriter(self._build, self._track_of, self.losses.at(bus.label or bus.name))
         written = [writer.write(devices, effect) for effect in bus.effects]
@@ -151,6 +157,8 @@ class _Writer:
             mute=bus.mute,
             solo=bus.solo,
             sends_linear=self._sends(bus) if kind == "GroupTrack" else [None] * len(self._returns),
+            group=NO_GROUP if bus.parent is None else self._ids[bus.parent],
+            output=TO_MAIN if bus.parent is None else TO_GROUP,
         )
         made = make_track(tracks, strip, self._build)
         self._devices.append((made.devices, bus))

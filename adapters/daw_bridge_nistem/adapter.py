@@ -78,6 +78,8 @@ class NiStemAdapter:
         mix = self._mix(plan)
         parts = four_parts(plan, losses)
         _say_what_has_no_place(losses)
+        if any(bus.parent for bus in plan.buses):
+            losses.lost(Feature.NESTING, "the format has no buses: what was taken out of one stem is one again")
         require_media([*mix, *(clip for part in parts for clip in part.clips)])
         with atomic_path(target) as hidden:
             clipped = self._encode(hidden, plan, mix, parts)

@@ -22,9 +22,33 @@ FloatArray = NDArray[np.float32]
 BLOCK = 4096 * 8
 PARTS = ("drums", "bass", "other", "vocals")
 _KNOWN = {
-    "drums": ("drums", "drum", "kick", "snare", "toms", "cymbals", "hihat", "percussion"),
+    "drums": (
+        "drums",
+        "drum",
+        "kick",
+        "snare",
+        "toms",
+        "cymbals",
+        "hihat",
+        "hh",
+        "ride",
+        "crash",
+        "percussion",
+        "drums-rest",
+    ),
     "bass": ("bass",),
-    "vocals": ("vocals", "vocal", "lead_vocals", "backing_vocals", "backing", "choir", "speech", "dialogue"),
+    "vocals": (
+        "vocals",
+        "vocal",
+        "lead",
+        "lead_vocals",
+        "vocals-rest",
+        "backing_vocals",
+        "backing",
+        "choir",
+        "speech",
+        "dialogue",
+    ),
 }
 _COLOURS = {"drums": "#d6453d", "bass": "#8a5fc9", "other": "#3fb6a8", "vocals": "#3f8fe0"}
 
@@ -49,7 +73,7 @@ def four_parts(plan: SessionPlan, losses: Losses) -> tuple[Part, ...]:
         if track.mute:
             losses.at(track.name).lost(Feature.CLIPS, "a muted track is left out of the four stems")
             continue
-        own = next((part for part, names in _KNOWN.items() if track.name.casefold() in names), "other")
+        own = _part_of(track, plan)
         taken[own].append(track)
         if own != track.name.casefold():
             losses.at(track.name).bent(Feature.CLIPS, f"the format has four stems: it is part of {own!r}")
@@ -57,6 +81,13 @@ def four_parts(plan: SessionPlan, losses: Losses) -> tuple[Part, ...]:
         Part(name=_name(taken[name], name, plan), colour=_colour(taken[name], name), tracks=tuple(taken[name]))
         for name in PARTS
     )
+
+
+def _part_of(track: Track, plan: SessionPlan) -> str:
+    """By the name of the track, else by those of the buses around its own."""
+    buses = [bus for bus in plan.buses if bus.name == track.output]
+    names = [track.name, *(each.name for bus in buses for each in plan.above(bus))]
+    return next((part for name in names for part, known in _KNOWN.items() if name.casefold() in known), "other")
 
 
 def _name(tracks: Sequence[Track], name: str, plan: SessionPlan) -> str:

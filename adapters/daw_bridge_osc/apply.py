@@ -128,6 +128,8 @@ def _bus_limits(bus: Bus, profile: Profile, losses: Losses) -> None:
                 losses.lost(feature_of(effect), f"{type(effect).__name__}: OSC cannot insert effects; {by_hand}")
             case _:
                 assert_never(effect)
+    if bus.parent is not None:
+        losses.lost(Feature.NESTING, f"feeds the bus {bus.parent}: OSC changes no routing; {by_hand}")
     if bus.group:
         losses.lost(Feature.GROUPS, f"group {bus.group}: OSC makes no groups; {by_hand}")
 

@@ -1,9 +1,9 @@
 """The tracks of somebody's project as a mixing desk: which one is the mix bus, which are buses, returns, the reference.
 
-A bus is what lies directly below the mix bus. The mix bus is the one folder on top that holds other folders, when
-nothing else on top is part of the mix, or when it is called so; without such a folder it is the master, and everything
-on top is a bus. A track without items that only takes sends is a return. Receives count as folders where the main send
-is off.
+A bus is what lies directly below the mix bus, and every folder inside a bus. The mix bus is the one folder on top that
+holds other folders, when nothing else on top is part of the mix, or when it is called so; without such a folder it is
+the master, and everything on top is a bus. A track without items that only takes sends is a return. Receives count as
+folders where the main send is off.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass, field
 
 from daw_bridge.adapter import Limit, Losses
-from daw_bridge.model import MIX_BUS, free_bus_name
+from daw_bridge.model import MAX_NESTING, MIX_BUS, free_bus_name
 from daw_bridge_reaper.session import POST_FADER, ReaperProject, ReaperTrack
 
 _MIX_NAME = re.compile(
@@ -106,12 +106,20 @@ def desk_of(project: ReaperProject) -> Desk:
                 continue  # headphones: named as what it is by the report
             desk.returns += desk.leaves(index)
         else:
-            desk.buses.append(index)
+            _add_bus(desk, index)
     for index in (*desk.buses, *desk.returns):
         desk.names[index] = free_bus_name(desk.track(index).name, desk.names.values())
     if desk.mix is not None:
         desk.names[desk.mix] = MIX_BUS
     return desk
+
+
+def _add_bus(desk: Desk, index: int, depth: int = 1) -> None:
+    """A bus, and behind it the folders inside it, which feed it."""
+    desk.buses.append(index)
+    for child in desk.children(index) if depth < MAX_NESTING else ():
+        if desk.children(child) and not _holds_sends_only(desk, child):
+            _add_bus(desk, child, depth + 1)
 
 
 def _parents(project: ReaperProject) -> list[int | None]:
@@ -192,7 +200,8 @@ def _reference(desk: Desk) -> int | None:
 
 
 def stem_tracks(desk: Desk, bus: int) -> list[int]:
-    """The tracks inside a bus that hold what is played, or the bus itself when it does. Tracks that only take sends
-    hold nothing of their own."""
-    leaves = [index for index in desk.leaves(bus) if not desk.takes_sends_only(index)]
+    """The tracks inside a bus, and in no other bus inside it, that hold what is played, or the bus itself when it does.
+    Tracks that only take sends hold nothing of their own."""
+    own = [index for index in desk.leaves(bus) if desk.bus_of(index) == desk.names[bus]]
+    leaves = [index for index in own if not desk.takes_sends_only(index)]
     return leaves or ([bus] if not desk.children(bus) else [])

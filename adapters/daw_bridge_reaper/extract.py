@@ -78,7 +78,15 @@ def _bus(desk: Desk, index: int) -> Bus:
         effects=(*_only_track_effects(desk, index), *_switched(own, on=track.chain_on)),
         sends=() if on_return or desk.names[index] == MIX_BUS else _sends(desk, index),
         group=_group(track, notes),
+        parent=_parent(desk, index) if index in desk.buses else None,
     )
+
+
+def _parent(desk: Desk, index: int) -> str | None:
+    """The bus that a bus lies in; None for the mix bus."""
+    folder = desk.parent[index]
+    name = None if folder is None else desk.bus_of(folder)
+    return None if name == MIX_BUS else name
 
 
 def _group(track: ReaperTrack, notes: Losses) -> str | None:
@@ -126,8 +134,19 @@ def _sidechain_bus(desk: Desk, track: ReaperTrack, fx: Fx) -> str | None:
     for receive in track.receives:
         if receive.target_channel == fx.sidechain_channel and 0 <= receive.source < len(desk.project.tracks):
             name = desk.bus_of(receive.source)
-            return None if name == MIX_BUS else name
+            return None if name == MIX_BUS or name in _around(desk, track) else name
     return None
+
+
+def _around(desk: Desk, track: ReaperTrack) -> set[str]:
+    """The bus of a track and those around it: in a template none of them can steer its compressor."""
+    place: int | None = next(index for index, each in enumerate(desk.project.tracks) if each is track)
+    found = set()
+    while place is not None:
+        if place in desk.names and place != desk.mix:
+            found.add(desk.names[place])
+        place = desk.parent[place]
+    return found
 
 
 def _listens(fx: VstFx) -> bool:

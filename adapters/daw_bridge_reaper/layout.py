@@ -1,8 +1,8 @@
 """SessionPlan -> REAPER's tracks: folders or sends, receives, side-chain channels, colours; no text, no I/O.
 
-Folders are REAPER's natural submix: the tracks of a bus are its children, the buses and returns are children of the
-mix bus, and the reference stands below as a track of its own. With `Routing.SENDS` every track stands alone, its main
-send is off, and receives carry the signal instead.
+Folders are REAPER's natural submix: the tracks of a bus and the buses that feed it are its children, the other buses
+and the returns are children of the mix bus, and the reference stands below as a track of its own. With `Routing.SENDS`
+every track stands alone, its main send is off, and receives carry the signal instead.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from daw_bridge.adapter import Feature, Limit, Losses
 from daw_bridge.errors import DawError
-from daw_bridge.model import Bus, Clip, Compressor, NoteTrack, SessionPlan, Track
+from daw_bridge.model import MIX_BUS, Bus, Clip, Compressor, NoteTrack, SessionPlan, Track
 from daw_bridge.units import db_to_linear, samples_to_s
 from daw_bridge_reaper import rpp
 from daw_bridge_reaper.effects import to_fx
@@ -134,7 +134,7 @@ def _tempos(plan: SessionPlan) -> Iterator[ReaperTempo]:
 
 
 def _add_strips(desk: _Desk, media_path: MediaPath) -> None:
-    """In the order of the session: mix bus, each bus with its tracks, returns, the reference."""
+    """In the order of the session: mix bus, each bus with its tracks and the buses in it, returns, the reference."""
     plan = desk.plan
     groups = _group_masks(desk)
     known = {MASTER, plan.mix_bus.name, *(bus.name for bus in (*plan.buses, *plan.returns))}
@@ -149,6 +149,9 @@ def _add_strips(desk: _Desk, media_path: MediaPath) -> None:
         for track in plan.tracks:
             if track.output == bus.name:
                 add_track(track, index, bus)
+        if kind == "bus":
+            for inner in plan.children(bus.name):
+                add_bus(inner, index, kind)
 
     def add_track(track: Track, parent: int | None, bus: Bus | None, kind: str = "track") -> None:
         made = _clip_track(track, f"{kind}:{track.name}", bus, media_path)
@@ -159,7 +162,7 @@ def _add_strips(desk: _Desk, media_path: MediaPath) -> None:
 
     add_bus(plan.mix_bus, None, "mix")
     mix = desk.bus_index[plan.mix_bus.name]
-    for bus in plan.buses:
+    for bus in plan.children(MIX_BUS):
         add_bus(bus, mix, "bus")
     for bus in plan.returns:
         add_bus(bus, mix, "return")

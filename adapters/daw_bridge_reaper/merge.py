@@ -109,8 +109,8 @@ def take_mapped(
 ) -> tuple[SessionPlan, list[tuple[Track, int]]]:
     """The plan without the stems that go onto tracks of theirs, and those with the number of their track.
 
-    A bus that has no other stem goes, too, with the compressors that listen to it. Raises UsageError for a stem that
-    is not there.
+    A bus that has no other stem and no other bus in it goes, too, with the compressors that listen to it. Raises
+    UsageError for a stem that is not there.
     """
     if not targets:
         return plan, []
@@ -122,6 +122,8 @@ def take_mapped(
     left = tuple(track for track in plan.tracks if track.name.casefold() not in targets)
     used, gone = {track.output for track in left}, {track.output for track, _ in mapped}
     gone -= {*used, plan.mix_bus.name}
+    gone |= {bus.name for bus in plan.buses if bus.name not in used and _holds_only(plan, bus, gone)}
+    gone -= {over.name for bus in plan.buses if bus.name not in gone for over in plan.above(bus)}
 
     def wired(bus: Bus) -> Bus:
         kept = tuple(each for each in bus.effects if not (isinstance(each, Compressor) and each.sidechain_bus in gone))
@@ -139,6 +141,12 @@ def take_mapped(
         ),
         mapped,
     )
+
+
+def _holds_only(plan: SessionPlan, bus: Bus, gone: set[str]) -> bool:
+    """Whether there are buses inside a bus, and at the bottom nothing but such as have gone."""
+    inside = [each for each in plan.buses if bus in plan.above(each) and not plan.children(each.name)]
+    return bool(inside) and all(each.name in gone for each in inside)
 
 
 def _moved(project: ReaperProject, at_s: float) -> ReaperProject:

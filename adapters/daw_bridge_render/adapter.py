@@ -15,6 +15,7 @@ from daw_bridge_render.render import render_plan
 FEATURES: Mapping[Feature, Support] = {
     Feature.CLIPS: Support.EXACT,
     Feature.BUSES: Support.EXACT,
+    Feature.NESTING: Support.EXACT,
     Feature.GAIN_PAN_MUTE_SOLO: Support.EXACT,
     Feature.SENDS: Support.EXACT,
     Feature.RETURNS: Support.EXACT,

@@ -1,4 +1,4 @@
-"""The plan as sound: tracks into buses, buses into sends and the mix bus, block by block in constant memory."""
+"""The plan as sound: tracks into buses, buses into sends, other buses and the mix bus, block by block."""
 
 from __future__ import annotations
 
@@ -87,14 +87,14 @@ class Session:
     ) -> None:
         rate = plan.sample_rate_hz
         self._alone = _known_bus(plan, bus)
-        self._buses = _in_order([BusStrip(each, rate, losses) for each in plan.buses])
+        self._buses = _in_order(plan, [BusStrip(each, rate, losses) for each in plan.buses])
         self._returns = [BusStrip(each, rate, losses) for each in plan.returns]
         self._mix = BusStrip(plan.mix_bus, rate, losses)
         solo_tracks = any(track.solo for track in plan.tracks)
-        solo_buses = any(each.solo for each in plan.buses)
+        whole, passing = _soloed(plan)
         heard = [] if reference else [t for t in plan.tracks if not t.mute and (t.solo or not solo_tracks)]
-        self._tracks = [TrackPlayer(track, rate, stack) for track in heard]
-        self._silent = {each.name for each in plan.buses if each.mute or (solo_buses and not each.solo)}
+        self._tracks = [TrackPlayer(track, rate, stack) for track in heard if track.output not in passing]
+        self._silent = {each.name for each in plan.buses if each.mute or each.name not in whole | passing}
         self._silent |= {each.name for each in plan.returns if each.mute}
         self._silent |= {MIX_BUS} if plan.mix_bus.mute else set()
         self._silent.discard(self._alone or "")
@@ -122,7 +122,7 @@ class Session:
         outputs: dict[str, Block] = {}
         for strip in (*self._buses, *self._returns):
             outputs[strip.bus.name] = self._strip(strip, inputs, outputs)
-            inputs[MIX_BUS] += outputs[strip.bus.name]
+            inputs[strip.bus.parent or MIX_BUS] += outputs[strip.bus.name]
         outputs[MIX_BUS] = self._strip(self._mix, inputs, outputs)
         if self._alone is not None:
             return outputs[self._alone]
@@ -143,13 +143,23 @@ def _known_bus(plan: SessionPlan, name: str | None) -> str | None:
     return None if name is None else find_bus(name, (*plan.buses, *plan.returns, plan.mix_bus)).name
 
 
-def _in_order(strips: list[BusStrip]) -> list[BusStrip]:
-    """Each bus behind the ones that it listens to; InputError when they listen to each other in a circle."""
+def _soloed(plan: SessionPlan) -> tuple[set[str], set[str]]:
+    """The buses that are heard, and those that only let a soloed bus inside them through."""
+    names = {each.name for each in plan.buses}
+    if not any(each.solo for each in plan.buses):
+        return names, set()
+    whole = {each.name for each in plan.buses if each.solo or any(over.solo for over in plan.above(each))}
+    return whole, {over.name for each in plan.buses if each.solo for over in plan.above(each)} - whole
+
+
+def _in_order(plan: SessionPlan, strips: list[BusStrip]) -> list[BusStrip]:
+    """Each bus behind those that feed it and those that it listens to; InputError for a circle."""
     done: list[BusStrip] = []
     left = list(strips)
     while left:
         names = {strip.bus.name for strip in done}
-        ready = [strip for strip in left if names.issuperset(strip.keys())]
+        feeding = {strip.bus.name: {each.name for each in plan.children(strip.bus.name)} for strip in left}
+        ready = [strip for strip in left if names.issuperset(strip.keys()) and names >= feeding[strip.bus.name]]
         if not ready:
             raise InputError(f"side-chains run in a circle: {', '.join(strip.bus.name for strip in left)}")
         done += ready

@@ -60,6 +60,14 @@ class Tree:
     parents: tuple[Leaf, ...]
     """Of each link: the stem that it takes apart."""
 
+    def above(self, leaf: Leaf) -> tuple[str, ...]:
+        """The stems that one was taken out of, the outermost first."""
+        way: list[str] = []
+        while leaf.link >= 0:
+            leaf = self.parents[leaf.link]
+            way.insert(0, leaf.name)
+        return tuple(way)
+
 
 def plan_tree(roots: Sequence[str], links: Sequence[Link], made_by: Sequence[tuple[tuple[str, ...], str]]) -> Tree:
     """The tree of a chain. `made_by` gives the stems of each link's model and what their rest is called ("" for none).

@@ -411,6 +411,7 @@ def _served(kitchen: _Kitchen, folder: Path, made: dict[Leaf, Path], roots: Stem
             channels=whole.channels,
             length_samples=whole.length_samples,
             role="residual" if leaf.link < 0 and leaf.name == RESIDUAL else "stem",
+            parents=kitchen.recipe.tree.above(leaf),
         )
         for leaf, path in zip(leaves, written, strict=True)
     ]

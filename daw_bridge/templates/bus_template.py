@@ -1,7 +1,7 @@
 """Bus templates: YAML to a checked `BusTemplate`, and back.
 
 The table of keys is in `daw_bridge.templates.table`; here are the rules that hold between keys: names are unique, sends
-go to returns that exist, and no signal can reach its own detector or input again.
+go to returns that exist, buses feed buses that exist, and no signal can reach its own detector or input again.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from daw_bridge.errors import all_of, did_you_mean
-from daw_bridge.model import RESERVED_NAMES, Compressor, Limiter
+from daw_bridge.model import MIX_BUS, RESERVED_NAMES, Compressor, Limiter, nesting_fault
 from daw_bridge.templates.plugin_state import INLINE_CHARACTERS, state_file
 from daw_bridge.templates.table import (
     TEMPLATE,
@@ -54,7 +54,7 @@ def read_template(path: Path) -> BusTemplate:
 
 def _template(root: YamlNode, name: str) -> BusTemplate:
     template = TEMPLATE.read(root)
-    rules = (_check_names, _check_stems, _check_sends, _check_sidechains, _check_limiters)
+    rules = (_check_names, _check_stems, _check_parents, _check_sends, _check_sidechains, _check_limiters)
     all_of(partial(rule, root, template) for rule in rules)
     return template if template.name else replace(template, name=name)
 
@@ -90,6 +90,16 @@ def _check_stems(root: YamlNode, template: BusTemplate) -> None:
             owners[stem.casefold()] = bus.name
 
 
+def _check_parents(root: YamlNode, template: BusTemplate) -> None:
+    for bus in template.buses:
+        if bus.parent is not None and bus.parent.casefold() == MIX_BUS:
+            node = root.at("buses", bus.name, "parent")
+            raise node.error("every bus feeds the mix bus when it has no other 'parent'; leave the key out")
+    if fault := nesting_fault({bus.name: bus.parent for bus in template.buses}):
+        name, what = fault
+        raise root.at("buses", name, "parent").error(what)
+
+
 def _check_sends(root: YamlNode, template: BusTemplate) -> None:
     returns = [strip.name for strip in template.returns]
     buses = [bus.name for bus in template.buses]
@@ -123,17 +133,31 @@ def _check_sidechains(root: YamlNode, template: BusTemplate) -> None:
                 raise node.error(f"no bus called {key!r}{hint}")
             if place[0] == "buses":
                 keys.setdefault(strip.name, []).append((key, node))
-    for name in keys:
-        _refuse_loop(name, [], keys)
+    _refuse_loops(keys, {bus.name: bus.parent for bus in template.buses if bus.parent is not None})
 
 
-def _refuse_loop(name: str, path: list[str], keys: dict[str, list[tuple[str, YamlNode]]]) -> None:
-    """Follow the side-chains from `name`; the signal of a bus must not steer what steers itself."""
-    for key, node in keys.get(name, ()):
-        if key in (*path, name):
-            loop = [*path, name][[*path, name].index(key) :]
-            raise node.error(f"the side-chains run in a circle: {' <- '.join([*loop, key])}")
-        _refuse_loop(key, [*path, name], keys)
+def _refuse_loops(keys: dict[str, list[tuple[str, YamlNode]]], parents: dict[str, str]) -> None:
+    """The signal of a bus must not steer what steers itself: by a side-chain, or by feeding the bus that steers it."""
+    steered: dict[str, list[tuple[str, YamlNode | None]]] = {name: [*found] for name, found in keys.items()}
+    for inner, outer in parents.items():
+        steered.setdefault(outer, []).append((inner, None))
+    left = set(steered)
+    while done := {name for name in left if not any(key in left for key, _ in steered[name])}:
+        left -= done
+    if not left:
+        return
+    way, nodes = [next(name for name in steered if name in left)], list[YamlNode | None]()
+    while True:
+        key, node = next((key, node) for key, node in steered[way[-1]] if key in left)
+        nodes.append(node)
+        if key in way:
+            break
+        way.append(key)
+    first = way.index(key)
+    asked = [each for each in nodes[first:] if each is not None]
+    if asked:  # else it is a circle of parents, which has its own message
+        nested = "; a bus is steered by the buses that feed it, too" if len(asked) < len(nodes) - first else ""
+        raise asked[-1].error(f"the side-chains run in a circle: {' <- '.join([*way[first:], key])}{nested}")
 
 
 def _check_limiters(root: YamlNode, template: BusTemplate) -> None:

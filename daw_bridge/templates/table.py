@@ -28,13 +28,15 @@ from daw_bridge.templates.yaml_table import Choice, Field, Flag, JsonSchema, Lis
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TemplateBus:
-    """A bus as the template has it: `stems` are the stems that it takes (default: the one of its own name)."""
+    """A bus as the template has it: `stems` are the stems that it takes (default: the one of its own name), `parent`
+    is the bus that it feeds (default: the mix bus)."""
 
     name: str
     label: str | None = None
     stems: tuple[str, ...] = ()
     colour: Colour | None = None
     group: str | None = None
+    parent: str | None = None
     gain_db: float = 0.0
     pan: float = 0.0
     mute: bool = False
@@ -315,6 +317,7 @@ BUS = Record(
         Field("stems", ListOf(NAME, low=1, high=32), "the stems that it takes; default: the stem of the bus's name"),
         _COLOUR,
         Field("group", NAME, "buses of one group are edited together"),
+        Field("parent", NAME, "another bus, which this one feeds; default: the mix bus"),
         *_FADER,
         _SOLO,
         _EFFECTS,

@@ -53,8 +53,8 @@ _EFFECTS: dict[str, tuple[Effect, ...]] = {
 def example_plan(folder: Path, *, name: str = "Example", neutral: bool = False) -> SessionPlan:
     """A session of four stems and a reference, whose audio (half a second at 44.1 kHz) is written into `folder`/audio.
 
-    Every kind of effect, sends and returns, groups, colours, a marker and a region; `neutral` leaves all of that out
-    but the routing. Raises OutputError.
+    Every kind of effect, sends and returns, a bus in a bus, groups, colours, a marker and a region; `neutral` leaves
+    all of that out but the routing. Raises OutputError.
     """
     audio = folder / "audio"
     audio.mkdir(parents=True, exist_ok=True)
@@ -94,6 +94,7 @@ def _bus(stem: str, place: int, *, neutral: bool) -> Bus:
         effects=_EFFECTS[stem],
         sends=(Send(to="room", gain_db=-12.0), Send(to="echo", gain_db=-18.0, pre_fader=True)),
         group="rhythm" if stem in ("drums", "bass") else None,
+        parent="vocals" if stem == "other" else None,
     )
 
 

@@ -150,13 +150,15 @@ def _buses(template: BusTemplate, moved: SessionPlan) -> Iterator[TemplateBus]:
     """The template's buses as moved, in their order; each new one behind the bus that it follows in the session."""
     known = {each.name: each for each in template.buses}
     stems = {bus.name: tuple(t.name for t in moved.tracks if t.output == bus.name) for bus in moved.buses}
+    taken = {stem for own in stems.values() for stem in own}
     behind: dict[str | None, list[TemplateBus]] = {}
     last: str | None = None
     for bus in moved.buses:
         if bus.name in known:
             last = bus.name
             continue
-        fresh = TemplateBus(name=bus.name, label=bus.label, colour=bus.colour, stems=stems[bus.name])
+        own = stems[bus.name] or ((f"{bus.name} (none)",) if bus.name in taken else ())
+        fresh = TemplateBus(name=bus.name, label=bus.label, colour=bus.colour, stems=own, parent=bus.parent)
         behind.setdefault(last, []).append(_with_values(fresh, bus))
     yield from behind.get(None, ())
     for each in template.buses:

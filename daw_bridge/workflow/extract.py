@@ -10,7 +10,7 @@ from pathlib import Path
 from daw_bridge.adapter import Feature, Limit, Losses, OpenSessionReader, ReadReport, SessionReader
 from daw_bridge.errors import InputError, UsageError
 from daw_bridge.files import output_errors, write_atomic
-from daw_bridge.model import Bus, PluginRef, Send, SessionPlan
+from daw_bridge.model import MAX_NESTING, Bus, PluginRef, Send, SessionPlan
 from daw_bridge.registry import load_adapter
 from daw_bridge.templates.bus_template import (
     BusTemplate,
@@ -147,7 +147,8 @@ def template_of(plan: SessionPlan, name: str, losses: Losses) -> BusTemplate:
         losses.at(bus.name).lost(Feature.RETURNS, f"a template has {MAX_RETURNS} returns")
     for bus in plan.buses[MAX_BUSES:]:
         losses.at(bus.name).lost(Feature.BUSES, f"a template has {MAX_BUSES} buses")
-    plan = replace(plan, buses=plan.buses[:MAX_BUSES])
+    kept = {bus.name for bus in plan.buses[:MAX_BUSES]}
+    plan = replace(plan, buses=tuple(_nested(bus, plan, kept, losses) for bus in plan.buses if bus.name in kept))
     return_names = [bus.name for bus in returns]
     stems = _stems(plan, losses)
     reference = plan.reference
@@ -168,6 +169,15 @@ def template_of(plan: SessionPlan, name: str, losses: Losses) -> BusTemplate:
     )
 
 
+def _nested(bus: Bus, plan: SessionPlan, kept: set[str], losses: Losses) -> Bus:
+    """The bus in the nearest other one that a template can have it in."""
+    above = plan.above(bus)
+    possible = [outer for outer in above[-MAX_NESTING:] if outer.name in kept]
+    if possible != [*above]:
+        losses.at(bus.name).bent(Feature.NESTING, f"a template has at most {MAX_NESTING} buses around one")
+    return replace(bus, parent=possible[0].name if possible else None)
+
+
 def _name(text: str, fallback: str) -> str:
     """One line of at most 64 characters without control characters."""
     flat = re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff]+", " ", text).strip()
@@ -183,6 +193,7 @@ def _bus(bus: Bus, losses: Losses) -> TemplateBus:
         label=None if label == bus.name.replace("_", " ").upper() else label,
         colour=bus.colour,
         group=bus.group,
+        parent=bus.parent,
         gain_db=bus.gain_db,
         pan=bus.pan,
         mute=bus.mute,

@@ -57,6 +57,26 @@ def test_a_neutral_session_nulls_against_the_mix(song: Path, ardour: Ardour, rat
     assert null_db(render_with_ardour(plan, song, ardour), audio["reference"]) <= NULL_DB
 
 
+def test_buses_in_buses_null_and_their_faders_are_those_of_the_way(song: Path, ardour: Ardour) -> None:
+    """drums inside other inside vocals: untouched it is the mix, levels on the way multiply, solo finds its way."""
+    plan, audio = song_plan(song, rate=44_100, channels=2, seconds=0.5)
+    parents = {"drums": "other", "other": "vocals", "bass": "vocals"}
+    nested = replace(plan, buses=tuple(replace(bus, parent=parents.get(bus.name)) for bus in plan.buses))
+    levels = {"drums": -3.0, "other": -6.0, "vocals": 2.0}
+    cases: dict[str, tuple[dict[str, float], str, dict[str, float]]] = {
+        "untouched": ({}, "", dict.fromkeys(audio.keys() - {"reference"}, 0.0)),
+        "levels": (levels, "", {"drums": -7.0, "other": -4.0, "vocals": 2.0, "bass": 2.0, "residual": 0.0}),
+        "inner solo": ({}, "drums", {"drums": 0.0}),
+        "outer solo": ({}, "other", {"drums": 0.0, "other": 0.0}),
+    }
+    for name, (faders, solo, heard) in cases.items():
+        buses = (replace(bus, gain_db=faders.get(bus.name, 0.0), solo=bus.name == solo) for bus in nested.buses)
+        report = ADAPTER.write(replace(nested, buses=tuple(buses)), song, name)
+        rendered = read_audio(export_session(report.session_path, song / f"{name}.wav", ardour=ardour, timeout_s=280))
+        parts = [audio[stem] * np.float32(10 ** (gain_db / 20)) for stem, gain_db in heard.items()]
+        assert null_db(rendered, np.sum(parts, axis=0, dtype=np.float32)) <= NULL_DB, name
+
+
 @pytest.mark.parametrize("rate", [22_050, 44_056])
 def test_a_rate_that_ardour_does_not_play_becomes_one_that_it_plays(song: Path, ardour: Ardour, rate: int) -> None:
     plan, audio = song_plan(song, rate=rate, channels=2, seconds=1.0)

@@ -106,7 +106,10 @@ def test_groups_sends_returns_and_the_main_track_are_wired_as_planned(tmp_path: 
         group, member = track(root, stem.title()), track(root, stem)
         assert value(member, "TrackGroupId") == group.get("Id")
         assert value(member, "DeviceChain/AudioOutputRouting/Target") == "AudioOut/GroupTrack"
-        assert value(group, "DeviceChain/AudioOutputRouting/Target") == "AudioOut/Main"
+        nested = stem == "other"  # inside Vocals
+        assert value(group, "TrackGroupId") == (track(root, "Vocals").get("Id") if nested else "-1")
+        target = "AudioOut/GroupTrack" if nested else "AudioOut/Main"
+        assert value(group, "DeviceChain/AudioOutputRouting/Target") == target
     drums = track(root, "Drums")
     sends = [float(value(each, "Send/Manual")) for each in drums.iter("TrackSendHolder")]
     assert sends == pytest.approx([10 ** (-12 / 20), 10 ** (-18 / 20)])

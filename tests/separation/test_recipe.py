@@ -317,7 +317,7 @@ def test_a_long_run_on_a_cpu_is_announced_with_what_would_be_quicker(models: Pat
 @pytest.mark.parametrize(
     ("chain", "template", "buses"),
     [
-        (("drums:kit",), "drum-kit", {"kick": "kick", "snare": "snare", "toms": "toms", "drums-rest": "cymbals"}),
+        (("drums:kit",), "drum-kit", {"kick": "kick", "snare": "snare", "toms": "toms", "drums-rest": "drums"}),
         (("vocals:lead",), "lead-backing", {"lead": "lead", "vocals-rest": "backing", "drums": "drums"}),
     ],
 )
