@@ -310,6 +310,26 @@ def test_a_licence_that_asks_is_accepted_once(web: Web) -> None:
     assert not again["kar_aufr33"] and again["kar_anvuew"]
 
 
+def test_buses_in_buses_are_kept_in_a_template_of_the_page(web: Web, song: Path) -> None:
+    """A chain made drums and bass of a stem `rhythm`: the strip of that bus can be moved, and the mix kept."""
+    manifest = json.loads((song / "manifest.json").read_text())
+    inner = [{"name": "drums"}, {"name": "bass"}]
+    manifest["separation"]["settings"]["tree"] = {"name": "mix", "children": [{"name": "rhythm", "children": inner}]}
+    (song / "manifest.json").write_text(json.dumps(manifest))
+    moved = {"rhythm": {"gain_db": -6.0}, "drums": {"gain_db": 2.0}}
+    strips = web.ask(f"{SONG}/plan?mix={mix('neutral', strips=moved)}").json()["strips"]
+    assert {strip["name"]: strip["parent"] for strip in strips if strip["parent"]} == {
+        "drums": "rhythm",
+        "bass": "rhythm",
+    }
+    wanted = {"template": "neutral", "strips": moved}
+    assert web.post(f"{SONG}/template", {"name": "nested", "mix": wanted}).json() == {"name": "nested"}
+    before = web.ask(f"{SONG}/render?from=0&mix={mix('neutral', strips=moved)}")
+    assert before.status == 200
+    assert before.body == web.ask(f"{SONG}/render?from=0&mix={mix('nested')}").body
+    assert before.body != web.ask(f"{SONG}/render?from=0&mix={mix('neutral', strips={'drums': {'gain_db': 2.0}})}").body
+
+
 def test_a_reading_error_of_the_song_list_is_no_reason_to_stop(make_web: Callable[..., Web], music: Path) -> None:
     make_song(music / "Good.session", seconds=1)
     damaged = music / "Bad.session"
