@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-NOT_HERE = {"separation_gpu"}
-"""Needs a GPU machine: `python -m benchmarks.separation_gpu`."""
+NOT_HERE = {"separation_gpu", "ensemble_bins"}
+"""Needs a GPU machine: `python -m benchmarks.separation_gpu`; needs librosa: `python -m benchmarks.ensemble_bins`."""
 
 
 def main() -> int:

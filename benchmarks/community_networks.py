@@ -1,7 +1,9 @@
 """The community's networks with their published sizes and random weights: equality, CPU time, memory of one chunk.
 
-    python benchmarks/community_networks.py time [NAME ...]     # against pymss-core, interleaved, one thread
-    python benchmarks/community_networks.py memory [NAME ...]   # peak of one chunk, and what is predicted
+    python -m benchmarks.community_networks time [NAME ...]     # against pymss-core, interleaved, one thread
+    python -m benchmarks.community_networks memory [NAME ...]   # peak of one chunk, and what is predicted
+
+Without a word both are taken of all networks.
 
 Weights are random (nobody may ship the real ones), so quality is not measured here. Times are CPU time of one thread
 in one process, both networks in turn on the same input; a busy machine still moves them, so the best round counts.
@@ -188,8 +190,9 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     with torch.inference_mode(), kept_memory() as trim:
-        for each in sys.argv[2:] or list(SIZES):
-            if sys.argv[1] == "time":
-                measure_time(each)
-            else:
-                measure_memory(each, trim)
+        for what in sys.argv[1:2] or ("memory", "time"):
+            for each in sys.argv[2:] or list(SIZES):
+                if what == "time":
+                    measure_time(each)
+                else:
+                    measure_memory(each, trim)
