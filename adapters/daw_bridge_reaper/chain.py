@@ -153,12 +153,17 @@ def checked_part(text: str, name: str) -> str:
     return parts[0].text
 
 
-def state_chunk(text: str) -> Chunk:
-    """The plug-in's own chunk in a state that `checked_part` accepts, or that was read from a project."""
+def part_of_state(text: str) -> FxPart:
+    """A state that `checked_part` accepts, or that was read from a project, as the part of a chain that it is."""
     parts = chain_parts(rpp.parse(f"<FXCHAIN\n{text}>\n", "a plug-in's state").root)
     if not parts:
         raise InputError("a plug-in's state holds no plug-in")
-    return parts[0].chunk
+    return parts[0]
+
+
+def state_chunk(text: str) -> Chunk:
+    """The plug-in's own chunk in such a state."""
+    return part_of_state(text).chunk
 
 
 def written_part(text: str, *, enabled: bool, new_ids: Iterable[str]) -> list[Line | Chunk]:

@@ -249,3 +249,33 @@ def test_five_hundred_tracks_of_the_user_do_not_matter(world: World, tmp_path: P
     plan = with_audio(neutral_plan(tmp_path, ("a",)))
     build(SimulatedScript(world), layout_of(plan), plan.name)
     assert [track.texts["P_NAME"] for track in world.content.tracks[500:]] == ["Mix", "A", "a", "Reference"]
+
+
+OPAQUE = {
+    'BYPASS 0 0 0\n<JS sstillwell/1175 ""\n-6 0 -\n>\nWET 0.3 0\nWAK 0 0\n': "its wet level",
+    'BYPASS 0 0 0\n<JS sstillwell/1175 ""\n-6 0 -\n>\nPARALLEL 1\nWAK 0 0\n': "running beside the one before it",
+    'BYPASS 0 1 0\n<JS sstillwell/1175 ""\n-6 0 -\n>\nWAK 0 0\n': "being offline",
+    '<JS sstillwell/1175 ""\n-6 0 -\n>\n<JS_SER\nAAAA\n>\n': "JS_SER",
+    '<CONTAINER Container "Rig" ""\nBYPASS 0 0 0\n<JS loser/3BandEQ ""\n3\n>\n>\n': "the 1 plug-in(s) in the container",
+    '<CLAP "CLAP: Thing" thing.clap ""\nAAAA\n>\n': "its state",
+}
+
+
+def with_plugin(state: str) -> ReaperProject:
+    track = ReaperTrack(name="BASS", fx=(RawFx(chunk=state),))
+    return ReaperProject(sample_rate_hz=RATE_HZ, tempo_bpm=120.0, time_signature=(4, 4), tracks=(track,))
+
+
+@pytest.mark.parametrize("state", OPAQUE)
+def test_what_the_open_project_cannot_take_of_a_plugin_is_named(state: str) -> None:
+    world = World()
+    limits = build(SimulatedScript(world), with_plugin(state), "Song").limits
+    said = [limit.what for limit in limits if "cannot be set in the open project" in limit.what]
+    assert len(said) == 1 and OPAQUE[state] in said[0]
+
+
+def test_a_plugin_with_sliders_alone_is_set_and_nothing_is_said() -> None:
+    world = World()
+    limits = build(SimulatedScript(world), with_plugin('<JS sstillwell/1175 ""\n-6 0 -\n>\n'), "Song").limits
+    assert not any("cannot be set" in limit.what for limit in limits)
+    assert world.content.tracks[0].fx[0].parameters[:2] == [-6.0, 0.0]

@@ -13,7 +13,7 @@ from daw_bridge.adapter import Feature, Limit, Losses
 from daw_bridge.errors import DawError
 from daw_bridge.model import Colour
 from daw_bridge_reaper import rpp
-from daw_bridge_reaper.chain import state_chunk
+from daw_bridge_reaper.chain import inner_count, part_of_state
 from daw_bridge_reaper.layout import free_groups
 from daw_bridge_reaper.live.api import RECEIVE, TRACK_SEND, Pointer, Project, ReaScriptError
 from daw_bridge_reaper.plugin_state import OWN_CHUNK, PARAMETER_LIST, STOCK, VstState, decode_block, stock_state
@@ -241,6 +241,9 @@ class Placer:
         notes = Losses(track.name, self.limits)
         for fx in track.fx:
             state = _live_state(fx)
+            if state.lost:
+                what = f"{state.title}: {', '.join(state.lost)} cannot be set in the open project (a project file can)"
+                notes.lost(Feature.PLUGIN, what)
             self._do(f"adding {state.title} to {track.name!r}")
             place = int(self.project.call("TrackFX_AddByName", pointer, state.title, False, NEW_INSTANCE))
             if place < 0:
@@ -362,6 +365,7 @@ class _LiveState:
     chunk: bytes | None = None
     parameters: tuple[tuple[int, float], ...] = ()
     pins: tuple[int, ...] = ()
+    lost: tuple[str, ...] = ()
 
 
 def _live_state(fx: Fx) -> _LiveState:
@@ -380,18 +384,37 @@ def _vst_state(title: str, state: VstState, pins: tuple[int, ...]) -> _LiveState
     return _LiveState(title=title, parameters=values, pins=pins)
 
 
+_AROUND = {
+    "WET": "its wet level",
+    "PARALLEL": "running beside the one before it",
+    "<PROGRAMENV": "parameter modulation",
+}
+
+
 def _raw_state(fx: RawFx) -> _LiveState:
-    chunk = state_chunk(fx.chunk)
+    """What the calls can set of a part that was kept as text; `lost` names the rest, which only a file can hold."""
+    part = part_of_state(fx.chunk)
+    state = _inner_state(part.chunk)
+    lost = [*state.lost, *(_AROUND.get(word, word.removeprefix("<")) for word in part.kept)]
+    if part.offline:
+        lost.append("being offline")
+    return replace(state, lost=tuple(dict.fromkeys(lost)))
+
+
+def _inner_state(chunk: rpp.Chunk) -> _LiveState:
     tokens = [*chunk.tokens, "", ""]
     lines = [part for part in chunk.body if isinstance(part, rpp.Line)]
+    if tokens[0] == "CONTAINER":
+        return _LiveState(title="Container", lost=(f"the {inner_count(chunk)} plug-in(s) in the container",))
     if tokens[0] == "JS":
         sliders = lines[0].tokens if lines else []
         values = tuple((slot, rpp.to_float(text)) for slot, text in enumerate(sliders) if text != "-")
-        return _LiveState(title=f"JS: {tokens[1]}", parameters=values)
+        return _LiveState(title=f"JS: {tokens[1]}", parameters=values, lost=("its other state",) if lines[1:] else ())
     if tokens[0] != "VST":
-        return _LiveState(title=tokens[1])
+        return _LiveState(title=tokens[1], lost=("its state",) if chunk.body else ())
     try:
         state = decode_block(line.text for line in lines)
-        return _vst_state(tokens[1], state, state.input_masks)
     except (DawError, ValueError):
-        return _LiveState(title=tokens[1])
+        return _LiveState(title=tokens[1], lost=("its state",) if lines else ())
+    made = _vst_state(tokens[1], state, state.input_masks)
+    return made if made.chunk is not None or made.parameters or not state.data else replace(made, lost=("its state",))
