@@ -119,6 +119,14 @@ class GuardRefused(DawBridgeError):
     exit_code = 7
 
 
+class LicenceNotAccepted(GuardRefused):
+    """Weights whose licence is not clear, which nobody has accepted yet; `terms` says which and what it is."""
+
+    def __init__(self, message: str, *, terms: str) -> None:
+        super().__init__(message)
+        self.terms = terms
+
+
 class DeviceError(DawBridgeError):
     """The device or its memory does not suffice."""
 

@@ -55,3 +55,8 @@ def write_settings(settings: ReaperSettings) -> Path:
     }
     write_atomic(path, json.dumps(body, indent=2) + "\n")
     return path
+
+
+def forget_settings() -> None:
+    """Back to the defaults."""
+    (user_config_dir() / SETTINGS_FILE).unlink(missing_ok=True)

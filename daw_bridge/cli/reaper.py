@@ -27,6 +27,14 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         command.add_argument("--resource-path", type=Path, metavar="DIR", help="REAPER's folder of settings")
         command.add_argument("--dry-run", action="store_true", help="only show what would change")
     doctor = commands.add_parser("doctor", help="check each link between daw-bridge and REAPER")
+    doctor.add_argument(
+        "--bundle",
+        type=Path,
+        nargs="?",
+        const=Path("daw-bridge-reaper.zip"),
+        metavar="FILE.zip",
+        help="also pack what a helper needs to see (daw-bridge-reaper.zip here by default)",
+    )
     doctor.set_defaults(func=_doctor)
     job = commands.add_parser("job", help="run a job of the actions inside REAPER (they call this)")
     job.add_argument("job", type=Path, metavar="JOB.json")
@@ -64,12 +72,15 @@ def _show(args: argparse.Namespace, report: SetupReport, done: str) -> None:
         say(args, report.diff or "Nothing would change.")
     for path in report.changed:
         say(args, f"{'would write' if args.dry_run else 'wrote'} {path}")
+    for path in report.deleted:
+        say(args, f"{'would delete' if args.dry_run else 'deleted'} {path}")
     for note in report.notes:
         say(args, f"note: {note}")
     if not args.dry_run:
         say(args, done)
-    changed = [str(path) for path in report.changed]
-    answer(args, {"changed": changed, "diff": report.diff, "notes": list(report.notes), "dry_run": args.dry_run})
+    changed, deleted = ([str(path) for path in each] for each in (report.changed, report.deleted))
+    notes = list(report.notes)
+    answer(args, {"changed": changed, "deleted": deleted, "diff": report.diff, "notes": notes, "dry_run": args.dry_run})
 
 
 def _doctor(args: argparse.Namespace) -> None:
@@ -81,6 +92,11 @@ def _doctor(args: argparse.Namespace) -> None:
         say(args, f"{'ok ' if check.ok else '-- '} {check.name:<22} {check.detail}")
         if not check.ok and check.fix:
             say(args, f"   {'':<22} -> {check.fix}")
+    if args.bundle is not None:
+        from daw_bridge_reaper.configure.bundle import write_bundle
+
+        names = write_bundle(args.bundle)
+        say(args, f"wrote {args.bundle}: {', '.join(names)}. Look into it before you send it to anybody.")
     answer(args, [{"name": each.name, "ok": each.ok, "detail": each.detail, "fix": each.fix} for each in checks])
 
 

@@ -1,9 +1,10 @@
 """Jobs of the actions inside REAPER: a JSON file says what to do, JSON files beside it say how far it is and what came.
 
-job.json       written by the action: {"version": 1, "kind": "separate" | "template" | "extract", ...}
+job.json       written by the action: {"version": 1, "kind": "separate" | "choices" | "template" | "extract", ..}
 progress.json  {"beat": n, "share": 0..1, "text": "Separating", "left": "0:40 left"}, renewed each second
 cancel         made by the action when the work is no longer wanted
-result.json    {"ok": true, ...} or {"ok": false, "error": "one line", "cancelled": false}; written last, always
+result.json    {"ok": true, ...} or {"ok": false, "error": "one line", "cancelled": false}; written last, always. With
+               "licence" it is about weights that a person has to accept: the action asks and runs the job again.
 """
 
 from __future__ import annotations
@@ -13,20 +14,26 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from daw_bridge.build_options import BuildOptions
 from daw_bridge.cli.console import WORDS
-from daw_bridge.errors import Cancelled, DawBridgeError, InputError
+from daw_bridge.errors import Cancelled, DawBridgeError, InputError, LicenceNotAccepted
 from daw_bridge.files import read_regular, write_atomic
-from daw_bridge.model import SessionPlan
+from daw_bridge.model import Bus, Compressor, SessionPlan
 from daw_bridge.plan import empty_plan, make_plan
 from daw_bridge.progress import CancelToken, Progress, percent_of_build
+from daw_bridge.separation.catalog import all_models
+from daw_bridge.separation.families.loader import weights_present
+from daw_bridge.separation.model_info import ModelInfo
+from daw_bridge.templates.store import list_templates
+from daw_bridge.templates.table import BusTemplate
 from daw_bridge.units import clock
 from daw_bridge.workflow.chain import build
 from daw_bridge.workflow.extract import extract_template
+from daw_bridge.workflow.options import BuildResult
 from daw_bridge.workflow.sessions import choose_template
 from daw_bridge_reaper.script import ScriptTrack, script_tracks
 
@@ -42,11 +49,11 @@ class Reporter:
         self._beat, self._began_s = 0, time.monotonic()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
-        self.first, self.count = 0, 1
+        self.before, self.share = 0.0, 1.0  # of the whole: what is done, and what the source at hand makes up
 
     def __call__(self, event: Progress) -> None:
         share = (percent_of_build(event.stage, event.done, event.total) or 0.0) / 100.0
-        whole = (self.first + share) / self.count
+        whole = self.before + self.share * share
         elapsed_s = time.monotonic() - self._began_s
         left = f"{clock(elapsed_s / whole - elapsed_s)} left" if whole > 0.1 and elapsed_s > 2.0 else ""
         self._state = {
@@ -94,6 +101,8 @@ def run_job(path: Path) -> int:
             result = {"ok": True, **KINDS[str(job["kind"])](job, folder, reporter, cancel)}
         except Cancelled as exc:
             result, code = {"ok": False, "cancelled": True, "error": str(exc)}, exc.exit_code
+        except LicenceNotAccepted as exc:
+            result, code = {"ok": False, "licence": exc.terms, "error": str(exc)}, exc.exit_code
         except DawBridgeError as exc:
             result, code = {"ok": False, "cancelled": False, "error": str(exc)}, exc.exit_code
         except Exception as exc:
@@ -124,63 +133,147 @@ def _read(path: Path) -> dict[str, Any]:
     return job
 
 
-def _separate(job: Mapping[str, Any], folder: Path, reporter: Reporter, cancel: CancelToken) -> dict[str, object]:
-    names = tuple(name.strip() for name in str(job.get("stems") or "").split(",") if name.strip())
-    template = str(job.get("template") or BuildOptions().template)
-    choice = choose_template(template)
-    sources: list[dict[str, object]] = []
-    notes: list[str] = []
-    wanted = _own_folders([(Path(str(each["file"])), Path(str(each["folder"]))) for each in job["sources"]])
-    if not wanted:
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A file to separate, or a part of it, and where its song folder goes."""
+
+    file: Path
+    folder: Path
+    range_s: tuple[float, float] | None
+    seconds: float
+
+
+def _sources(job: Mapping[str, Any]) -> list[_Source]:
+    found = []
+    for each in job["sources"]:
+        part = each.get("range")
+        range_s = (float(part[0]), float(part[1])) if part else None
+        seconds = max(float(each.get("seconds") or 1.0), 1e-3)
+        found.append(_Source(Path(str(each["file"])), Path(str(each["folder"])), range_s, seconds))
+    if not found:
         raise InputError("the job names no file; select an audio item")
-    for number, (file, output) in enumerate(wanted):
-        reporter.first, reporter.count = number, len(wanted)
-        options = BuildOptions(
-            model=str(job.get("model") or BuildOptions().model),
-            stems=names or None,
-            template=template,
-            daws=(),
-            output=output,
-        )
-        result = build(file, options, on_progress=reporter, cancel=cancel)
-        plan = make_plan(
-            result.manifest.stem_set(result.folder),
-            choice.template,
-            name=result.manifest.name,
-            music=result.manifest.music,
-            folder=result.folder,
-        )
-        session = f"{folder.name}-{number}"
-        label = f"{result.manifest.name} (stems)"
-        plan = replace(plan, reference=None, mix_bus=replace(plan.mix_bus, label=label), markers=())
-        notes += plan.notes
-        tracks = [_track(each) for each in script_tracks(plan, seed=session)]
-        sources.append({"file": str(file), "folder": str(output), "session": session, "tracks": tracks})
-    return {"sources": sources, "notes": notes}
+    return _own_folders(found)
 
 
-def _own_folders(wanted: Sequence[tuple[Path, Path]]) -> list[tuple[Path, Path]]:
-    """The sources with a folder for each file: two of one name in two places (day1/mix.wav, day2/mix.wav) may come with
-    the same one; the later gets a number, as the actions number.
+def _own_folders(wanted: Sequence[_Source]) -> list[_Source]:
+    """The sources with a folder for each: two of one name in two places (day1/mix.wav, day2/mix.wav) may come with the
+    same one; the later gets a number, as the actions number.
     """
-    owners: dict[str, Path] = {}
+    taken: set[str] = set()
     shared_out = []
-    for file, folder in wanted:
-        free, number = folder, 1
-        while owners.get(str(free).casefold(), file) != file or (number > 1 and free.exists()):
+    for source in wanted:
+        free, number = source.folder, 1
+        while str(free).casefold() in taken or (number > 1 and free.exists()):
             number += 1
-            free = folder.with_name(f"{folder.name} {number}")
-        owners[str(free).casefold()] = file
-        shared_out.append((file, free))
+            free = source.folder.with_name(f"{source.folder.name} {number}")
+        taken.add(str(free).casefold())
+        shared_out.append(replace(source, folder=free))
     return shared_out
 
 
+def _names(text: object) -> tuple[str, ...]:
+    return tuple(name.strip() for name in str(text or "").split(",") if name.strip())
+
+
+def _separate(job: Mapping[str, Any], folder: Path, reporter: Reporter, cancel: CancelToken) -> dict[str, object]:
+    """The tracks of each source. One that fails is named and the others go on; a single one fails the job."""
+    wanted = _sources(job)
+    template = str(job.get("template") or BuildOptions().template)
+    choice = choose_template(template)
+    options = BuildOptions(
+        model=str(job.get("model") or BuildOptions().model),
+        stems=_names(job.get("stems")) or None,
+        two_stems=str(job["two_stems"]) if job.get("two_stems") else None,
+        chain=_names(job.get("chain")),
+        template=template,
+        daws=(),
+        accept_licence=bool(job.get("accept_licence")),
+        grid="off",  # the project's tempo is the person's
+    )
+    sources: list[dict[str, object]] = []
+    notes: list[str] = []
+    failed: list[str] = []
+    whole = sum(source.seconds for source in wanted)
+    for number, source in enumerate(wanted):
+        reporter.share = source.seconds / whole
+        session = f"{folder.name}-{number}"
+        own = replace(options, output=source.folder, range_s=source.range_s)
+        try:
+            result = build(source.file, own, on_progress=reporter, cancel=cancel)
+        except (Cancelled, LicenceNotAccepted):
+            raise
+        except DawBridgeError as exc:
+            if len(wanted) == 1:
+                raise
+            failed.append(str(exc))
+            continue
+        finally:
+            reporter.before += reporter.share
+        plan, start_s = _plan_of(result, choice.template)
+        notes += plan.notes
+        tracks = [_track(each) for each in script_tracks(plan, seed=session)]
+        place = {"number": number, "file": str(source.file), "folder": str(source.folder), "session": session}
+        sources.append({**place, "start_s": start_s, "tracks": tracks})
+    if not sources:
+        raise InputError("; ".join(failed))
+    return {"sources": sources, "notes": list(dict.fromkeys(notes)), "failed": failed}
+
+
+def _plan_of(result: BuildResult, template: BusTemplate) -> tuple[SessionPlan, float]:
+    """The tracks of a song for a project of somebody's, and where in its file they begin."""
+    manifest = result.manifest
+    plan = make_plan(
+        manifest.stem_set(result.folder), template, name=manifest.name, music=manifest.music, folder=result.folder
+    )
+    mix_bus = replace(plan.mix_bus, label=f"{manifest.name} (stems)")
+    start_s = manifest.reference.start_samples / manifest.reference.sample_rate_hz
+    return replace(plan, reference=None, mix_bus=mix_bus, markers=()), start_s
+
+
+def _choices(_job: Mapping[str, Any], _folder: Path, _reporter: Reporter, _cancel: CancelToken) -> dict[str, object]:
+    """What the menu of the actions shows."""
+    models = [
+        {"name": info.name, "here": weights_present(info), "stems": list(info.stems), "text": _model_text(info)}
+        for info in all_models().values()
+    ]
+    templates = [{"name": each.name, "text": each.origin} for each in list_templates()]
+    return {"models": models, "templates": templates}
+
+
+def _model_text(info: ModelInfo) -> str:
+    here = "on this machine" if weights_present(info) else f"{info.size_mb} MB to fetch"
+    stems = f"{len(info.stems)} stems" if len(info.stems) > 2 else ", ".join(info.stems)
+    return f"{stems}, {info.speed}, {here}, licence {info.licence_class}"
+
+
 def _template(job: Mapping[str, Any], folder: Path, _reporter: Reporter, _cancel: CancelToken) -> dict[str, object]:
+    """The buses of a template; `plain` is the chain without side-chains, for where nothing can feed them."""
     choice = choose_template(str(job.get("template") or BuildOptions().template))
     plan: SessionPlan = empty_plan(choice.template, name=choice.template.name, sample_rate_hz=44_100)
     tracks = script_tracks(plan, seed=folder.name)
-    buses = [_track(each) | {"name": each.name} for each in tracks if each.key.partition(":")[0] != "reference"]
+    plain = script_tracks(_without_sidechains(plan), seed=folder.name)
+    buses = []
+    for track, other in zip(tracks, plain, strict=True):
+        if track.key.partition(":")[0] == "reference":
+            continue
+        sidechains = [
+            {"name": tracks[source].name, "label": tracks[source].label, "values": dict(values)}
+            for source, values in track.receives
+            if values["I_DSTCHAN"]
+        ]
+        buses.append(_track(track) | {"name": track.name, "plain": other.state, "sidechains": sidechains})
     return {"template": choice.template.name, "buses": buses}
+
+
+def _without_sidechains(plan: SessionPlan) -> SessionPlan:
+    def plain(bus: Bus) -> Bus:
+        effects = (
+            replace(effect, sidechain_bus=None) if isinstance(effect, Compressor) else effect for effect in bus.effects
+        )
+        return replace(bus, effects=tuple(effects))
+
+    buses, returns = (tuple(plain(bus) for bus in each) for each in (plan.buses, plan.returns))
+    return replace(plan, buses=buses, returns=returns, mix_bus=plain(plan.mix_bus))
 
 
 def _extract(job: Mapping[str, Any], _folder: Path, _reporter: Reporter, _cancel: CancelToken) -> dict[str, object]:
@@ -209,4 +302,4 @@ def _track(track: ScriptTrack) -> dict[str, object]:
 
 
 Kind = Callable[[Mapping[str, Any], Path, Reporter, CancelToken], dict[str, object]]
-KINDS: dict[str, Kind] = {"separate": _separate, "template": _template, "extract": _extract}
+KINDS: dict[str, Kind] = {"separate": _separate, "choices": _choices, "template": _template, "extract": _extract}

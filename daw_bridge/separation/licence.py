@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from daw_bridge.errors import GuardRefused
+from daw_bridge.errors import LicenceNotAccepted
 from daw_bridge.files import output_errors, write_atomic
 from daw_bridge.paths import user_config_dir
 from daw_bridge.separation.model_info import ModelInfo
@@ -31,16 +31,15 @@ def is_open(model: ModelInfo) -> bool:
 
 
 def require_accepted(models: Sequence[ModelInfo], *, accept: bool) -> None:
-    """GuardRefused when one of the models asks for an acceptance that has never been given; `accept` gives it."""
+    """LicenceNotAccepted when one of the models asks for an acceptance that has never been given; `accept` gives it."""
     open_ones = [info for info in models if is_open(info)]
     if not open_ones:
         return
     if not accept:
         lines = "; ".join(f"{info.name} ({info.licence_class}: {info.licence})" for info in open_ones)
-        raise GuardRefused(
-            f"the weights of {lines}: not clearly free to use; whether you may use them is for you to judge. "
-            "Accept it once (`accept_licence`), or take a model whose licence is clear (mel_kim for vocals)"
-        )
+        terms = f"the weights of {lines}: not clearly free to use; whether you may use them is for you to judge. "
+        way_on = "Accept it once (`accept_licence`), or take a model whose licence is clear (mel_kim for vocals)"
+        raise LicenceNotAccepted(terms + way_on, terms=terms.strip())
     path = _path()
     with output_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -5,29 +5,21 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import soundfile
 
-from daw_bridge.cli.reaper_job import run_job
 from daw_bridge_reaper.adapter import ADAPTER
-from daw_bridge_reaper.configure import host
-from daw_bridge_reaper.configure.changes import SetupOptions
-from daw_bridge_reaper.configure.setup import setup
+from tests.reaper.acting import RATE_HZ, Place, add_item, answer_with, jobs_seen, leftovers, separate
 from tests.reaper.plans import full_plan
 from tests.reaper.simulator.functions import WrongCall
 from tests.reaper.simulator.lua import Reaper
-from tests.reaper.simulator.model import Item, Source, Take, Track, World
+from tests.reaper.simulator.model import Source, World
 from tests.reaper.test_extract import tame
 
 pytestmark = pytest.mark.skipif(shutil.which("lua5.4") is None, reason="no lua5.4 on this machine")
-RATE_HZ = 44_100
 CHANGING = {
     "InsertTrackAtIndex",
     "SetTrackStateChunk",
@@ -40,92 +32,6 @@ CHANGING = {
 }
 
 
-@dataclass(frozen=True)
-class Place:
-    """A song in a folder with a difficult name, and what a real worker answered for it."""
-
-    song: Path
-    result: str
-    root: Path
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """The real worker runs once here and once from Lua; the other tests get its answer from a file."""
-    root = tmp_path_factory.mktemp("actions")
-    song = root / "project \"x\" 'y'" / "my #1 song; it's é.wav"
-    song.parent.mkdir()
-    rng = np.random.default_rng(3)
-    soundfile.write(song, 0.2 * rng.standard_normal((RATE_HZ, 2)), RATE_HZ, subtype="PCM_16")
-    job = root / "job" / "job.json"
-    job.parent.mkdir()
-    sources = [{"file": str(song), "folder": str(song.parent / "first stems")}]
-    content = {"version": 1, "kind": "separate", "model": "preview", "template": "neutral", "sources": sources}
-    job.write_text(json.dumps(content))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DAW_BRIDGE_CACHE", str(root / "cache"))
-        patch.setenv("DAW_BRIDGE_CONFIG", str(root / "config"))
-        assert run_job(job) == 0
-        yield Place(song, (job.parent / "result.json").read_text(), root)
-
-
-@pytest.fixture
-def song(place: Place) -> Path:
-    return place.song
-
-
-@pytest.fixture
-def scripts(tmp_path: Path, place: Place, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The actions as `reaper setup` installs them, with the real worker."""
-    monkeypatch.setattr(host, "running_programs", lambda: [])
-    monkeypatch.setenv("DAW_BRIDGE_CONFIG", str(tmp_path / "config"))
-    resource = tmp_path / "REAPER é"
-    resource.mkdir()
-    (resource / "reaper.ini").write_text("[REAPER]\n")
-    setup(SetupOptions(resource_path=resource))
-    return resource / "Scripts" / "daw-bridge"
-
-
-@pytest.fixture
-def answered(scripts: Path, place: Place) -> Path:
-    """The actions with a worker that gives the prepared answer."""
-    answer_with(scripts, json.loads(place.result))
-    return scripts
-
-
-def add_item(track: Track, source: Source | None, **values: float) -> Item:
-    item = Item(track)
-    item.values.update(D_POSITION=2.0, D_LENGTH=0.4, B_UISEL=1.0)
-    take = Take(item, source)
-    take.values.update(values)
-    item.takes.append(take)
-    track.items.append(item)
-    return item
-
-
-@pytest.fixture
-def world(song: Path) -> World:
-    """A saved project: a folder with the song's track in it, and one more track."""
-    world = World()
-    world.project.path = str(song.parent / "mine.rpp")
-    for name, depth in (("Band", 1.0), ("song", -1.0), ("after", 0.0)):
-        track = Track()
-        track.texts["P_NAME"] = name
-        track.values["I_FOLDERDEPTH"] = depth
-        world.content.tracks.append(track)
-    return world
-
-
-def separate(world: World, scripts: Path, *, template: str = "neutral") -> Reaper:
-    reaper = Reaper(world, scripts / "daw_bridge_separate.lua", inputs=[f"preview|{template}|"])
-    reaper.run()
-    return reaper
-
-
-def leftovers(scripts: Path) -> list[Path]:
-    return list((scripts / "jobs").rglob("*")) if (scripts / "jobs").is_dir() else []
-
-
 def test_selected_items_become_buses_below_them_in_one_undo_step(world: World, scripts: Path, song: Path) -> None:
     track = world.content.tracks[1]
     trimmed = add_item(track, Source(str(song)), D_STARTOFFS=0.25, D_PLAYRATE=0.5, D_VOL=0.7)
@@ -133,6 +39,7 @@ def test_selected_items_become_buses_below_them_in_one_undo_step(world: World, s
     reversed_item = add_item(track, section, D_STARTOFFS=0.05)
     add_item(track, Source(str(song.with_name("riff.mid"))))
     add_item(track, Source(str(song.with_name("gone.wav"))))
+    world.ext_state["daw-bridge", "extent"] = "file"
     before = world.content.plain()
     reaper = separate(world, scripts)
     names = [each.texts["P_NAME"] for each in world.content.tracks]
@@ -160,8 +67,8 @@ def test_selected_items_become_buses_below_them_in_one_undo_step(world: World, s
     world.do_undo()
     assert world.content.plain() == before
     assert leftovers(scripts) == []
-    assert world.ext_state.get(("daw-bridge", "job")) is None
-    [command] = reaper.commands
+    assert world.ext_state.get(("daw-bridge", "watching")) is None
+    _question, command = reaper.commands
     assert Path(command[0]).is_absolute()
     assert command[1:4] == [str(scripts / "daw_bridge_run.py"), "reaper", "job"]
     assert reaper.ticks > 2
@@ -173,20 +80,12 @@ def test_again_asks_nothing_and_takes_a_new_folder(world: World, answered: Path,
     (song.parent / "my  1 song  it s é stems" / "theirs.wav").write_bytes(b"")
     world.ext_state.update({("daw-bridge", "model"): "preview", ("daw-bridge", "template"): "dj"})
     world.ext_state["daw-bridge", "stems"] = "vocals"
-    library = answered / "daw_bridge_lib.lua"
-    library.write_text(library.read_text().replace('"job.json", ', ""))  # keep the job to look at it
     Reaper(world, answered / "daw_bridge_separate_again.lua").run()
-    [path] = (answered / "jobs").rglob("job.json")
-    job = json.loads(path.read_text())
+    [job] = jobs_seen(answered)
     assert (job["model"], job["template"], job["stems"]) == ("preview", "dj", "vocals")
-    assert job["sources"] == [{"file": str(song), "folder": str(song.parent / "my  1 song  it s é stems 2")}]
+    [source] = job["sources"]
+    assert (source["file"], source["folder"]) == (str(song), str(song.parent / "my  1 song  it s é stems 2"))
     assert len(world.content.tracks) > 3
-
-
-def answer_with(scripts: Path, result: object) -> None:
-    """Let the worker give this answer."""
-    runner = "import pathlib, sys\npathlib.Path(sys.argv[-1]).with_name('result.json').write_text(%r)\n"
-    (scripts / "daw_bridge_run.py").write_text(runner % json.dumps(result), encoding="utf-8")
 
 
 def test_separated_items_join_no_group_of_the_project_and_keep_its_time_base(
@@ -226,13 +125,13 @@ def test_every_failure_inside_reaper_is_taken_back(world: World, answered: Path,
             return super()._call(name, arguments)
 
     before = world.content.plain()
-    good = Failing(world, answered / "daw_bridge_separate.lua", inputs=["preview|neutral|"])
+    good = Failing(world, answered / "daw_bridge_separate_again.lua")
     good.run()
-    assert good.messages == [each for each in good.messages if each.startswith("tempo: not sure")]
+    assert good.messages == []
     assert good.count > 20
     world.do_undo()
-    for number in range(1, good.count + 1, 7):
-        failing = Failing(world, answered / "daw_bridge_separate.lua", inputs=["preview|neutral|"])
+    for number in range(1, good.count + 1, 9):
+        failing = Failing(world, answered / "daw_bridge_separate_again.lua")
         failing.at = number
         failing.run()
         assert "Nothing was changed" in failing.messages[0] and "simulated failure" in failing.messages[0]
@@ -270,20 +169,30 @@ def test_what_cannot_be_separated_is_said_at_once(
     assert world.content.plain() == before and reaper.commands == []
 
 
+def again(world: World, scripts: Path, **options: Any) -> Reaper:
+    """The action that asks nothing, with the bundled model."""
+    world.ext_state["daw-bridge", "model"] = "preview"
+    world.ext_state.setdefault(("daw-bridge", "template"), "neutral")
+    reaper = Reaper(world, scripts / "daw_bridge_separate_again.lua", **options)
+    reaper.run()
+    return reaper
+
+
 def test_a_worker_that_fails_says_so_and_nothing_changes(world: World, scripts: Path, song: Path) -> None:
     add_item(world.content.tracks[1], Source(str(song)))
     before = world.content.plain()
-    reaper = separate(world, scripts, template="bandd")
+    world.ext_state["daw-bridge", "template"] = "bandd"
+    reaper = again(world, scripts)
     assert len(reaper.messages) == 1 and "bandd" in reaper.messages[0]
     assert "did you mean" in reaper.messages[0]
     assert world.content.plain() == before and world.project.undo == []
-    assert leftovers(scripts) == []
+    assert [path.name for path in leftovers(scripts)] in ([], ["last.log"])
 
 
 def test_a_python_that_is_gone_is_named(world: World, scripts: Path, song: Path) -> None:
     add_item(world.content.tracks[1], Source(str(song)))
     (scripts / "daw_bridge_config.lua").write_text('return { python = "/nowhere/python" }')
-    reaper = separate(world, scripts)
+    reaper = again(world, scripts, answers=[7])
     assert "Cannot start /nowhere/python" in reaper.messages[0]
     assert leftovers(scripts) == []
 
@@ -291,53 +200,33 @@ def test_a_python_that_is_gone_is_named(world: World, scripts: Path, song: Path)
 def test_closing_the_window_cancels(world: World, scripts: Path, song: Path) -> None:
     add_item(world.content.tracks[1], Source(str(song)))
     before = world.content.plain()
-    reaper = Reaper(world, scripts / "daw_bridge_separate.lua", inputs=["preview|neutral|"], close_window_at=2)
-    reaper.run()
+    reaper = again(world, scripts, close_window_at=2)
     assert world.content.plain() == before
     assert reaper.messages == [] and leftovers(scripts) == []
 
 
-def test_a_worker_that_was_killed_is_given_up(world: World, scripts: Path, song: Path) -> None:
-    add_item(world.content.tracks[1], Source(str(song)))
-    (scripts / "daw_bridge_run.py").write_text("import time; time.sleep(0)\n")
-    library = scripts / "daw_bridge_lib.lua"
-    library.write_text(library.read_text().replace("STALLED_S = 120", "STALLED_S = 0.5"))
-    reaper = separate(world, scripts)
-    assert "stopped without an answer" in reaper.messages[0]
-    assert leftovers(scripts) == []
+SIGN = "import json, pathlib, sys; at = pathlib.Path(sys.argv[-1]).parent; (at / 'worker.log').write_text('no memory');"
 
 
-@pytest.mark.parametrize(("age_s", "runs"), [(5, False), (500, True)])
-def test_a_dead_job_does_not_lock_the_next_one(
-    age_s: int, runs: bool, world: World, answered: Path, song: Path
+@pytest.mark.parametrize(
+    ("runner", "message"),
+    [
+        ("pass", "gave no sign of life"),
+        (SIGN + "(at / 'progress.json').write_text(json.dumps({'beat': 1, 'at': 0}))", "Its last words: no memory"),
+    ],
+)
+def test_a_worker_that_is_gone_is_given_up_with_a_reason(
+    runner: str, message: str, world: World, scripts: Path, song: Path
 ) -> None:
     add_item(world.content.tracks[1], Source(str(song)))
-    folder = answered / "jobs" / "old"
-    folder.mkdir(parents=True)
-    (folder / "job.json").write_text(json.dumps({"version": 1, "at": int(time.time()) - age_s}))
-    world.ext_state["daw-bridge", "job"] = str(folder)
-    reaper = Reaper(world, answered / "daw_bridge_separate.lua", inputs=["preview|neutral|"])
-    reaper.run()
-    assert (len(world.content.tracks) > 3) is runs
-    assert any("running already" in message for message in reaper.messages) is not runs
-    cancel = Reaper(world, answered / "daw_bridge_cancel.lua")
-    cancel.run()
-    assert (folder / "cancel").exists() is not runs
-
-
-def test_another_project_meanwhile_is_left_alone(world: World, answered: Path, song: Path) -> None:
-    add_item(world.content.tracks[1], Source(str(song)))
-
-    class Switched(Reaper):
-        def lua_tick(self) -> bool:
-            self.world.project.path = "/other.rpp"
-            return super().lua_tick()
-
-    before = world.content.plain()
-    reaper = Switched(world, answered / "daw_bridge_separate.lua", inputs=["preview|neutral|"])
-    reaper.run()
-    assert "Another project is open now" in reaper.messages[0]
-    assert world.content.plain() == before
+    (scripts / "daw_bridge_run.py").write_text(runner)
+    library = scripts / "daw_bridge_jobs.lua"
+    text = library.read_text().replace("STALLED_S = 120", "STALLED_S = 1.5").replace("START_S = 20", "START_S = 0.5")
+    library.write_text(text.replace("SLOW_START_S = 4", "SLOW_START_S = 0.1"))
+    reaper = again(world, scripts)
+    assert message in reaper.messages[0]
+    assert "Python has not answered yet" in " ".join(reaper.drawn) or message.startswith("Its")
+    assert [path.name for path in leftovers(scripts)] in ([], ["last.log"])
 
 
 def test_an_item_deleted_meanwhile_changes_nothing(world: World, answered: Path, song: Path) -> None:
@@ -348,7 +237,7 @@ def test_an_item_deleted_meanwhile_changes_nothing(world: World, answered: Path,
             self.world.content.tracks[1].items.clear()
             return super().lua_tick()
 
-    reaper = Deleted(world, answered / "daw_bridge_separate.lua", inputs=["preview|neutral|"])
+    reaper = Deleted(world, answered / "daw_bridge_separate_again.lua")
     reaper.run()
     assert "was deleted meanwhile" in reaper.messages[0]
     assert len(world.content.tracks) == 3

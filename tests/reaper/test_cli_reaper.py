@@ -101,7 +101,10 @@ def test_the_reapack_index_names_every_file(capsys: pytest.CaptureFixture[str]) 
     main_files = [source.get("file") for source in sources if source.get("main") == "main"]
     assert main_files == [action.file for action in ACTIONS]
     shipped = Path(setup.__file__).parents[1] / "actions"
-    assert {source.get("file") for source in sources} == {path.name for path in shipped.glob("*.lua")}
+    files = {path.name for path in shipped.glob("*.lua")} | {"daw_bridge_run.py"}
+    icons = {path.relative_to(shipped).as_posix() for path in shipped.glob("toolbar_icons/*.png")}
+    assert {source.get("file") for source in sources} == files | icons
+    assert {source.get("file") for source in sources if source.get("type") == "data"} == icons
     assert all(source.text == f"https://example.org/a&b/{source.get('file')}" for source in sources)
     assert main(["reaper", "reapack", "--base-url", "http://example.org"]) == 2
 

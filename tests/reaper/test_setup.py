@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -50,18 +51,81 @@ def options(resource: Path, *, live: bool = True, dry_run: bool = False) -> Setu
     return SetupOptions(resource_path=resource, live=live, dry_run=dry_run)
 
 
+def everything(folder: Path) -> dict[str, bytes | None]:
+    """All files with their bytes and all folders, backups included."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes() if path.is_file() else None for path in folder.rglob("*")
+    }
+
+
 @pytest.mark.parametrize("live", [False, True])
-def test_undo_brings_everything_back(resource: Path, live: bool) -> None:
-    before = contents(resource)
+def test_undo_says_what_it_deletes_and_leaves_nothing(
+    resource: Path, live: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (resource / "Data").mkdir()
+    before = everything(tmp_path)
     setup.setup(options(resource, live=live))
-    assert contents(resource) != before
-    setup.undo(resource_path=resource, dry_run=False)
-    after = contents(resource)
-    assert after.pop("reaper-extstate.ini", b"[reapy]\n") == b"[reapy]\n"
-    # The only trace: a last line without an end got one.
-    assert after == before | {"reaper-kb.ini": KEYS + b"\n"}
+    assert everything(tmp_path) != before
+    # What the actions leave: a job that was never placed, and their settings, which REAPER writes when it quits.
+    job = resource / "Scripts" / "daw-bridge" / "jobs" / "20260101-000000-000001-001"
+    job.mkdir(parents=True)
+    (job / "job.json").write_text("{}")
+    states = resource / "reaper-extstate.ini"
+    states.write_text((states.read_text() if states.is_file() else "") + "[daw-bridge]\nmodel=preview\npython=/x\n")
+    assert main(["reaper", "undo", "--dry-run", "--resource-path", str(resource)]) == 0
+    would = capsys.readouterr().out
+    assert f"would delete {job / 'job.json'}" in would and "would delete " in would
+    assert main(["reaper", "undo", "--resource-path", str(resource)]) == 0
+    out = capsys.readouterr().out
+    for name in ("reaper-kb.ini.before-daw-bridge-1", "Scripts/daw-bridge/daw_bridge_lib.lua", "reaper-extstate.ini"):
+        assert f"deleted {resource / name}\n" in out
+    assert f"wrote {resource / 'reaper-kb.ini'}\n" in out
+    assert everything(tmp_path) == before | {"config": None}
     with pytest.raises(InputError, match="nothing to undo"):
         setup.undo(resource_path=resource, dry_run=False)
+
+
+def test_undo_keeps_what_somebody_put_among_ours(resource: Path) -> None:
+    setup.setup(options(resource, live=False))
+    theirs = resource / "Scripts" / "daw-bridge" / "theirs.lua"
+    theirs.write_text("mine")
+    (resource / "reaper-extstate.ini").write_text("[other]\na=1\n[daw-bridge]\nmodel=x\n\n[last]\nb=2\n")
+    setup.undo(resource_path=resource, dry_run=False)
+    assert theirs.read_text() == "mine"
+    assert (resource / "reaper-extstate.ini").read_text() == "[other]\na=1\n[last]\nb=2\n"
+
+
+def test_settings_of_the_actions_alone_are_taken_away_too(resource: Path) -> None:
+    states = resource / "reaper-extstate.ini"
+    states.write_text("[daw-bridge]\npython=/x\n")
+    assert setup.undo(resource_path=resource, dry_run=False).deleted == (states,)
+
+
+def test_setup_takes_back_a_python_that_was_chosen_inside_reaper(resource: Path) -> None:
+    states = resource / "reaper-extstate.ini"
+    states.write_text("[daw-bridge]\npython=/old\nmodel=x\n")
+    setup.setup(options(resource, live=False))
+    assert states.read_text() == "[daw-bridge]\nmodel=x\n"
+
+
+def test_a_bundle_holds_what_a_helper_needs_and_nobodys_home(
+    resource: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    setup.setup(options(resource, live=False))
+    jobs = resource / "Scripts" / "daw-bridge" / "jobs"
+    jobs.mkdir()
+    (jobs / "last.log").write_text(f"no memory at {tmp_path}/x")
+    target = tmp_path / "help.zip"
+    assert main(["reaper", "doctor", "--bundle", str(target)]) == 0
+    with zipfile.ZipFile(target) as archive:
+        texts = {name: archive.read(name).decode() for name in archive.namelist()}
+    assert {"system.txt", "doctor.txt", "jobs/last.log", "reaper-kb.ini", "daw_bridge_config.lua"} <= set(texts)
+    assert texts["jobs/last.log"] == "no memory at ~/x"
+    assert "DAWBRIDGE_SEPARATE" in texts["reaper-kb.ini"] and "mine.lua" not in texts["reaper-kb.ini"]
+    assert "lastproject" not in texts["reaper.ini"]
+    assert not any(str(tmp_path) in text for text in texts.values())
+    assert main(["reaper", "doctor", "--bundle", str(target)]) != 0
 
 
 def test_the_written_lines_are_what_reaper_reads(resource: Path) -> None:

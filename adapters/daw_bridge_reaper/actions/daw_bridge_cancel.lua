@@ -3,6 +3,4 @@ local folder = ({ reaper.get_action_context() })[2]:match("^(.*[/\\])") or ""
 package.path = folder .. "?.lua;" .. package.path
 local lib = require("daw_bridge_lib")
 
-local job = lib.running_job()
-if not job then return lib.say("Nothing is running.") end
-lib.write(job .. "/cancel", "")
+if require("daw_bridge_jobs").cancel() == 0 then lib.say("Nothing is running.") end

@@ -9,7 +9,7 @@ if not parent then return lib.say(project) end
 if reaper.IsProjectDirty(0) ~= 0 then
   return lib.say("Save the project first: the template is read from the file.")
 end
-lib.run({ version = 1, kind = "extract", project = project }, function(result)
+require("daw_bridge_jobs").ask({ version = 1, kind = "extract", project = project }, function(result)
   local text = "The template is in\n" .. result.template
   if result.notes and #result.notes > 0 then text = text .. "\n\n" .. table.concat(result.notes, "\n") end
   lib.say(text)

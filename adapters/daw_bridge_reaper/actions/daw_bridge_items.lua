@@ -1,175 +1,160 @@
--- Items and tracks: what is selected, and the stems below it.
--- A stem is as long as the source's file, so an item becomes a stem's item by exchanging the file in its state:
--- offset, play rate, section, reverse, fades, volume, envelopes and stretch markers stay as they are.
+-- Items and tracks of the open project: what is selected, what of it can be separated, and what is where.
 local items = {}
 
-local KEY = "P_EXT:daw_bridge"
+items.KEY = "P_EXT:daw_bridge"
+items.MARK = "P_EXT:daw_bridge_stems"
+local KEY = items.KEY
+local WHOLE = 0.9 -- an item that plays this much of its file is separated whole
+local NEAR_S = 20.0 -- parts of one file that lie closer than this are separated together
 
+-- The source that holds the file of a take, and the section around it (nil without one, false for several).
 local function file_of(take)
-  local source = reaper.GetMediaItemTake_Source(take)
+  local source, section = reaper.GetMediaItemTake_Source(take), nil
   while source do
     local parent = reaper.GetMediaSourceParent(source)
     if not parent then break end
+    section = section == nil and source or false
     source = parent
   end
   if not source then return nil end
   local name = reaper.GetMediaSourceFileName(source)
-  return name ~= "" and name or nil
+  return name and name ~= "" and name or nil, source, section
 end
 
--- The selected audio items with their files, and what is wrong with the others.
-function items.selected()
+-- Which seconds of its file an item plays, on whole samples; nil when it is (nearly) all, or not to be told.
+local function part_of(item, take, source, section)
+  local length_s, in_quarters = reaper.GetMediaSourceLength(source)
+  local rate_hz = reaper.GetMediaSourceSampleRate(source)
+  if in_quarters or not length_s or length_s <= 0 or not rate_hz or rate_hz <= 0 then return nil end
+  if section == false or reaper.GetTakeNumStretchMarkers(take) > 0 then return nil end
+  local from, to
+  if section then
+    local good, offset_s, section_s = reaper.PCM_Source_GetSectionInfo(section)
+    if not good then return nil end
+    from, to = offset_s, offset_s + section_s
+  else
+    from = reaper.GetMediaItemTakeInfo_Value(take, "D_STARTOFFS")
+    to = from + reaper.GetMediaItemInfo_Value(item, "D_LENGTH") * reaper.GetMediaItemTakeInfo_Value(take, "D_PLAYRATE")
+    if to > length_s + 0.5 / rate_hz and reaper.GetMediaItemInfo_Value(item, "B_LOOPSRC") ~= 0 then return nil end
+  end
+  from, to = math.max(from, 0.0), math.min(to, length_s)
+  if to <= from or to - from >= WHOLE * length_s then return nil end
+  return { math.floor(from * rate_hz + 1e-6) / rate_hz, math.ceil(to * rate_hz - 1e-6) / rate_hz }, length_s
+end
+
+-- Where the time selection cuts an item, from its start on; nil when it takes the whole of it, false when nothing.
+local function cut_of(item)
+  local from, to = reaper.GetSet_LoopTimeRange(false, false, 0, 0, false)
+  local start, length = reaper.GetMediaItemInfo_Value(item, "D_POSITION"), reaper.GetMediaItemInfo_Value(item, "D_LENGTH")
+  from, to = math.max(from - start, 0.0), math.min(to - start, length)
+  if to - from < 1e-9 then return false end
+  if from < 1e-9 and to > length - 1e-9 then return nil end
+  return { from, to }
+end
+
+local function with_cut(part, cut, item, take, source, section)
+  if not cut then return part end
+  local rate = reaper.GetMediaItemTakeInfo_Value(take, "D_PLAYRATE")
+  local rate_hz = reaper.GetMediaSourceSampleRate(source)
+  local length_s, in_quarters = reaper.GetMediaSourceLength(source)
+  if section ~= nil or in_quarters or reaper.GetTakeNumStretchMarkers(take) > 0 then return part end
+  local offset = reaper.GetMediaItemTakeInfo_Value(take, "D_STARTOFFS")
+  local from, to = math.max(offset + cut[1] * rate, 0.0), math.min(offset + cut[2] * rate, length_s)
+  if to <= from then return part end -- a looped item behind its first round
+  return { math.floor(from * rate_hz + 1e-6) / rate_hz, math.ceil(to * rate_hz - 1e-6) / rate_hz }
+end
+
+-- The selected audio items with their files, and what is wrong with the others. `extent` says how much of the file is
+-- wanted: "item", "file" or "time" (the time selection).
+function items.selected(extent)
   local found, wrong = {}, {}
   for index = 0, reaper.CountSelectedMediaItems(0) - 1 do
     local item = reaper.GetSelectedMediaItem(0, index)
     local take = reaper.GetActiveTake(item)
-    local file = take and not reaper.TakeIsMIDI(take) and file_of(take)
+    local midi = take and reaper.TakeIsMIDI(take)
+    local file, source, section
+    if take and not midi then file, source, section = file_of(take) end
+    local cut
+    if extent == "time" then cut = cut_of(item) end
     if not take then
       wrong[#wrong + 1] = "an empty item"
-    elseif reaper.TakeIsMIDI(take) then
+    elseif midi then
       wrong[#wrong + 1] = "a MIDI item: render it to audio first"
     elseif not file then
       wrong[#wrong + 1] = "an item without a file: glue or render it first"
     elseif not reaper.file_exists(file) then
       wrong[#wrong + 1] = "an offline item: " .. file
+    elseif cut == false then
+      wrong[#wrong + 1] = "an item outside of the time selection"
     else
       local _, guid = reaper.GetSetMediaItemInfo_String(item, "GUID", "", false)
-      found[#found + 1] = { item = item, guid = guid, file = file, track = reaper.GetMediaItemTrack(item) }
+      local part
+      if extent ~= "file" then part = with_cut(part_of(item, take, source, section), cut, item, take, source, section) end
+      local length_s = reaper.GetMediaSourceLength(source)
+      found[#found + 1] = { item = item, guid = guid, file = file, part = part, cut = cut or nil, length_s = length_s }
     end
   end
   return found, wrong
 end
 
--- Items may be gone or moved when the worker is ready: find them again by their ids.
-function items.find(guid)
-  for index = 0, reaper.CountMediaItems(0) - 1 do
-    local item = reaper.GetMediaItem(0, index)
+-- What to separate for these items: each file once, or once for each part of it that lies apart from the others.
+-- Gives each item the number of its source.
+function items.sources(selected)
+  local by_file, order = {}, {}
+  for _, each in ipairs(selected) do
+    if not by_file[each.file] then
+      by_file[each.file] = {}
+      order[#order + 1] = each.file
+    end
+    table.insert(by_file[each.file], each)
+  end
+  local sources = {}
+  for _, file in ipairs(order) do
+    local group, whole = by_file[file], false
+    for _, each in ipairs(group) do whole = whole or not each.part end
+    if whole then
+      sources[#sources + 1] = { file = file, seconds = group[1].length_s }
+      for _, each in ipairs(group) do each.source = #sources end
+    else
+      table.sort(group, function(a, b) return a.part[1] < b.part[1] end)
+      for _, each in ipairs(group) do
+        local last = sources[#sources]
+        if not last or last.file ~= file or each.part[1] > last.range[2] + NEAR_S then
+          last = { file = file, range = { each.part[1], each.part[2] } }
+          sources[#sources + 1] = last
+        end
+        last.range[2] = math.max(last.range[2], each.part[2])
+        last.seconds = last.range[2] - last.range[1]
+        each.source = #sources
+      end
+    end
+  end
+  return sources
+end
+
+-- Items may be gone or moved when the worker is ready: find them again by their ids, in any project.
+function items.find(project, guid)
+  for index = 0, reaper.CountMediaItems(project) - 1 do
+    local item = reaper.GetMediaItem(project, index)
     local _, other = reaper.GetSetMediaItemInfo_String(item, "GUID", "", false)
     if other == guid then return item end
   end
 end
 
-local function quoted(path)
-  for _, mark in ipairs({ '"', "'", "`" }) do
-    if not path:find(mark, 1, true) then return mark .. path .. mark end
-  end
-  error("REAPER cannot hold this file name: " .. path, 0)
-end
-
--- The state of an item with the file of its active take exchanged and its ids taken out.
-function items.with_file(chunk, file, active)
-  local out, take, source = {}, 0, nil
-  for line in chunk:gmatch("[^\r\n]+") do
-    local word = line:match("^%s*(%S+)")
-    if word == "TAKE" then take = take + 1 end
-    if word == "<SOURCE" then source = #out + 1 end
-    if word == "FILE" and take == active and source then
-      out[source] = "<SOURCE WAVE"
-      line = "FILE " .. quoted(file)
-    end
-    if word ~= "IGUID" and word ~= "GUID" and word ~= "IID" and word ~= "SEL" then out[#out + 1] = line end
-  end
-  return table.concat(out, "\n") .. "\n"
-end
-
-local function below(track)
-  local index = math.floor(reaper.GetMediaTrackInfo_Value(track, "IP_TRACKNUMBER"))
-  local depth = 0
-  -- Behind the whole folder when the item lies on a folder track.
-  for place = index - 1, reaper.CountTracks(0) - 1 do
-    depth = depth + reaper.GetMediaTrackInfo_Value(reaper.GetTrack(0, place), "I_FOLDERDEPTH")
-    if depth <= 0 then return place + 1, depth end
-  end
-  return reaper.CountTracks(0), 0
-end
-
--- Every way to be in an edit group, as the documentation of GetSetTrackGroupMembership lists them.
-local WAYS = {
-  "VOLUME_REVERSE", "PAN_REVERSE", "WIDTH_REVERSE", "NO_LEAD_WHEN_FOLLOW", "VOLUME_VCA_FOLLOW_ISPREFX",
-}
-for _, what in ipairs({
-  "VOLUME", "PAN", "MUTE", "SOLO", "RECARM", "POLARITY", "AUTOMODE", "WIDTH", "VOLUME_VCA", "MEDIA_EDIT",
-}) do
-  WAYS[#WAYS + 1] = what .. "_LEAD"
-  WAYS[#WAYS + 1] = what .. "_FOLLOW"
-end
-local HALVES = { "GetSetTrackGroupMembership", "GetSetTrackGroupMembershipHigh" } -- groups 1 to 32, 33 to 64
-
--- The bits of all groups that any track is in, for whatever, by half.
-local function used_groups()
-  local used = { 0, 0 }
+-- Whether an item has the stems of these settings in the project, or is such a stem itself.
+function items.is_done(item, settings)
+  local track = reaper.GetMediaItemTrack(item)
+  local _, key = reaper.GetSetMediaTrackInfo_String(track, KEY, "", false)
+  if key and key ~= "" then return true end
+  local _, mark = reaper.GetSetMediaItemInfo_String(item, items.MARK, "", false)
+  local session, how = (mark or ""):match("^([^\t]*)\t(.*)$")
+  if not session or how ~= settings then return false end
+  if session == "" then return true end -- takes of the item itself
   for index = 0, reaper.CountTracks(0) - 1 do
-    local track = reaper.GetTrack(0, index)
-    for half, name in ipairs(HALVES) do
-      for _, way in ipairs(WAYS) do
-        used[half] = used[half] | (math.floor(reaper[name](track, way, 0, 0) or 0) & 0xFFFFFFFF)
-      end
-    end
+    local _, other = reaper.GetSetMediaTrackInfo_String(reaper.GetTrack(0, index), KEY, "", false)
+    if other and other:sub(1, #session + 1) == session .. "/" then return true end
   end
-  return used
-end
-
--- Join the volumes of the tracks that belong together, in groups that nobody uses. What does not fit stays apart.
-local function join(layout, made)
-  local used, chosen = nil, {}
-  for place, wanted in ipairs(layout) do
-    local number = math.floor(wanted.group or 0)
-    if number > 0 then
-      used = used or used_groups()
-      if chosen[number] == nil then
-        chosen[number] = false
-        for group = 0, 63 do
-          local half, bit = group // 32 + 1, 1 << group % 32
-          if used[half] & bit == 0 then
-            used[half] = used[half] | bit
-            chosen[number] = { half = half, bit = bit >= 1 << 31 and bit - (1 << 32) or bit }
-            break
-          end
-        end
-      end
-      local group = chosen[number]
-      if group then
-        for _, way in ipairs({ "VOLUME_LEAD", "VOLUME_FOLLOW" }) do
-          reaper[HALVES[group.half]](made[place], way, group.bit, group.bit)
-        end
-      end
-    end
-  end
-end
-
--- Insert the layout's tracks below `track`; the folders around them stay closed as they were.
-local function insert(layout, track, session)
-  local start, depth = below(track)
-  local last = reaper.GetTrack(0, start - 1)
-  local time_base = reaper.GetMediaTrackInfo_Value(track, "C_BEATATTACHMODE")
-  local made = {}
-  for place, wanted in ipairs(layout) do
-    reaper.InsertTrackAtIndex(start + place - 1, false)
-    local new = reaper.GetTrack(0, start + place - 1)
-    if not new then error("REAPER made no track", 0) end
-    if not reaper.SetTrackStateChunk(new, wanted.chunk, false) then error("REAPER did not take a track's state", 0) end
-    -- The time base of the track that the stems come from: a change of tempo then moves them as it moves the item.
-    reaper.SetMediaTrackInfo_Value(new, "C_BEATATTACHMODE", time_base)
-    items.colour(new, wanted.colour)
-    reaper.GetSetMediaTrackInfo_String(new, KEY, session .. "/" .. wanted.key, true)
-    made[place] = new
-  end
-  if depth < 0 then
-    -- The track above closed folders: it does so no longer, our last track does.
-    reaper.SetMediaTrackInfo_Value(last, "I_FOLDERDEPTH", reaper.GetMediaTrackInfo_Value(last, "I_FOLDERDEPTH") - depth)
-    local tail = made[#made]
-    reaper.SetMediaTrackInfo_Value(tail, "I_FOLDERDEPTH", reaper.GetMediaTrackInfo_Value(tail, "I_FOLDERDEPTH") + depth)
-  end
-  for place, wanted in ipairs(layout) do
-    for _, receive in ipairs(wanted.receives) do
-      local index = reaper.CreateTrackSend(made[receive.source + 1], made[place])
-      for key, value in pairs(receive.values) do
-        reaper.SetTrackSendInfo_Value(made[receive.source + 1], 0, index, key, value)
-      end
-    end
-  end
-  join(layout, made)
-  return made
+  return false
 end
 
 -- A colour in the order of this system.
@@ -177,48 +162,6 @@ function items.colour(track, colour)
   if not colour then return end
   local native = reaper.ColorToNative(math.floor(colour[1]), math.floor(colour[2]), math.floor(colour[3]))
   reaper.SetMediaTrackInfo_Value(track, "I_CUSTOMCOLOR", native | 0x1000000)
-end
-
-local function clone(item, track, file)
-  local _, chunk = reaper.GetItemStateChunk(item, "", false)
-  local active = math.floor(reaper.GetMediaItemInfo_Value(item, "I_CURTAKE"))
-  local new = reaper.AddMediaItemToTrack(track)
-  if not reaper.SetItemStateChunk(new, items.with_file(chunk, file, active), false) then
-    error("REAPER did not take the item of " .. file, 0)
-  end
-  -- The original may be muted by an earlier run; the stems are what is to be heard.
-  reaper.SetMediaItemInfo_Value(new, "B_MUTE", 0)
-  return new
-end
-
--- Put the stems of each source below the first of its items, in one undo step; everything or nothing.
-function items.place(sources, selected, title)
-  reaper.Undo_BeginBlock2(0)
-  reaper.PreventUIRefresh(1)
-  local good, reason = pcall(function()
-    for _, source in ipairs(sources) do
-      local targets = {}
-      for _, each in ipairs(selected) do
-        local item = each.file == source.file and items.find(each.guid)
-        if item then targets[#targets + 1] = item end
-      end
-      if #targets == 0 then error("the item of " .. source.file .. " was deleted meanwhile; its stems are in\n" .. source.folder, 0) end
-      local made = insert(source.tracks, reaper.GetMediaItemTrack(targets[1]), source.session)
-      for place, wanted in ipairs(source.tracks) do
-        for _, file in ipairs(wanted.files) do
-          for _, item in ipairs(targets) do clone(item, made[place], file) end
-        end
-      end
-      for _, item in ipairs(targets) do reaper.SetMediaItemInfo_Value(item, "B_MUTE", 1) end
-    end
-  end)
-  reaper.PreventUIRefresh(-1)
-  local name = good and title or title .. " (failed " .. tostring(reaper.time_precise()) .. ")"
-  reaper.Undo_EndBlock2(0, name, -1)
-  if not good and reaper.Undo_CanUndo2(0) == name then reaper.Undo_DoUndo2(0) end
-  reaper.TrackList_AdjustWindows(false)
-  reaper.UpdateArrange()
-  return good, reason
 end
 
 -- Tracks that are the bus `name`: made by us with that key, or called so.
@@ -234,43 +177,6 @@ function items.buses(name, label)
     if lower == name:lower() or (label and lower == label:lower()) then called[#called + 1] = track end
   end
   return #found > 0 and found or called
-end
-
--- The chain of a track's state, from its first line to the closing one; nil when it has none.
-function items.chain_of(chunk)
-  local out, depth, inside = {}, 0, false
-  for line in chunk:gmatch("[^\r\n]+") do
-    local mark = line:match("^%s*(%S)")
-    if mark == "<" then
-      depth = depth + 1
-      if depth == 2 and line:match("^%s*<FXCHAIN%f[%s%z]") then inside = true end
-    end
-    if inside then out[#out + 1] = line end
-    if mark == ">" then
-      if inside and depth == 2 then return table.concat(out, "\n") .. "\n" end
-      depth = depth - 1
-    end
-  end
-end
-
--- A track's state with another chain (nil takes it off); everything else stays line for line.
-function items.with_chain(chunk, chain)
-  local out, depth, inside = {}, 0, false
-  for line in chunk:gmatch("[^\r\n]+") do
-    local mark = line:match("^%s*(%S)")
-    if mark == "<" then
-      depth = depth + 1
-      if depth == 2 and line:match("^%s*<FXCHAIN%f[%s%z]") then inside = true end
-    end
-    local closes = mark == ">"
-    if closes and depth == 1 and chain then out[#out + 1] = chain:gsub("\n$", "") end
-    if not inside then out[#out + 1] = line end
-    if closes then
-      if depth == 2 then inside = false end
-      depth = depth - 1
-    end
-  end
-  return table.concat(out, "\n") .. "\n"
 end
 
 return items

@@ -1,24 +1,27 @@
--- What the actions share: where things are, one message, starting the worker and watching it.
--- The work is done by daw-bridge in a process of its own; REAPER stays usable, and nothing here waits.
+-- What all actions share: messages, settings, files, and where things are in either way of installing them.
 local lib = {}
 
 local SECTION = "daw-bridge"
 local TITLE = "daw-bridge"
-local STALLED_S = 120 -- the worker writes a heartbeat each second; this long without one means that it is gone
-local POLL_S = 0.25
+local OK, YES_NO, NO = 0, 4, 7
+local CONFIG, RUNNER = "daw_bridge_config.lua", "daw_bridge_run.py"
 
+lib.title, lib.section = TITLE, SECTION
 lib.folder = ({ reaper.get_action_context() })[2]:match("^(.*[/\\])") or ""
 package.path = lib.folder .. "?.lua;" .. package.path
-local json = require("daw_bridge_json")
 
 function lib.say(text)
-  reaper.ShowMessageBox(text, TITLE, 0)
+  reaper.ShowMessageBox(text, TITLE, OK)
+end
+
+function lib.ask(text)
+  return reaper.ShowMessageBox(text, TITLE, YES_NO) ~= NO
 end
 
 -- Settings that outlive REAPER.
 function lib.get(key, default)
   local value = reaper.GetExtState(SECTION, key)
-  return value ~= "" and value or default
+  return value and value ~= "" and value or default
 end
 
 function lib.set(key, value)
@@ -41,7 +44,61 @@ function lib.write(path, text)
   return true
 end
 
--- The folder of the saved project, or nil with what to do.
+function lib.exists(path)
+  if reaper.file_exists and reaper.file_exists(path) then return true end
+  local file = io.open(path, "rb")
+  if file then file:close() end
+  return file ~= nil
+end
+
+-- Where `reaper setup` writes is the same folder in every installation: <resource path>/Scripts/daw-bridge. ReaPack
+-- puts the actions at Scripts/<index>/<category>, one folder deeper.
+function lib.places()
+  local resource = reaper.GetResourcePath()
+  local places = { lib.folder, lib.folder .. "../", lib.folder .. "../../daw-bridge/" }
+  if resource and resource ~= "" then table.insert(places, 1, resource .. "/Scripts/daw-bridge/") end
+  return places
+end
+
+-- The first place that holds the file.
+local function place_of(name)
+  for _, place in ipairs(lib.places()) do
+    if lib.exists(place .. name) then return place end
+  end
+end
+
+-- Where jobs and what is written for all actions lie.
+function lib.home()
+  return place_of(CONFIG) or lib.places()[1]
+end
+
+-- The Python that a person chose inside REAPER, or that setup wrote down (it takes the choice back); without one what
+-- was tried.
+function lib.python()
+  local tried = {}
+  local function good(path)
+    if not path or path == "" then return false end
+    if lib.exists(path) then return true end
+    tried[#tried + 1] = path
+    return false
+  end
+  local chosen = lib.get("python")
+  if good(chosen) then return chosen end
+  local place = place_of(CONFIG)
+  local read, config = pcall(dofile, (place or "") .. CONFIG)
+  local written = place and read and type(config) == "table" and config.python
+  if good(written) then return written end
+  return nil, tried
+end
+
+function lib.runner()
+  local place = place_of(CONFIG)
+  if place and lib.exists(place .. RUNNER) then return place .. RUNNER end
+  place = place_of(RUNNER)
+  return place and place .. RUNNER
+end
+
+-- The folder of the saved project, or nil with what to do; then the project's file.
 function lib.project_folder()
   local _, path = reaper.EnumProjects(-1)
   if not path or path == "" then
@@ -51,7 +108,8 @@ function lib.project_folder()
 end
 
 -- A folder beside the project that is not there yet; never one that holds the stems of another song.
--- Two items of one name get two folders: what was promised in this run counts as there.
+-- Two items of one name get two folders: what was promised in this run counts as there. REAPER remembers what a folder
+-- held until it is asked with -1.
 local promised = {}
 function lib.new_folder(parent, name)
   local safe = name:gsub('[%c/\\:*?"<>|`\'#;%%$&]+', " "):gsub("^[%s.]+", ""):gsub("[%s.]+$", ""):sub(1, 60)
@@ -59,116 +117,41 @@ function lib.new_folder(parent, name)
   local number = 1
   while true do
     local path = parent .. "/" .. safe .. " stems" .. (number > 1 and " " .. number or "")
-    local probe = io.open(path .. "/.daw-bridge", "rb")
+    reaper.EnumerateFiles(path, -1)
+    reaper.EnumerateSubdirectories(path, -1)
     local free = not reaper.EnumerateFiles(path, 0) and not reaper.EnumerateSubdirectories(path, 0)
-    if not probe and free and not promised[path:lower()] then
+    if free and not lib.exists(path .. "/.daw-bridge") and not promised[path:lower()] then
       promised[path:lower()] = true
       return path
     end
-    if probe then probe:close() end
     number = number + 1
   end
 end
 
-local function quoted(path)
+-- The names in a folder of folders, sorted.
+function lib.folders(path)
+  local names, index = {}, 0
+  reaper.EnumerateSubdirectories(path, -1)
+  while true do
+    local name = reaper.EnumerateSubdirectories(path, index)
+    if not name then break end
+    names[#names + 1], index = name, index + 1
+  end
+  table.sort(names)
+  return names
+end
+
+function lib.quoted(path)
   if path:find('["%c]') then error("this path cannot be passed on: " .. path, 0) end
   return '"' .. path .. '"'
 end
 
--- Start the worker for `job` and call `done(result)` when it is ready, or say what went wrong.
-function lib.run(job, done)
-  local running = lib.running_job()
-  if running then return lib.say("A separation is running already; cancel it or wait for it.") end
-  local ok, config = pcall(require, "daw_bridge_config")
-  if not ok then return lib.say("Run 'daw-bridge reaper setup' again: the actions do not know which Python to use.") end
-  local folder = lib.folder .. "jobs/" .. os.date("%Y%m%d-%H%M%S-") .. tostring(math.floor(reaper.time_precise() * 1000) % 1000000)
-  reaper.RecursiveCreateDirectory(folder, 0)
-  job.at = os.time()
-  local wrote, reason = lib.write(folder .. "/job.json", json.encode(job))
-  if not wrote then return lib.say("Cannot write the job: " .. tostring(reason)) end
-  local made, command = pcall(function()
-    return quoted(config.python) .. " " .. quoted(lib.folder .. "daw_bridge_run.py") .. " reaper job " .. quoted(folder .. "/job.json")
-  end)
-  if not made then return lib.say(command) end
-  if not reaper.ExecProcess(command, -2) then
-    lib.forget(folder)
-    return lib.say("Cannot start " .. config.python .. ".\nRun 'daw-bridge reaper setup' again.")
-  end
-  reaper.SetExtState(SECTION, "job", folder, false)
-  lib.watch(folder, done)
-end
-
--- The folder of the job that runs now; nil when its worker has ended, or has given no sign of life for long.
-function lib.running_job()
-  local folder = reaper.GetExtState(SECTION, "job")
-  if folder == "" or lib.read(folder .. "/result.json") then return nil end
-  local good, state = pcall(json.decode, lib.read(folder .. "/progress.json") or lib.read(folder .. "/job.json") or "")
-  if not good or type(state) ~= "table" or os.time() - (state.at or 0) > STALLED_S then return nil end
-  return folder
-end
-
--- A finished job leaves nothing behind.
-function lib.forget(folder)
-  reaper.DeleteExtState(SECTION, "job", false)
-  for _, name in ipairs({ "job.json", "progress.json", "result.json", "cancel" }) do os.remove(folder .. "/" .. name) end
-  os.remove(folder)
-end
-
-local function draw(progress)
-  local share = progress.share or 0
-  gfx.set(0.15, 0.15, 0.15)
-  gfx.rect(0, 0, gfx.w, gfx.h)
-  gfx.set(0.25, 0.55, 0.85)
-  gfx.rect(10, 40, (gfx.w - 20) * share, 20)
-  gfx.set(1, 1, 1)
-  gfx.x, gfx.y = 10, 12
-  gfx.drawstr(string.format("%s  %d %%  %s", progress.text or "Starting", math.floor(share * 100), progress.left or ""))
-  gfx.x, gfx.y = 10, 72
-  gfx.drawstr("Close this window to cancel; go on working meanwhile.")
-  gfx.update()
-end
-
--- Poll without blocking. There is no fixed time-out: only a worker without a heartbeat is given up.
-function lib.watch(folder, done)
-  gfx.init(TITLE, 420, 100)
-  local beat, seen, next_look = nil, reaper.time_precise(), 0
-  local progress, cancelled = {}, false
-  local function finish(result)
-    gfx.quit()
-    lib.forget(folder)
-    if result.ok then
-      done(result)
-    elseif not result.cancelled then
-      lib.say(result.error or "The separation failed.")
-    end
-  end
-  local function step()
-    local now = reaper.time_precise()
-    if now >= next_look then
-      next_look = now + POLL_S
-      local text = lib.read(folder .. "/result.json")
-      if text then
-        local good, result = pcall(json.decode, text)
-        return finish(good and result or { ok = false, error = "The worker's answer cannot be read." })
-      end
-      local good, state = pcall(json.decode, lib.read(folder .. "/progress.json") or "")
-      if good and state.beat ~= beat then
-        beat, seen, progress = state.beat, now, state
-      end
-      if now - seen > STALLED_S then
-        return finish({ ok = false, error = "The worker has stopped without an answer. Try again with 'daw-bridge doctor' in a terminal." })
-      end
-    end
-    if cancelled then progress.text, progress.left = "Cancelling", "" end
-    draw(progress)
-    if gfx.getchar() == -1 then
-      lib.write(folder .. "/cancel", "")
-      gfx.init(TITLE, 420, 100)
-      cancelled = true
-    end
-    reaper.defer(step)
-  end
-  step()
+-- Run a program and wait for its answer, at most `limit_ms`: nil when it cannot be started, else exit code and output.
+function lib.answer(command, limit_ms)
+  local text = reaper.ExecProcess(command, limit_ms)
+  if not text then return nil end
+  local code, output = text:match("^(%-?%d+)\r?\n?(.*)$")
+  return tonumber(code) or -1, (output or text):gsub("%s+$", "")
 end
 
 return lib

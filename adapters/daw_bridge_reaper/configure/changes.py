@@ -24,11 +24,12 @@ class SetupOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetupReport:
-    """What was written, or would be: the files, a unified diff, and what a person should know."""
+    """What was written and deleted, or would be: the files, a unified diff, and what a person should know."""
 
     changed: tuple[Path, ...]
     diff: str
     notes: tuple[str, ...] = ()
+    deleted: tuple[Path, ...] = ()
 
 
 @dataclass(slots=True)
@@ -46,14 +47,17 @@ class Changes:
         return [path for path, content in self.wanted.items() if content != self.before[path]]
 
     def diff(self) -> str:
-        """A unified diff of everything that would change."""
+        """A unified diff of everything that would change; pictures are only named."""
         parts: list[str] = []
         for path in self.differing:
+            if path.suffix == ".png":
+                parts.append(f"--- {path}: an icon\n")
+                continue
             old, new = (_lines(content) for content in (self.before[path], self.wanted[path]))
             parts += difflib.unified_diff(old, new, str(path), str(path), n=1)
         return "".join(line if line.endswith("\n") else line + "\n" for line in parts)
 
-    def apply(self) -> tuple[Path, ...]:
+    def apply(self, *, keep_backups: bool = True) -> tuple[Path, ...]:
         """Write everything; the backups that were made of files that were there. Raises OutputError."""
         backups: list[Path] = []
         done: list[Path] = []
@@ -62,7 +66,7 @@ class Changes:
                 with output_errors(path):
                     path.parent.mkdir(parents=True, exist_ok=True)
                     before = self.before[path]
-                    if before is not None and path.suffix == ".ini":
+                    if keep_backups and before is not None and path.suffix == ".ini":
                         backups.append(_back_up(path, before))
                     _put(path, self.wanted[path])
                     done.append(path)

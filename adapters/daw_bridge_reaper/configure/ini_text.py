@@ -75,6 +75,15 @@ class IniText:
                 end -= 1
             self.lines.insert(end, f"{key}={value}")
 
+    def has_section(self, name: str) -> bool:
+        return self._section(name) is not None
+
+    def remove_section(self, name: str, *, only_empty: bool = False) -> None:
+        """Take a section with its header away, or only a header that nothing follows."""
+        found = self._section(name)
+        if found is not None and not (only_empty and any(line.strip() for line in self.lines[slice(*found)])):
+            del self.lines[found[0] - 1 : found[1]]
+
     def control_surfaces(self) -> list[str]:
         """REAPER's control surfaces in order (`csurf_0`, `csurf_1`, ...)."""
         found = self._section("REAPER")

@@ -1,7 +1,8 @@
 """The ReaPack index of the actions: what a person adds in REAPER under Extensions > ReaPack > Import repositories.
 
-Format: github.com/cfillion/reapack/wiki (index version 1). The actions find their Python through a file that
-`daw-bridge reaper setup` writes, and say so when it is not there.
+Format: github.com/cfillion/reapack/wiki (index version 1): scripts are put at Scripts/<index>/<category>/, a source of
+the type `data` below Data/. The actions find their Python through the file that `daw-bridge reaper setup` writes, or by
+the action "Find the Python for daw-bridge".
 """
 
 from __future__ import annotations
@@ -32,6 +33,12 @@ def index_xml(base_url: str, version: str) -> str:
             f"        <source{main} file={quoteattr(name)}>{escape(f'{base}/{name}')}</source>"
             for name, main in sources
             if (files("daw_bridge_reaper") / "actions" / name).is_file()
+        ),
+        *(
+            f'        <source type="data" file={quoteattr(f"toolbar_icons/{action.icon}")}>'
+            f"{escape(f'{base}/toolbar_icons/{action.icon}')}</source>"
+            for action in ACTIONS
+            if action.icon
         ),
         "      </version>",
         "    </reapack>",

@@ -33,7 +33,8 @@ def item_chunk(item: Item) -> Chunk:
         if number:
             add(Line(f"TAKE{' SEL' if number == item.values.get('I_CURTAKE', 0.0) else ''}"))
         add(Line.of("NAME", take.texts["P_NAME"]))
-        add(Line.of("VOLPAN", values["D_VOL"], take.values["D_PAN"], take.values["D_VOL"], take.values["D_PANLAW"]))
+        levels = (take.values["D_PAN"], take.values["D_VOL"], take.values["D_PANLAW"])
+        add(Line.of("TAKEVOLPAN", *levels) if number else Line.of("VOLPAN", values["D_VOL"], *levels))
         add(Line.of("SOFFS", take.values["D_STARTOFFS"]))
         add(
             Line.of(
@@ -48,6 +49,9 @@ def item_chunk(item: Item) -> Chunk:
 
 def set_item(item: Item, chunk: Chunk) -> None:
     """Take over everything from a chunk."""
+    earlier = {f"{{{take.address:032X}}}": take for take in item.takes}
+    own_state = any(isinstance(part, Line) and part.keyword == "IGUID" for part in chunk.body)
+    taken: set[str] = set() if own_state or not earlier else set(earlier)
     item.takes.clear()
     take = _new_take(item)
     for part in chunk.body:
@@ -62,8 +66,11 @@ def set_item(item: Item, chunk: Chunk) -> None:
             take = _new_take(item)
         elif part.keyword == "NAME":
             take.texts["P_NAME"] = part.tokens[1]
-        elif part.keyword in ("IGUID", "GUID", "IID"):
-            raise AssertionError("a copy must not carry the ids of its original")
+        elif part.keyword == "IGUID":
+            assert part.tokens[1] == f"{{{item.address:032X}}}", "a copy must not carry the ids of its original"
+        elif part.keyword in ("GUID", "IID"):
+            assert part.tokens[1] not in taken, "two takes have one id"
+            taken.add(part.tokens[1])
         else:
             _set_numbers(item, take, part.keyword, numbers)
 
@@ -79,6 +86,7 @@ def _set_numbers(item: Item, take: Take, keyword: str, numbers: list[float]) -> 
         "SOFFS": (take.values, {"D_STARTOFFS": 0}),
         "PLAYRATE": (take.values, {"D_PLAYRATE": 0, "B_PPITCH": 1, "D_PITCH": 2}),
         "VOLPAN": (take.values, {"D_PAN": 1, "D_VOL": 2, "D_PANLAW": 3}),
+        "TAKEVOLPAN": (take.values, {"D_PAN": 0, "D_VOL": 1, "D_PANLAW": 2}),
     }
     if keyword in places:
         values, keys = places[keyword]

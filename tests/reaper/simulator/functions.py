@@ -136,10 +136,27 @@ class Functions:
         self.content.markers.append((bool(region), float(start), float(end), name, colour))
         return len(self.content.markers)
 
+    def SplitMediaItem(self, item: Item, position: float) -> str:
+        start, length = item.values["D_POSITION"], item.values["D_LENGTH"]
+        if not start < position < start + length:
+            return null("MediaItem*")
+        right = Item(item.track, values=dict(item.values), texts=dict(item.texts))
+        right.values.update(D_POSITION=position, D_LENGTH=start + length - position)
+        item.values["D_LENGTH"] = position - start
+        for take in item.takes:
+            half = Take(right, take.source, values=dict(take.values), texts=dict(take.texts))
+            half.values["D_STARTOFFS"] += (position - start) * take.values["D_PLAYRATE"]
+            right.takes.append(half)
+        track = next(track for track in self.content.tracks if item in track.items)
+        track.items.insert(track.items.index(item) + 1, right)
+        return right.pointer
+
     def GetExtState(self, section: str, key: str) -> str:
         return self.world.ext_state.get((section, key), "")
 
     def SetExtState(self, section: str, key: str, value: str, persist: bool) -> None:
+        if "\n" in value or "\r" in value:
+            raise WrongCall(f"SetExtState {key}: an ini file cannot hold a line break")
         self.world.ext_state[section, key] = value
 
     def HasExtState(self, section: str, key: str) -> int:
@@ -178,7 +195,7 @@ class Functions:
         return self._text(track, track.texts, key, text, is_set)
 
     def _text(self, thing: Thing, texts: dict[str, str], key: str, text: str, is_set: bool) -> Any:
-        if key != "P_NAME" and not key.startswith("P_EXT:"):
+        if key != "P_NAME" and not key.startswith(("P_EXT:", "P_LANENAME:")):
             raise WrongCall(f"unknown text {key}")
         if is_set:
             texts[key] = text
@@ -348,7 +365,10 @@ class Functions:
         return _set(self._sends(track, category)[index].values, key, value)
 
     def GetTrackSendInfo_Value(self, track: Track, category: int, index: int, key: str) -> float:
-        send = self._sends(track, category)[index]
+        sends = self._sends(track, category)
+        if not 0 <= index < len(sends):
+            return 0.0
+        send = sends[index]
         if key in ("P_SRCTRACK", "P_DESTTRACK"):
             return float((send.source if key == "P_SRCTRACK" else send.target).address)
         return send.values[key]
@@ -402,6 +422,7 @@ KINDS = {
     "ColorToNative": "i i i",
     "ColorFromNative": "i i i i",
     "AddProjectMarker2": f"{P} b d d s i i",
+    "SplitMediaItem": f"{M} d",
     "GetExtState": "s s",
     "SetExtState": "s s s b",
     "HasExtState": "s s",

@@ -14,7 +14,11 @@ local function ask(name, ...)
   io.stdout:flush()
   local answer = json.decode(io.stdin:read("l"))
   if answer.e then error(answer.e, 3) end
-  return table.unpack(answer.r, 1, 7)
+  local values = {}
+  for place, value in ipairs(answer.r) do
+    if type(value) ~= "table" then values[place] = value end -- a table stands for nil, which JSON's lists lose here
+  end
+  return table.unpack(values, 1, 7)
 end
 
 local deferred = {}
@@ -30,9 +34,10 @@ gfx = {
   w = 420, h = 100, x = 0, y = 0, open = false,
   init = function() gfx.open = true; closed = false end,
   quit = function() gfx.open = false end,
-  set = function() end, rect = function() end, update = function() end,
-  drawstr = function(text) assert(type(text) == "string") end,
+  set = function() assert(gfx.open, "drawn without a window") end, rect = function() end, update = function() end,
+  drawstr = function(text) ask("drawn", text) end,
   getchar = function() return closed and -1 or 0 end,
+  showmenu = function(text) assert(gfx.open, "a menu without a window"); return ask("showmenu", text) end,
 }
 
 dofile(script)

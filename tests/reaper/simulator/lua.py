@@ -16,7 +16,7 @@ from typing import Any
 
 from tests.reaper.simulator import chunks
 from tests.reaper.simulator.functions import Functions, WrongCall
-from tests.reaper.simulator.model import Item, Source, Take, Track, World
+from tests.reaper.simulator.model import Item, Project, Source, Take, Track, World
 
 HARNESS = Path(__file__).with_name("harness.lua")
 DIRECT = {
@@ -43,6 +43,9 @@ DIRECT = {
     "SetExtState",
     "GetExtState",
     "DeleteExtState",
+    "GetTrackNumSends",
+    "SplitMediaItem",
+    "GetMediaItemTakeInfo_Value",
 }
 """Functions that are the same in both languages."""
 
@@ -54,6 +57,14 @@ class Reaper:
     world: World
     script: Path
     inputs: list[str | None] = field(default_factory=list)
+    """What is chosen in menus: `model|template|stem,stem`, or what an entry begins with; None closes the menu."""
+    answers: list[int] = field(default_factory=list)
+    """To questions: 6 is yes, which is said to all that is not listed here, and 7 no."""
+    version: str = "7.42/linux-x86_64"
+    system: str = "Other"
+    files: list[str] = field(default_factory=list)
+    drawn: list[str] = field(default_factory=list)
+    listed: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     messages: list[str] = field(default_factory=list)
     commands: list[list[str]] = field(default_factory=list)
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
@@ -73,7 +84,8 @@ class Reaper:
                     raise AssertionError(f"lua: {line}")
                 request = json.loads(line[1:])
                 try:
-                    answer: dict[str, Any] = {"r": self._call(request["f"], list(request["a"]))}
+                    answers = self._call(request["f"], list(request["a"]))
+                    answer: dict[str, Any] = {"r": [{} if each is None else each for each in answers]}
                 except (WrongCall, AssertionError, KeyError, IndexError, TypeError) as exc:
                     answer = {"e": f"{request['f']}: {exc!r}"}
                 process.stdin.write(json.dumps(answer) + "\n")
@@ -106,11 +118,58 @@ class Reaper:
 
     def lua_ShowMessageBox(self, text: str, title: str, kind: int) -> int:
         self.messages.append(text)
+        if kind == 4:
+            return self.answers.pop(0) if self.answers else 6
         return 1
 
-    def lua_GetUserInputs(self, title: str, count: int, captions: str, values: str) -> list[Any]:
-        answer = self.inputs.pop(0)
-        return [False, values] if answer is None else [True, answer or values]
+    def lua_drawn(self, text: str) -> None:
+        self.drawn.append(text)
+
+    def lua_showmenu(self, menu: str) -> int:
+        """The number of the wanted entry: separators and titles of submenus are not counted, grey ones are."""
+        wanted = self._next_choice()
+        entries = [each for each in menu.split("|") if each and not each.startswith(">")]
+        self.menus.append(menu)
+        if wanted is None:
+            return 0
+        names = [each.lstrip("<#!") for each in entries]
+        for number, name in enumerate(names, start=1):
+            if name == wanted or name.startswith((f"{wanted}  ", f"{wanted} (")):
+                assert "#" not in entries[number - 1][:3], f"{name} is grey"
+                return number
+        raise WrongCall(f"the menu has no {wanted!r}: {menu}")
+
+    menus: list[str] = field(default_factory=list)
+    choices: list[str] = field(default_factory=list)
+
+    def _next_choice(self) -> str | None:
+        if not self.choices:
+            line = self.inputs.pop(0)
+            if line is None:
+                return None
+            if "|" in line:
+                model, template, stems = line.split("|")
+                names = [each.strip() for each in stems.split(",") if each.strip()]
+                self.choices = [*filter(None, (model, template)), *(names or ["All stems"]), "Separate now"]
+            else:
+                self.choices = [line]
+        return self.choices.pop(0)
+
+    def lua_GetUserFileNameForRead(self, start: str, title: str, extension: str) -> list[Any]:
+        return [True, self.files.pop(0)] if self.files else [False, ""]
+
+    def lua_GetMousePosition(self) -> list[Any]:
+        return [10, 10]
+
+    def lua_GetAppVersion(self) -> str:
+        return self.version
+
+    def lua_GetOS(self) -> str:
+        return self.system
+
+    def lua_GetResourcePath(self) -> str:
+        scripts = next((each for each in self.script.parents if each.name == "Scripts"), self.script.parent)
+        return str(scripts.parent)
 
     def lua_tick(self) -> bool:
         """The harness asks once per defer; whether the window was closed meanwhile."""
@@ -130,29 +189,68 @@ class Reaper:
         return 1
 
     def lua_EnumerateFiles(self, path: str, index: int) -> str | None:
-        names = sorted(each.name for each in Path(path).iterdir() if each.is_file()) if Path(path).is_dir() else []
-        return names[index] if index < len(names) else None
+        return self._enumerate("file", path, index)
 
     def lua_EnumerateSubdirectories(self, path: str, index: int) -> str | None:
-        names = sorted(each.name for each in Path(path).iterdir() if each.is_dir()) if Path(path).is_dir() else []
+        return self._enumerate("folder", path, index)
+
+    def _enumerate(self, kind: str, path: str, index: int) -> str | None:
+        """As documented: what a folder holds is remembered until it is asked for the index -1."""
+        if index == -1:
+            self.listed.clear()
+            return None
+        if (kind, path) not in self.listed:
+            found = Path(path).iterdir() if Path(path).is_dir() else iter(())
+            wanted = Path.is_file if kind == "file" else Path.is_dir
+            self.listed[kind, path] = sorted(each.name for each in found if wanted(each))
+        names = self.listed[kind, path]
         return names[index] if index < len(names) else None
 
     def lua_file_exists(self, path: str) -> bool:
         return Path(path).is_file()
 
     def lua_ExecProcess(self, command: str, timeout_ms: int) -> str | None:
-        if timeout_ms not in (-1, -2):
-            raise WrongCall("ExecProcess would block REAPER")
         arguments = shlex.split(command)
         self.commands.append(arguments)
+        if timeout_ms not in (-1, -2) and not 0 < timeout_ms <= 20_000:
+            raise WrongCall("ExecProcess would block REAPER")
         if not Path(arguments[0]).is_file():
             return None
+        if timeout_ms > 0:
+            try:
+                done = subprocess.run(
+                    arguments,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                    check=False,
+                    timeout=timeout_ms / 1000,
+                )
+            except OSError:
+                return None
+            return f"{done.returncode}\n{done.stdout}"
         self.workers.append(subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
         return "0\n"
 
     # --- the project
     def lua_EnumProjects(self, index: int) -> list[Any]:
-        return [self.world.project.pointer, self.world.project.path]
+        tabs = self.world.tabs
+        if index >= len(tabs):
+            return [None, ""]
+        found = self.world.project if index < 0 else tabs[index]
+        return [found.pointer, found.path]
+
+    def _project(self, project: Any) -> Project:
+        found = self._thing("ReaProject*", project)
+        assert isinstance(found, Project)
+        return found
+
+    def lua_SelectProjectInstance(self, project: str) -> None:
+        self.world.select(self._project(project))
+
+    def lua_ValidatePtr2(self, project: Any, pointer: Any, kind: str) -> bool:
+        found = self.world.thing(int(str(pointer).rpartition("0x")[2], 16))
+        return found is not None and found.kind == kind
 
     def lua_IsProjectDirty(self, project: int) -> int:
         return int(self.dirty)
@@ -166,18 +264,58 @@ class Reaper:
     def lua_CountSelectedMediaItems(self, project: int) -> int:
         return len(self._selected())
 
-    def lua_GetSelectedMediaItem(self, project: int, index: int) -> str:
-        return self._selected()[index].pointer
+    def lua_GetSelectedMediaItem(self, project: int, index: int) -> str | None:
+        found = self._selected()
+        return found[index].pointer if index < len(found) else None
 
-    def lua_CountMediaItems(self, project: int) -> int:
-        return len(self._items())
+    def _items_of(self, project: Any) -> list[Item]:
+        return [item for track in self._project(project).content.tracks for item in track.items]
 
-    def lua_GetMediaItem(self, project: int, index: int) -> str:
-        return self._items()[index].pointer
+    def lua_CountMediaItems(self, project: Any) -> int:
+        return len(self._items_of(project))
+
+    def lua_GetMediaItem(self, project: Any, index: int) -> str | None:
+        found = self._items_of(project)
+        return found[index].pointer if index < len(found) else None
+
+    def lua_GetSet_LoopTimeRange(self, is_set: bool, loop: bool, start: float, end: float, seek: bool) -> list[Any]:
+        assert not is_set
+        return list(self.world.time_selection)
+
+    def lua_GetMediaSourceLength(self, source: str) -> list[Any]:
+        return [self._thing("PCM_source*", source).length_s, False]
+
+    def lua_GetMediaSourceSampleRate(self, source: str) -> int:
+        return int(self._thing("PCM_source*", source).rate_hz)
+
+    def lua_GetTakeNumStretchMarkers(self, take: str) -> int:
+        return int(self._thing("MediaItem_Take*", take).values.get("stretch", 0))
+
+    def lua_PCM_Source_GetSectionInfo(self, source: str) -> list[Any]:
+        section = self._thing("PCM_source*", source).section
+        return [True, *section] if section else [False, 0.0, 0.0, False]
+
+    def lua_GetParentTrack(self, track: str) -> str | None:
+        found: Track = self._thing("MediaTrack*", track)
+        above: list[Track] = []
+        for each in self.world.content.tracks:
+            if each is found:
+                return above[-1].pointer if above else None
+            depth = int(each.values["I_FOLDERDEPTH"])
+            if depth > 0:
+                above.append(each)
+            elif depth:
+                del above[max(len(above) + depth, 0) :]
+        return None
+
+    def lua_GetTrackSendInfo_Value(self, track: str, category: int, index: int, key: str) -> Any:
+        value = Functions(self.world).call("GetTrackSendInfo_Value", track, category, index, key)
+        return f"(MediaTrack*)0x{int(value):016X}" if key.startswith("P_") else value
 
     def lua_GetMediaItemTrack(self, item: str) -> str:
         found: Item = self._thing("MediaItem*", item)
-        return next(track for track in self.world.content.tracks if found in track.items).pointer
+        tracks = (track for tab in self.world.tabs for track in tab.content.tracks)
+        return next(track for track in tracks if found in track.items).pointer
 
     def lua_GetActiveTake(self, item: str) -> str | None:
         found: Item = self._thing("MediaItem*", item)
@@ -203,7 +341,8 @@ class Reaper:
         found: Item = self._thing("MediaItem*", item)
         if key == "GUID" and not is_set:
             return [True, f"{{{found.address:032X}}}"]
-        raise WrongCall(f"GetSetMediaItemInfo_String {key}")
+        answer = Functions(self.world).call("GetSetMediaItemInfo_String", item, key, text, is_set)
+        return [bool(answer[0]), answer[3]]
 
     def lua_GetSetMediaTrackInfo_String(self, track: str, key: str, text: str, is_set: bool) -> list[Any]:
         answer = Functions(self.world).call("GetSetMediaTrackInfo_String", track, key, text, is_set)

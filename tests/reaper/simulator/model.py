@@ -37,6 +37,8 @@ TRACK_VALUES = {
     "C_BEATATTACHMODE": -1.0,
     "I_SELECTED": 0.0,
     "I_FXEN": 1.0,
+    "I_FREEMODE": 0.0,
+    **{f"C_LANEPLAYS:{lane}": 0.0 for lane in range(16)},
 }
 ITEM_VALUES = {
     "D_POSITION": 0.0,
@@ -50,6 +52,7 @@ ITEM_VALUES = {
     "D_VOL": 1.0,
     "C_BEATATTACHMODE": -1.0,
     "B_UISEL": 0.0,
+    "I_FIXEDLANE": 0.0,
 }
 TAKE_VALUES = {
     "D_STARTOFFS": 0.0,
@@ -261,6 +264,8 @@ class World:
     """REAPER itself: the project, what is being counted, and when to fail."""
 
     project: Project = field(default_factory=Project)
+    others: list[Project] = field(default_factory=list)  # the other tabs
+    time_selection: tuple[float, float] = (0.0, 0.0)
     loose: dict[int, Thing] = field(default_factory=dict)
     ext_state: dict[tuple[str, str], str] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
@@ -276,11 +281,25 @@ class World:
     def content(self) -> Content:
         return self.project.content
 
+    @property
+    def tabs(self) -> list[Project]:
+        """All open projects, in the order of their tabs."""
+        return sorted([self.project, *self.others], key=lambda project: project.address)
+
+    def select(self, project: Project) -> None:
+        """Bring a tab to the front."""
+        tabs = self.tabs
+        self.project = project
+        self.others = [each for each in tabs if each is not project]
+
     def thing(self, address: int) -> Thing | None:
-        if address == self.project.address:
-            return self.project
+        for tab in self.tabs:
+            if address == tab.address:
+                return tab
         if self.alive is None:
-            self.alive = self.content.things()
+            self.alive = {}
+            for tab in self.tabs:
+                self.alive |= tab.content.things()
         return self.alive.get(address) or self.loose.get(address)
 
     def begin_undo(self) -> None:

@@ -1,0 +1,4 @@
+-- daw-bridge: Preset: vocals and the rest
+local folder = ({ reaper.get_action_context() })[2]:match("^(.*[/\\])") or ""
+package.path = folder .. "?.lua;" .. package.path
+require("daw_bridge_separation").now({ two_stems = "vocals", stems = "" })
