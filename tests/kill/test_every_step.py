@@ -25,9 +25,9 @@ from daw_bridge.manifest import Manifest, read_manifest
 from daw_bridge.takeover import settled_manifest
 
 ROOT = Path(__file__).resolve().parents[2]
-EVERY = bool(os.environ.get("DAW_BRIDGE_EVERY_STEP"))
-"""Set by `make kills` and in CI: every step. The plain test run takes a few of them."""
-STRIDE = 1 if EVERY else 19
+FROM_STEP = int(os.environ.get("DAW_BRIDGE_EVERY_STEP") or 0)
+"""Set by `make kills` to 1: every step from that one on. The plain test run takes a few of them."""
+STRIDE = 1 if FROM_STEP else 19
 MOST_STEPS = 400
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -114,7 +114,7 @@ def leftovers(folder: Path) -> list[str]:
 
 
 def kill_points(first: int) -> range:
-    return range(1 + first % STRIDE, MOST_STEPS, STRIDE)
+    return range(FROM_STEP or 1 + first % STRIDE, MOST_STEPS, STRIDE)
 
 
 def test_a_build_from_nothing(tmp_path: Path, runs: Runs) -> None:
