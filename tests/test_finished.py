@@ -35,10 +35,16 @@ def test_a_finished_song_is_not_made_twice_and_no_other_is_taken_for_it(tmp_path
         build_if_needed(mix, options, load_model=shares)
 
 
-def test_a_mix_is_decoded_by_the_process_with_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("step", ["probe", "decode"])
+def test_a_mix_is_probed_and_decoded_by_the_process_with_limits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    program = "import os; from daw_bridge.audio import decode_worker as worker; "
+    program += f"worker._WORK[{step!r}] = lambda order: os.abort(); worker.main()"
     monkeypatch.setattr(guarded, "_idle", [])
-    monkeypatch.setattr(guarded, "COMMAND", (sys.executable, "-c", "import os; os.abort()"))
+    monkeypatch.setattr(guarded, "COMMAND", (sys.executable, "-c", program))
     mix = write_wav(tmp_path / "mix.wav", noise(3_000), 44_100)
-    with pytest.raises(InputError, match="the decoder crashed on it"):
+    with pytest.raises(InputError, match=r"the decoder crashed on it \(signal 6\)"):
         build(mix, options_for(tmp_path), load_model=shares)
     assert [path.name for path in tmp_path.iterdir()] == ["mix.wav"]
+    guarded._close_all()

@@ -413,10 +413,10 @@ WEIGHTS_SERVER = (
         FETCH + "test_other_bytes_than_the_catalog_lists_are_refused",
     ),
     _m(
-        "fetch: a body without end",
+        "fetch: what came too much is kept",
         DOWNLOAD,
-        "                if done > most_bytes:",
-        "                if done > 100 * most_bytes:",
+        "                    part.unlink(missing_ok=True)\n                    raise WeightsCorrupt",
+        "                    raise WeightsCorrupt",
         FETCH + "test_a_body_without_end_is_cut_at_the_size_of_the_file",
     ),
     _m(
@@ -455,7 +455,14 @@ STRANGERS_FILES = (
         CORE + "workflow/chain.py",
         "guarded.probe(mix,",
         "probe(mix,",
-        FINISHED + "test_a_mix_is_decoded_by_the_process_with_limits",
+        FINISHED + "test_a_mix_is_probed_and_decoded_by_the_process_with_limits",
+    ),
+    _m(
+        "decoding: into the song in the run itself",
+        CORE + "workflow/ingest.py",
+        "        decoded = guarded.decode_to_reference(",
+        "        decoded = decode_to_reference(",
+        FINISHED + "test_a_mix_is_probed_and_decoded_by_the_process_with_limits",
     ),
     _m(
         "files: pipes are read",

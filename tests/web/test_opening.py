@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from daw_bridge import song
 from daw_bridge.errors import InputError
-from daw_bridge.manifest import Manifest, SessionRecord
 from daw_bridge.web.library import Song
 from daw_bridge.web.opening import PROGRAMS, open_session
+from daw_bridge.workflow import BuildOptions, build
+from tests.audio.signals import noise, write_wav
+from tests.kill.steps import shares
 
 
-def song_with(folder: Path, adapter: str, file: str, *files: str) -> Song:
-    record = SessionRecord(
-        adapter=adapter, file=file, files=files or (file,), sha256="", template="", template_sha256="", plan={}
-    )
-    manifest = Manifest(name="s", daw_bridge="0", state="complete", request={}, sessions=(record,))
-    return Song(id="s", folder=folder, manifest=manifest)
+def song_with(made: song.Song, adapter: str, file: str, *files: str) -> Song:
+    """The song, as if a stranger had written its manifest."""
+    record = replace(made.sessions[0], adapter=adapter, file=file, files=files or (file,))
+    return Song(id="s", made=replace(made, manifest=replace(made.manifest, sessions=(record,))))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a shell script stands for the DAW")
 def test_what_is_no_session_is_never_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The system would run a program, a script or a link file that the manifest names as a session."""
-    programs, song, started = tmp_path / "bin", tmp_path / "song", tmp_path / "started"
-    for folder in (programs, song, song / "s"):
-        folder.mkdir()
+    programs, folder, started = tmp_path / "bin", tmp_path / "song", tmp_path / "started"
+    mix = write_wav(tmp_path / "mix.wav", noise(3_000), 44_100)
+    options = BuildOptions(model="preview", template="neutral", device="cpu", output=folder, use_cache=False)
+    made = build(mix, options, load_model=shares).song
+    for each in (programs, folder / "s"):
+        each.mkdir()
     for name in ("xdg-open", "open", *PROGRAMS["reaper"]):
         (programs / name).write_text(f'#!/bin/sh\necho "$1" >> {started}\n')
         (programs / name).chmod(0o755)
@@ -41,12 +46,12 @@ def test_what_is_no_session_is_never_started(tmp_path: Path, monkeypatch: pytest
         "s/evil.lnk",
         "evil.rpp.bat",
     ):
-        (song / name).write_text("#!/bin/sh\n")
+        (folder / name).write_text("#!/bin/sh\n")
         for adapter in ("reaper", "dawproject", "anything"):
             with pytest.raises(InputError, match="is no file that a DAW opens"):
-                open_session(song_with(song, adapter, name), "")
+                open_session(song_with(made, adapter, name), "")
     with pytest.raises(InputError, match="is no file that a DAW opens"):
-        open_session(song_with(song, "ardour", "s", "s/evil.lnk"), "")
+        open_session(song_with(made, "ardour", "s", "s/evil.lnk"), "")
     with pytest.raises(InputError, match="leads out of"):
-        open_session(song_with(song, "reaper", "../bin/reaper"), "")
+        open_session(song_with(made, "reaper", "../bin/reaper"), "")
     assert not started.exists()
