@@ -40,7 +40,9 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add.set_defaults(func=run_add)
     recommend = commands.add_parser("recommend", help="which model for these stems on this machine")
     recommend.add_argument("--stems", metavar="A,B", default="", help="e.g. vocals,guitar (default: the usual four)")
-    recommend.add_argument("--task", metavar="T", help="stems, vocals, kit, karaoke, dereverb or denoise")
+    recommend.add_argument(
+        "--task", metavar="T", help="4-stem, 6-stem, stems, vocals, kit, karaoke, dereverb or denoise"
+    )
     recommend.add_argument("--clear", action="store_true", help="only models whose licence is clear")
     recommend.add_argument("--gpu-memory", metavar="GB", type=float, help="of the GPU; 0 for none (default: ask it)")
     recommend.set_defaults(func=run_recommend)
@@ -155,7 +157,8 @@ def run_recommend(args: argparse.Namespace) -> None:
     memory_gb = _gpu_memory_gb() if args.gpu_memory is None else args.gpu_memory
     advice = recommend(stems, gpu_memory_gb=memory_gb, task=args.task, only_clear=args.clear)
     machine = f"a GPU of {memory_gb:.0f} GB" if memory_gb > 0 else "no GPU"
-    say(args, f"for {args.task or ', '.join(stems) or 'drums, bass, other, vocals'} with {machine}, best first:")
+    what = f"{args.task or ', '.join(stems) or 'drums, bass, other, vocals'} with {machine}"
+    say(args, f"for {what}, best first:" if advice else f"no model of the catalog fits: {what}")
     for place, item in enumerate(advice, start=1):
         say(args, f"{place:>2}. {item.model.name:<12} {item.reason}; licence {item.model.licence_class}")
         for note in item.model.notes:

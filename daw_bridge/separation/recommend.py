@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import get_args
+from typing import Literal, get_args
 
 from daw_bridge.errors import UsageError, did_you_mean
 from daw_bridge.option import one_of
@@ -12,9 +12,13 @@ from daw_bridge.separation.catalog import CATALOG
 from daw_bridge.separation.engine.memory import SPARE_GB
 from daw_bridge.separation.model_info import CSDR, FOUR, SIX, Licence, ModelInfo, Task
 
+AskedTask = Task | Literal["4-stem", "6-stem"]
+"""What can be asked for: a task of the catalog, or all stems of an ordinary song by their number."""
+
 _UNSCORED_DB = 8.0
 """Where a model without a published score of the usual protocol ranks: below every model that has one."""
 
+_SETS: dict[str, tuple[str, ...]] = {"4-stem": FOUR, "6-stem": SIX}
 _MB_PER_GB = 1073.7
 _FULL_PRECISION = 2.0
 """Published weights are stored in 16 bits and computed in 32."""
@@ -35,7 +39,7 @@ def device_need_gb(info: ModelInfo) -> float:
 
 
 def recommend(
-    stems: tuple[str, ...] = (), *, gpu_memory_gb: float = 0.0, task: Task | None = None, only_clear: bool = False
+    stems: tuple[str, ...] = (), *, gpu_memory_gb: float = 0.0, task: AskedTask | None = None, only_clear: bool = False
 ) -> list[Advice]:
     """Models for a task, or that give all of these stems, the best first. `gpu_memory_gb` 0 means no GPU.
 
@@ -48,7 +52,8 @@ def recommend(
     if not 0.0 <= gpu_memory_gb < math.inf:
         raise UsageError(f"a GPU memory of {gpu_memory_gb:g} GB makes no sense; give gigabytes, or 0 for no GPU")
     if task is not None:
-        one_of("task", task, get_args(Task))
+        one_of("task", task, (*_SETS, *get_args(Task)))
+        stems, task = stems or _SETS.get(task, ()), "stems" if task in _SETS else task
     known = tuple(dict.fromkeys((*SIX, *(stem for info in CATALOG.values() for stem in info.stems))))
     for stem in stems:
         if stem not in known:
