@@ -80,6 +80,17 @@ def test_a_new_bus_is_made_on_purpose_and_is_neutral(vocals: Path) -> None:
     assert session.buses[-1].name == "choir" and not session.buses[-1].effects
 
 
+def test_a_new_bus_may_feed_another_one(vocals: Path) -> None:
+    session = Session("Song", template="neutral")
+    session.add_bus("voices")
+    made = session.add_bus("choir", parent="VOICES")
+    assert made.parent == "voices"
+    assert session.import_audio(vocals, target_bus="choir").output == "choir"
+    with pytest.raises(UsageError, match="no bus called 'nobody'"):
+        session.add_bus("other", parent="nobody")
+    assert [bus.name for bus in session.buses] == ["voices", "choir"]
+
+
 @pytest.mark.parametrize("rate_hz", [0, -44_100, 7_999, 192_001])
 def test_a_rate_that_no_audio_has_is_refused(rate_hz: int) -> None:
     with pytest.raises(UsageError, match=f"sample_rate_hz={rate_hz}: a session has 8000 to 192000 Hz"):
