@@ -24,11 +24,11 @@ import soundfile
 
 from daw_bridge.catalog.dispatch import Event
 from daw_bridge.catalog.local import WorkerOrder
+from daw_bridge.catalog.outcome import Outcome
 from daw_bridge.catalog.plan import PlannedSong, make_plan
 from daw_bridge.catalog.recipe import Recipe
 from daw_bridge.catalog.run import RunOptions, StartCrew, run_catalog
 from daw_bridge.catalog.store import Store
-from daw_bridge.catalog.worker import Outcome
 
 RECIPE = Recipe(options={}, weights_sha256="")
 LINKS_PER_FILE = 30_000
@@ -72,6 +72,7 @@ class NothingActor:
 
 
 def main() -> None:
+    os.environ.setdefault("RAY_worker_niceness", "0")  # as on a node that has nothing else to do
     wanted = sys.argv[1:] or ["driver", *(["ray"] if find_spec("ray") else []), "plan", "dry-run", "throughput"]
     for name in wanted:
         if len(wanted) > 1:  # a process each, so that none inherits another's memory

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol, assert_never
 
+from daw_bridge.catalog.outcome import Outcome
 from daw_bridge.catalog.plan import PlannedSong
-from daw_bridge.catalog.worker import Outcome
 from daw_bridge.errors import CatalogStopped
 from daw_bridge.progress import CancelToken
 

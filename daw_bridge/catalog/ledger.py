@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from daw_bridge.catalog.outcome import Outcome
 from daw_bridge.catalog.store import Store
-from daw_bridge.catalog.worker import Outcome
 
 PART_ROWS = 1000
 PART_S = 120.0

@@ -15,8 +15,8 @@ from threading import Lock
 from typing import Any
 
 from daw_bridge.catalog.dispatch import Event
+from daw_bridge.catalog.outcome import Outcome
 from daw_bridge.catalog.plan import Plan, PlannedSong
-from daw_bridge.catalog.worker import Outcome, SongWorker
 from daw_bridge.errors import DawBridgeError
 
 
@@ -95,6 +95,8 @@ class LocalCrew:
 
 def _work(order: WorkerOrder, pipe: Any) -> None:
     """The process: how many songs it has room for, or why none; then songs in, outcomes out, until the pipe closes."""
+    from daw_bridge.catalog.worker import SongWorker  # the driver itself separates nothing
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's
     try:
         worker = SongWorker(order.plan, order.out_url, device=order.device, scratch=order.scratch)

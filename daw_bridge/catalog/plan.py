@@ -25,7 +25,6 @@ from daw_bridge.catalog.recipe import Recipe, differences, recipe_from, song_key
 from daw_bridge.catalog.store import Listed, Store
 from daw_bridge.errors import InputError, UsageError
 from daw_bridge.progress import CancelToken, OnProgress, Progress, ignore_progress
-from daw_bridge.workflow.chain import SONG_FOLDER_SUFFIX
 
 PLAN_KEY = "plan/plan.json"
 SHARD_SONGS = 1000
@@ -112,6 +111,8 @@ def _same_or_refused(there: Plan, source: Store, recipe: Recipe, out: Store) -> 
 
 def _songs_of(source: Store, out: Store, recipe: Recipe) -> Iterator[tuple[str, str, int, str]]:
     """The audio below `source`: no song folder, nothing hidden, and not the catalog itself where it lies inside."""
+    from daw_bridge.workflow.chain import SONG_FOLDER_SUFFIX  # brings the separation, which no driver needs
+
     inside = f"{out.url.removeprefix(source.url).strip('/')}/" if out.url.startswith(f"{source.url}/") else ""
     for each in source.list():
         name = each.key.rsplit("/", 1)[-1]

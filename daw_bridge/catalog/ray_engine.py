@@ -11,16 +11,20 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from daw_bridge.catalog.dispatch import Event
 from daw_bridge.catalog.local import WorkerOrder
+from daw_bridge.catalog.outcome import Outcome
 from daw_bridge.catalog.plan import PlannedSong
-from daw_bridge.catalog.worker import Outcome, SongWorker
 from daw_bridge.errors import AdapterMissing, DawBridgeError, DeviceError, UsageError
-from daw_bridge.workflow.batch import SONGS_IN_FLIGHT
+from daw_bridge.separation.engine.memory import SONGS_IN_FLIGHT
+
+if TYPE_CHECKING:
+    from daw_bridge.catalog.worker import SongWorker
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # before Ray reads it: nothing is reported to anybody
+os.environ.setdefault("RAY_task_events_report_interval_ms", "0")  # nor is a record kept of every call: it grows
 try:
     import ray
     from ray.exceptions import RayActorError, RayError
@@ -63,6 +67,8 @@ class SongActor:
 
     def begin(self) -> tuple[str, int, str]:
         """The node, how many songs there is room for, and why there is none."""
+        from daw_bridge.catalog.worker import SongWorker  # the driver itself separates nothing
+
         node = str(ray.get_runtime_context().get_node_id())
         try:
             order = self._order

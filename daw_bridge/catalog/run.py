@@ -12,9 +12,9 @@ from typing import Literal, assert_never
 from daw_bridge.catalog.dispatch import Crew, Dispatcher
 from daw_bridge.catalog.ledger import RunLedger, latest_failures
 from daw_bridge.catalog.local import LocalCrew, WorkerOrder
+from daw_bridge.catalog.outcome import Outcome
 from daw_bridge.catalog.plan import Plan, PlannedSong, require_plan, shards_of, songs_to_do
 from daw_bridge.catalog.store import Store
-from daw_bridge.catalog.worker import Outcome
 from daw_bridge.errors import UsageError
 from daw_bridge.progress import CancelToken
 

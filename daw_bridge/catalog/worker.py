@@ -14,46 +14,26 @@ import socket
 import tempfile
 import time
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from daw_bridge.catalog.outcome import Outcome, State
 from daw_bridge.catalog.plan import Plan, PlannedSong
 from daw_bridge.catalog.store import Store
 from daw_bridge.errors import Cancelled, DawBridgeError, StoreUnreachable
 from daw_bridge.files import output_errors, safe_name
 from daw_bridge.locks import LockHeld, NoLocks, exclusive
 from daw_bridge.progress import CancelToken
+from daw_bridge.separation.engine.memory import SONGS_IN_FLIGHT
 from daw_bridge.separation.families.keeper import ModelKeeper
 from daw_bridge.workflow import BuildResult, build
-from daw_bridge.workflow.batch import SONGS_IN_FLIGHT
 
-State = Literal["done", "skipped", "lost", "failed", "fatal", "retry"]
-"""`lost`: another attempt committed first. `fatal`: every song would fail so. `retry`: this time, or this machine."""
 _PERMANENT = frozenset((3, 7))
 """Exit codes of what lies in the song itself (input, refused by a rule): trying again gives the same."""
 _FATAL = frozenset((2, 5, 6, 8, 9))
 """Exit codes that every song would meet (usage, template, model or weights, no device, no adapter)."""
 _SCRATCH_PREFIX = "daw-bridge-catalog-"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """How one attempt at one song ended; plain data that travels between machines.
-
-    `worker_s` is its share of the time of a worker, which may have several songs in work.
-    """
-
-    song: PlannedSong
-    state: State
-    error: str = ""
-    attempt: str = ""
-    elapsed_s: float = 0.0
-    worker_s: float = 0.0
-    audio_s: float = 0.0
-    size_bytes: int = 0
-    null_depth_db: float = 0.0
-    host: str = ""
 
 
 class SongWorker:

@@ -15,7 +15,7 @@ from daw_bridge.errors import SongsFailed
 from daw_bridge.units import clock
 
 if TYPE_CHECKING:
-    from daw_bridge.catalog.worker import Outcome
+    from daw_bridge.catalog.outcome import Outcome
 
 _OUT = "the catalog: a folder that all machines see, or s3://, gs://, az://"
 

@@ -17,6 +17,7 @@ from daw_bridge.build_options import BuildOptions
 from daw_bridge.errors import Busy, Cancelled, DawBridgeError, InputError, UsageError
 from daw_bridge.files import output_errors
 from daw_bridge.progress import CancelToken, OnProgress, Progress, ignore_progress
+from daw_bridge.separation.engine.memory import SONGS_IN_FLIGHT
 from daw_bridge.separation.families.keeper import ModelKeeper
 from daw_bridge.separation.options import cuda_device
 from daw_bridge.separation.recipe import read_recipe
@@ -27,8 +28,6 @@ from daw_bridge.workflow.ledger import Ledger, default_ledger
 from daw_bridge.workflow.songs import Listing, list_songs, song_folders
 
 BUSY_WAIT_S = 0.5
-SONGS_IN_FLIGHT = 3
-"""On a GPU: while one song computes, the next is decoded and the last one written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,12 +20,13 @@ from daw_bridge.catalog.checks import verify
 from daw_bridge.catalog.dispatch import Event
 from daw_bridge.catalog.export import export_ledger
 from daw_bridge.catalog.local import WorkerOrder
+from daw_bridge.catalog.outcome import Outcome
 from daw_bridge.catalog.plan import PlannedSong, make_plan, require_plan, shards_of, songs_in, songs_to_do
 from daw_bridge.catalog.recipe import Recipe, recipe_of
 from daw_bridge.catalog.run import RunOptions, run_catalog
 from daw_bridge.catalog.status import status
 from daw_bridge.catalog.store import Store
-from daw_bridge.catalog.worker import Outcome, SongWorker
+from daw_bridge.catalog.worker import SongWorker
 from daw_bridge.cli.main import main
 from daw_bridge.errors import InputError, OutputError, UsageError, WeightsCorrupt
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daw_bridge.catalog.dispatch import MAX_TRIES, Dispatcher, Event
+from daw_bridge.catalog.outcome import Outcome
 from daw_bridge.catalog.plan import PlannedSong
-from daw_bridge.catalog.worker import Outcome
 from daw_bridge.errors import Cancelled, CatalogStopped
 from daw_bridge.progress import CancelToken
 

@@ -17,12 +17,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daw_bridge.catalog.ledger import RunLedger
+from daw_bridge.catalog.outcome import Outcome
 from daw_bridge.catalog.plan import make_plan, require_plan, songs_in
 from daw_bridge.catalog.recipe import Recipe
 from daw_bridge.catalog.report import prometheus_text, write_table
 from daw_bridge.catalog.status import CatalogStatus, NodeStatus, status
 from daw_bridge.catalog.store import Store
-from daw_bridge.catalog.worker import Outcome
 from daw_bridge.cli.main import main
 from daw_bridge.errors import UsageError
 

@@ -16,6 +16,8 @@ from typing import Any
 
 from daw_bridge.errors import DeviceError
 
+SONGS_IN_FLIGHT = 3
+"""On a GPU: while one song computes, the next is decoded and the last one written."""
 GIB = 1024.0**3
 SPARE_GB = 0.6
 """What CUDA's context, cuDNN's workspace and fragmentation take beside the tensors."""
