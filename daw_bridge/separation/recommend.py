@@ -53,7 +53,8 @@ def recommend(
         raise UsageError(f"a GPU memory of {gpu_memory_gb:g} GB makes no sense; give gigabytes, or 0 for no GPU")
     if task is not None:
         one_of("task", task, (*_SETS, *get_args(Task)))
-        stems, task = stems or _SETS.get(task, ()), "stems" if task in _SETS else task
+        if task in _SETS:
+            stems, task = stems or _SETS[task], "stems"
     known = tuple(dict.fromkeys((*SIX, *(stem for info in CATALOG.values() for stem in info.stems))))
     for stem in stems:
         if stem not in known:
