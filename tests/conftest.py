@@ -23,56 +23,26 @@ TESTS = Path(__file__).resolve().parent
 ROOT = TESTS.parent
 SHARED = ROOT.parent / "shared"
 
-SLOW = frozenset(
-    TESTS / name
-    for name in [
-        "analysis",
-        "ardour",
-        "catalog",
-        "e2e",
-        "kill",
-        "live/test_cli_live.py",
-        "live/test_jack.py",
-        "web",
-        "audio/test_lengths.py",
-        "audio/test_loudness_and_null.py",
-        "control/test_ardour.py",
-        "control/test_floods.py",
-        "control/test_garbage.py",
-        "control/test_jobs.py",
-        "control/test_live.py",
-        "control/test_reference.py",
-        "control/test_strangers.py",
-        "reaper/test_actions.py",
-        "reaper/test_end_to_end.py",
-        "reaper/test_every_line.py",
-        "reaper/test_into.py",
-        "reaper/test_live_sockets.py",
-        "render/test_cli_render.py",
-        "separation/test_bsrnn.py",
-        "separation/test_community_files.py",
-        "separation/test_community_networks.py",
-        "separation/test_equality.py",
-        "separation/test_fetch.py",
-        "separation/test_guard.py",
-        "separation/test_kill.py",
-        "separation/test_memory.py",
-        "separation/test_preview.py",
-        "separation/test_quantised.py",
-        "separation/test_recipe.py",
-        "separation/test_run.py",
-        "separation/test_streaming.py",
-        "separation/test_train_preview.py",
-        "separation/test_weights.py",
-        "test_batch.py",
-        "test_docs_examples.py",
-        "test_effects_exhaustive.py",
-        "test_packaging.py",
-        "test_promises.py",
-        "test_range.py",
-        "test_song.py",
-    ]
-)
+_FOLDERS = ("analysis", "ardour", "catalog", "e2e", "fuzz", "kill", "live", "metrics", "nistem", "separation", "web")
+_FILES = {
+    "audio": ("damage", "guarded", "lengths", "loudness_and_null", "reader", "sound_behind"),
+    "control": (
+        *("ardour", "floods", "garbage", "jobs", "live", "mixer", "reaper_live", "reference", "selection", "strangers"),
+    ),
+    "dawproject": ("any_plan",),
+    "osc": ("apply", "client"),
+    "reaper": (
+        *("actions", "actions_work", "any_plan", "end_to_end", "every_line", "into", "live", "live_sockets", "merge"),
+    ),
+    "render": ("cli_render", "playback"),
+    "": (
+        *("batch", "cli_parser", "docs_examples", "effects_exhaustive", "library_noise", "packaging", "promises"),
+        *("range", "song", "songs"),
+    ),
+}
+SLOW = {TESTS / folder for folder in _FOLDERS} | {
+    TESTS / folder / f"test_{name}.py" for folder, names in _FILES.items() for name in names
+}
 """Folders and files that start processes, servers, DAWs or models: `make test-fast` leaves them out."""
 
 
