@@ -67,6 +67,7 @@ PROOFS: dict[str, dict[Feature, str]] = {
         Feature.LIMITER: ARDOUR + "test_effects.py::test_gates_and_limiters_say_what_they_lack",
         Feature.REVERB: _ARDOUR_ROOMS,
         Feature.DELAY: _ARDOUR_ROOMS,
+        Feature.NOTES: ARDOUR + "test_tempo.py::test_drafts_of_notes_are_there_after_ardour_saved_the_session",
         Feature.PLUGIN: ARDOUR + "test_session.py::test_a_users_processor_travels_untouched",
     },
     "dawproject": {

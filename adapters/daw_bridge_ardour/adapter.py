@@ -16,8 +16,10 @@ from daw_bridge.errors import OutputError, UsageError
 from daw_bridge.files import PART_SUFFIX, output_errors
 from daw_bridge.model import SessionPlan
 from daw_bridge_ardour.media import media_names, place
+from daw_bridge_ardour.midi import midi_file
 from daw_bridge_ardour.rates import at_rate, played_rate_hz
 from daw_bridge_ardour.session_xml import session_text
+from daw_bridge_ardour.strips import mixer_of
 
 SESSION_SUFFIX = ".ardour"
 _EMPTY_FOLDERS = ("analysis", "dead", "export", "externals", "peaks", "plugins")
@@ -44,6 +46,7 @@ FEATURES: Mapping[Feature, Support] = {
     Feature.GROUPS: Support.EXACT,
     Feature.MARKERS: Support.EXACT,
     Feature.TEMPO: Support.EXACT,
+    Feature.NOTES: Support.EXACT,
 }
 
 
@@ -80,6 +83,7 @@ class ArdourAdapter:
         ]
         media = media_names((clip for clip in clips if clip.length_samples > 0), suffix=".wav" if resampled else "")
         text, limits = session_text(plan, name, media)
+        drafts = mixer_of(plan).drafts
         if resampled:
             what = (
                 f"Ardour does not play or export sessions of {own_rate_hz} Hz; this one is of {rate_hz} Hz, resampled"
@@ -90,7 +94,10 @@ class ArdourAdapter:
             with output_errors(target):
                 audio = part / "interchange" / name / "audiofiles"
                 audio.mkdir(parents=True)
-                (part / "interchange" / name / "midifiles").mkdir()
+                notes = part / "interchange" / name / "midifiles"
+                notes.mkdir()
+                for draft, track in zip(drafts, plan.note_tracks, strict=True):
+                    (notes / draft.file).write_bytes(midi_file(plan, track))
                 for empty in _EMPTY_FOLDERS:
                     (part / empty).mkdir()
                 place(media, audio, resample_to_hz=rate_hz if resampled else None)
@@ -101,10 +108,11 @@ class ArdourAdapter:
             raise
         session = target / f"{name}{SESSION_SUFFIX}"
         audio = target / "interchange" / name / "audiofiles"
+        notes = target / "interchange" / name / "midifiles"
         return WriteReport(
             adapter=self.name,
             session_path=target,
-            files=(session, *(audio / file for file in media.values())),
+            files=(session, *(audio / file for file in media.values()), *(notes / draft.file for draft in drafts)),
             how_to_open=f"open {session} in Ardour 7 or newer (Session > Open)",
             limits=limits,
         )

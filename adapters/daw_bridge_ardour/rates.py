@@ -14,7 +14,7 @@ from pathlib import Path
 from daw_bridge.audio.reader import open_audio
 from daw_bridge.audio.resample import Resampler, resample_length
 from daw_bridge.audio.writer import AudioWriter
-from daw_bridge.model import Clip, SessionPlan, Track
+from daw_bridge.model import Clip, NoteTrack, SessionPlan, Track
 
 PLAYED_HZ = (44_100, 48_000, 88_200, 96_000, 176_400, 192_000)
 _BLOCK_SAMPLES = 1 << 17
@@ -56,8 +56,17 @@ def at_rate(plan: SessionPlan, rate_hz: int) -> SessionPlan:
         )
         for marker in plan.markers
     )
+
+    def notes_at(track: NoteTrack) -> NoteTrack:
+        notes = (
+            replace(note, position_samples=scaled(note.position_samples), length_samples=scaled(note.length_samples))
+            for note in track.notes
+        )
+        return replace(track, notes=tuple(notes))
+
     return replace(
         plan,
+        note_tracks=tuple(notes_at(track) for track in plan.note_tracks),
         sample_rate_hz=rate_hz,
         length_samples=scaled(plan.length_samples),
         tracks=tuple(track_at(track) for track in plan.tracks),

@@ -8,12 +8,14 @@ make one second, so every sample of every common rate is a whole number.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import count
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from daw_bridge.adapter import Feature, Limit, Losses
 from daw_bridge.errors import InputError
 from daw_bridge.model import Clip, Marker, SessionPlan
+from daw_bridge_ardour.midi import add_midi_track
 from daw_bridge_ardour.names import printable
 from daw_bridge_ardour.routes_xml import FORMAT, Ids, node, number, route_element
 from daw_bridge_ardour.strips import Mixer, Strip, mixer_of
@@ -60,11 +62,15 @@ def session_text(plan: SessionPlan, name: str, media: Mapping[Path, str]) -> tup
     routes, playlists = node(root, "Routes"), node(root, "Playlists")
     node(root, "UnusedPlaylists")
     audio = _Audio(sources, regions, media, time, ids)
-    for order, strip in enumerate(mixer.strips):
+    order = count()
+    for strip in mixer.strips:
         playlist = ids.new() if strip.kind == "track" else ""
-        route_element(routes, strip, ids, order=order, playlist=playlist)
+        route_element(routes, strip, ids, order=next(order), playlist=playlist)
         if strip.kind == "track":
             audio.playlist(playlists, strip, playlist)
+        for draft in mixer.drafts:
+            if draft.under == strip.name:
+                add_midi_track(root, plan, draft, ids, order=next(order))
     _groups(root, mixer, ids)
     _click(root, ids)
     _tempo(root, plan)
@@ -73,7 +79,7 @@ def session_text(plan: SessionPlan, name: str, media: Mapping[Path, str]) -> tup
     root.set("event-counter", "0")
     ET.indent(root)
     text = ET.tostring(root, encoding="UTF-8", xml_declaration=True)
-    return text + b"\n", (*mixer.limits, *_marker_limits(plan.markers), *_note_limits(plan))
+    return text + b"\n", (*mixer.limits, *_marker_limits(plan.markers))
 
 
 def _config(root: ET.Element, plan: SessionPlan) -> None:
@@ -115,13 +121,6 @@ def _marker_limits(markers: tuple[Marker, ...]) -> list[Limit]:
     for marker in markers:
         if marker.colour is not None:
             losses.at(marker.name).bent(Feature.MARKERS, "markers have no colour of their own in Ardour")
-    return losses.limits
-
-
-def _note_limits(plan: SessionPlan) -> list[Limit]:
-    losses = Losses()
-    if plan.note_tracks:
-        losses.lost(Feature.NOTES, "import the MIDI file of the song folder (Session > Import)")
     return losses.limits
 
 

@@ -8,7 +8,8 @@ from typing import Literal
 
 from daw_bridge.adapter import Feature, Limit, Losses
 from daw_bridge.errors import InputError
-from daw_bridge.model import Bus, Clip, Colour, SessionPlan, Track
+from daw_bridge.files import safe_name
+from daw_bridge.model import Bus, Clip, Colour, NoteTrack, SessionPlan, Track
 from daw_bridge_ardour.effects import Insert, chain_of
 from daw_bridge_ardour.names import Names, printable
 
@@ -48,10 +49,25 @@ class Strip:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NoteStrip:
+    """A MIDI track under the strip `under`; `file` holds its notes, `colour` is Ardour's number."""
+
+    name: str
+    under: str
+    file: str
+    mute: bool
+    colour: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Mixer:
-    """All strips in the order of the mixer, the master first, and what could not be expressed."""
+    """All strips in the order of the mixer, the master first, and what could not be expressed.
+
+    `drafts` are the plan's tracks of notes, in their order.
+    """
 
     strips: tuple[Strip, ...]
+    drafts: tuple[NoteStrip, ...]
     limits: tuple[Limit, ...]
 
 
@@ -77,7 +93,17 @@ def mixer_of(plan: SessionPlan) -> Mixer:
         if name != wanted:
             what = f'is called {name!r}: Ardour takes no / \\ : | " < > * ? in names, and each name only once'
             losses.at(wanted).bent(Feature.BUSES, what)
-    return Mixer(strips=tuple(_with_solo(_with_key_sends(strips, called))), limits=tuple(losses.limits))
+    under = {track.name: strip.name for track, strip in zip(plan.tracks, strips[1:], strict=False)}
+    drafts = tuple(_draft(track, under[track.stem], names, at) for at, track in enumerate(plan.note_tracks, 1))
+    made = tuple(_with_solo(_with_key_sends(strips, called)))
+    return Mixer(strips=made, drafts=drafts, limits=tuple(losses.limits))
+
+
+def _draft(track: NoteTrack, under: str, names: Names, number: int) -> NoteStrip:
+    name = names.take(track.name, fallback="Notes", suffix="notes")
+    colour = 0 if track.colour is None else int(track.colour.hex()[1:], 16) << 8 | 0xFF
+    file = f"{safe_name(name, fallback='notes')} {number}.mid"
+    return NoteStrip(name=name, under=under, file=file, mute=track.mute, colour=colour)
 
 
 def _track_names(plan: SessionPlan, strips: Iterable[Strip]) -> list[tuple[str, str]]:

@@ -137,6 +137,6 @@ def test_dawproject_has_the_notes_in_beats_and_reads_back_without_them(tmp_path:
 
 def test_every_other_format_says_where_the_notes_are(tmp_path: Path) -> None:
     plan = plan_with_notes(tmp_path)
-    for name in ("ardour", "aaf", "render"):
+    for name in ("live", "aaf", "render"):
         report = load_adapter(name).write(plan, tmp_path, f"Song {name}")
         assert any(limit.feature is Feature.NOTES for limit in report.limits), name
