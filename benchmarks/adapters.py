@@ -38,8 +38,7 @@ from daw_bridge.plan import make_plan
 from daw_bridge.registry import load_adapter
 from daw_bridge.templates.store import list_templates, load_template
 from daw_bridge_ardour.adapter import ADAPTER
-from daw_bridge_ardour.program import Ardour
-from tests.ardour.export import export_session, need_ardour
+from daw_bridge_ardour.program import Ardour, export_session, need_ardour
 
 RATES_HZ = (44_100, 48_000, 96_000)
 STEMS = ("drums", "bass", "guitar", "piano", "other", "vocals", "residual")

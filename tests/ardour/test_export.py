@@ -35,9 +35,8 @@ from daw_bridge.model import (
     Track,
 )
 from daw_bridge_ardour.adapter import ADAPTER
-from daw_bridge_ardour.program import Ardour
+from daw_bridge_ardour.program import Ardour, export_session
 from daw_bridge_ardour.rates import played_rate_hz
-from tests.ardour.export import export_session
 from tests.ardour.plans import song_plan
 from tests.sweeps import sweep
 

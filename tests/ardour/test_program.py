@@ -8,8 +8,7 @@ import pytest
 
 from daw_bridge.errors import DawError, OutputError
 from daw_bridge_ardour.adapter import ADAPTER
-from daw_bridge_ardour.program import Ardour, checks, find_ardour
-from tests.ardour.export import export_session, need_ardour, run_ardour
+from daw_bridge_ardour.program import Ardour, checks, export_session, find_ardour, need_ardour, run_ardour
 
 
 def script(folder: Path, name: str, body: str) -> Path:

@@ -11,8 +11,7 @@ import pytest
 
 from benchmarks.adapter_lab import null_db, read_audio
 from daw_bridge_ardour.adapter import ADAPTER
-from daw_bridge_ardour.program import Ardour
-from tests.ardour.export import export_session, run_ardour
+from daw_bridge_ardour.program import Ardour, export_session, run_ardour
 from tests.ardour.plans import full_plan, song_plan
 from tests.ardour.read_back import ReadPlugin, ReadStrip, read_session
 

@@ -11,8 +11,7 @@ from benchmarks.adapters import measure_template
 from daw_bridge.model import Compressor
 from daw_bridge.templates.store import list_templates, load_template
 from daw_bridge_ardour.adapter import ADAPTER
-from daw_bridge_ardour.program import Ardour
-from tests.ardour.export import export_session
+from daw_bridge_ardour.program import Ardour, export_session
 
 NAMES = sorted(each.name for each in list_templates(Path("no-folder")))
 

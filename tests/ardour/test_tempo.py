@@ -9,6 +9,7 @@ from pathlib import Path
 import mido
 import numpy as np
 import pytest
+from tests.ardour.export import export_session, run_ardour
 
 from benchmarks.adapter_lab import null_db, read_audio
 from daw_bridge.model import Note, NoteTrack
@@ -17,7 +18,6 @@ from daw_bridge.tempo_map import TempoEvent
 from daw_bridge_ardour.adapter import ADAPTER
 from daw_bridge_ardour.program import Ardour
 from daw_bridge_ardour.session_xml import SUPERCLOCKS_PER_S
-from tests.ardour.export import export_session, run_ardour
 from tests.ardour.plans import song_plan
 
 pytestmark = pytest.mark.daw
