@@ -304,11 +304,18 @@ def _band(band: ET.Element) -> EqBand:
     enabled = band.find("Enabled")
     return EqBand(
         kind=_KINDS.get(band.get("type", ""), BandKind.BELL),
-        frequency_hz=_parameter(band, "Freq", 1000.0),
+        frequency_hz=_hertz(band.find("Freq")),
         gain_db=_parameter(band, "Gain", 0.0),
         q=_parameter(band, "Q", math.sqrt(0.5)),
         enabled=enabled is None or enabled.get("value") == "true",
     )
+
+
+def _hertz(element: ET.Element | None) -> float:
+    """A frequency in the unit that stands beside it: Bitwig's own files have MIDI keys there, 69 being 440 Hz."""
+    value = _value(element, 1000.0)
+    semitones = element is not None and element.get("unit") == "semitones"
+    return 440.0 * math.pow(2.0, (value - 69.0) / 12.0) if semitones else value
 
 
 def _parameter(parent: ET.Element, tag: str, default: float) -> float:

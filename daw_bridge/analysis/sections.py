@@ -12,7 +12,8 @@ from daw_bridge.analysis.grid import Grid, Heard
 MIN_BARS = 4
 STRONG = 1.6
 """A section begins where the stems step by this many times their usual step."""
-MAX_SECTIONS = 26
+MAX_SECTIONS = 12
+"""What a producer's arrangement has at most; the strongest steps are kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from benchmarks.adapter_lab import noise, write_clip
 from daw_bridge.adapter import Feature, SessionReader, feature_of
 from daw_bridge.cli.main import main
-from daw_bridge.model import Bus, SessionPlan, Stem, StemSet, Track
+from daw_bridge.model import BandKind, Bus, EqBand, Equalizer, SessionPlan, Stem, StemSet, Track
 from daw_bridge.plan import make_plan
 from daw_bridge.templates.bus_template import parse_template
 from daw_bridge.templates.store import list_templates, load_template
@@ -124,3 +125,23 @@ def test_a_wrong_value_is_one_line(old: str, new: str, tmp_path: Path, capsys: p
         container.writestr("metadata.xml", "<MetaData/>")
     assert main(["templates", "extract", str(path)]) == 3
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_an_equalizers_frequency_is_read_in_the_unit_beside_it(tmp_path: Path) -> None:
+    """Bitwig saves MIDI keys there, as `<Freq unit="semitones" value="38.431102"/>`."""
+    bands = tuple(EqBand(kind=BandKind.BELL, frequency_hz=hz, gain_db=2.0) for hz in (100.0, 1_000.0))
+    plan = plan_of(tmp_path, "neutral")
+    plan = replace(plan, buses=(replace(plan.buses[0], effects=(Equalizer(bands=bands),)), *plan.buses[1:]))
+    ours = ADAPTER.write(plan, tmp_path, "ours").session_path
+    theirs = tmp_path / "theirs.dawproject"
+    with zipfile.ZipFile(ours) as source, zipfile.ZipFile(theirs, "w") as target:
+        for name in source.namelist():
+            data = source.read(name)
+            if name == "project.xml":
+                swapped = b'<Freq unit="semitones" value="38.431102"/>'
+                data, count = re.subn(rb"<Freq [^>]*100\.0[^>]*/>", swapped, data, count=1)
+            target.writestr(name, data)
+    assert count == 1
+    (equalizer,) = ADAPTER.read_plan(theirs).plan.buses[0].effects
+    assert isinstance(equalizer, Equalizer)
+    assert [band.frequency_hz for band in equalizer.bands] == pytest.approx([75.27, 1_000.0], abs=0.05)
