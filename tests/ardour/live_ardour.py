@@ -184,6 +184,10 @@ class LiveArdour:
 
     # --- changes; each returns what Ardour reports -----------------------------------------------------------------
 
+    def gain_db(self, strip: str) -> float:
+        """What Ardour says of the fader when it is asked."""
+        return float(self._ask("/strip/gain", self.strip(strip).number).arguments[-1])
+
     def set_gain(self, strip: str, gain_db: float) -> float:
         """Set a strip's fader in dB (up to +6)."""
         return self._set("/strip/gain", strip, float(gain_db), _query_tolerance_db(gain_db))

@@ -49,5 +49,8 @@ def test_a_move_reaches_ardour_and_ardours_own_comes_back(page: Page) -> None:
         page.get_by_role("button", name="Mute VOCALS").click()
         while witness.strip("VOCALS").mute:
             pass
+        page.get_by_role("slider", name="Level of BASS").fill("-6")
+        while abs(witness.gain_db("BASS") + 6.0) > 0.2:
+            pass
         witness.set_gain("DRUMS", -8.5)
         expect(page.get_by_role("slider", name="Level of DRUMS")).to_have_attribute("aria-valuetext", "\u22128.5 dB")
