@@ -16,8 +16,8 @@ import stat
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from daw_bridge.errors import InputError, OutputError
 
@@ -94,7 +94,7 @@ def flush_folder(folder: Path) -> None:
             raise
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Path) -> BufferedReader:
     """A file for reading; OSError for what is none, as a pipe, which would keep everybody waiting, or a device."""
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
     descriptor = os.open(path, flags)

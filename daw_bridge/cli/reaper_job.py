@@ -226,7 +226,8 @@ def _plan_of(result: BuildResult, template: BusTemplate) -> tuple[SessionPlan, f
         manifest.stem_set(result.folder), template, name=manifest.name, music=manifest.music, folder=result.folder
     )
     mix_bus = replace(plan.mix_bus, label=f"{manifest.name} (stems)")
-    start_s = manifest.reference.start_samples / manifest.reference.sample_rate_hz
+    reference = result.song.reference
+    start_s = reference.start_samples / reference.sample_rate_hz
     return replace(plan, reference=None, mix_bus=mix_bus, markers=()), start_s
 
 

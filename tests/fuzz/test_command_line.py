@@ -54,7 +54,7 @@ def mutated(manifest: dict[str, Any], chance: random.Random) -> dict[str, Any]:
     for _ in range(chance.choice((1, 1, 1, 2, 3))):
         every = list(places(made))
         *parents, last = chance.choice([path for path in every if len(path) <= 3 or chance.random() < 0.3] or every)
-        target = made
+        target: Any = made
         for key in parents:
             target = target[key]
         way = chance.random()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,7 @@ def bidirectional() -> Make:
 MAKERS: dict[str, tuple[Callable[[], Make], int]] = {
     "htdemucs": (lambda: demucs("htdemucs"), 3 * STRIDE),
     "hdemucs": (lambda: demucs("hdemucs"), 2 * RATE_HZ),
-    **{kind: (lambda kind=kind: community(kind), 22_000) for kind in FAMILIES},
+    **{kind: (partial(community, kind), 22_000) for kind in FAMILIES},
     "bsrnn": (bsrnn, 22_000),
     "bidirectional": (bidirectional, 22_000),
 }

@@ -48,7 +48,7 @@ class LoopbackServer(Server):
         found = super().accept(*args, **kwargs)
         if found is not None:
             address = found[1]
-            mine = is_mine(address[1], SERVER_PORT)
+            mine = is_mine(int(address[1]), SERVER_PORT)
             if mine:
                 KNOWN.add(address)
             strangers = [each for each in self.connections if each not in KNOWN]
