@@ -22,12 +22,12 @@ from playwright.sync_api import Page, sync_playwright
 
 NAMES = ("drums", "bass", "other", "vocals", "guitar", "piano")
 CLICK_TO_SOUND = """async (frame) => {
-  const {transport} = globalThis.dawBridge.view, {song} = globalThis.dawBridge.view;
+  const {view} = globalThis.dawBridge, {transport} = view;
   transport.stop();
-  for (const source of Object.values(globalThis.dawBridge.view.sources)) source.kept.clear();
+  for (const source of Object.values(view.sources)) source.kept.clear();
   const began = performance.now();
   transport.seek(frame);
-  await transport.play();
+  await view.toggle();
   while (!(transport.playing && transport.position > frame)) await new Promise((resolve) => setTimeout(resolve, 1));
   return performance.now() - began;
 }"""
