@@ -17,6 +17,7 @@ import soundfile
 
 from daw_bridge.cli.reaper_job import run_job
 from daw_bridge_reaper.configure.setup import ACTIONS, CONFIG_FILE, ICONS, LIBRARIES, MENU_FILE
+from tests.conftest import ROOT
 from tests.reaper.acting import RATE_HZ, Place, add_item, answer_with, jobs_seen, leftovers
 from tests.reaper.simulator.lua import Reaper
 from tests.reaper.simulator.model import Project, Send, Source, Take, Track, World
@@ -112,7 +113,7 @@ def test_without_setup_the_python_is_looked_for_and_kept(
     found = home / ".local/share/pipx/venvs/daw-bridge/bin/python"
     found.parent.mkdir(parents=True)
     found.symlink_to(sys.executable)
-    roots = os.pathsep.join(str(Path(each).resolve()) for each in (".", "adapters"))
+    roots = os.pathsep.join(str(ROOT / each) for each in (".", "adapters"))
     monkeypatch.setenv("PYTHONPATH", roots)
     monkeypatch.setenv("HOME", str(home))
     add_item(source_track, Source(str(song)))
@@ -231,13 +232,32 @@ def test_an_action_beside_a_running_one_joins_the_queue(
     world: World, answered: Path, source_track: Track, song: Path
 ) -> None:
     add_item(source_track, Source(str(song)))
-    world.ext_state["daw-bridge", "watching"] = str(int(time.time()))
+    world.ext_state["daw-bridge", "watching"] = str(int(time.time()) + 1000)
     assert run(world, answered).commands == []
     assert not stems_of(world)
     world.ext_state["daw-bridge", "watching"] = str(int(time.time()) - 100)
     reaper = run(world, answered)
     assert len(reaper.commands) == 2 and len(stems_of(world)) == 10
     assert any("1 more waiting" in text for text in reaper.drawn)
+
+
+def test_started_again_while_it_works_an_action_loses_nothing(
+    world: World, answered: Path, source_track: Track, song: Path
+) -> None:
+    """REAPER ends the running script and starts it anew; the person then closes the menu, or separates more."""
+    add_item(source_track, Source(str(song)))
+
+    class Ended(Reaper):
+        def lua_tick(self) -> Any:
+            super().lua_tick()
+            return "terminate"
+
+    for inputs in ([None], ["preview|neutral|"]):
+        before = len(stems_of(world))
+        Ended(world, answered / AGAIN).run()
+        assert len(stems_of(world)) == before and ("daw-bridge", "watching") not in world.ext_state
+        run(world, answered, "daw_bridge_separate.lua", inputs=inputs)
+        assert len(stems_of(world)) == before + 5 * len(inputs) * (1 if inputs == [None] else 2)
 
 
 def test_cancel_takes_what_waits_away(world: World, answered: Path, source_track: Track, song: Path) -> None:

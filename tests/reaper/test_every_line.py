@@ -536,7 +536,7 @@ def changed(document: rpp.Document, place: str, number: int, text: str) -> bool:
 
 
 @pytest.mark.shared
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     which=st.integers(0, 20),
     mutations=st.lists(MUTATION, max_size=4),

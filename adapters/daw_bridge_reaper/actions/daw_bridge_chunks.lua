@@ -46,7 +46,8 @@ end
 
 -- The lines of a take with another file, called `name`. `start_s` is where in the old file the new one begins.
 local function with_file(take, wanted, item_gain)
-  local out, sources, depth, found, wrapped = {}, {}, 0, false, false
+  local out, sources, depth, found, wrapped, named = {}, {}, 0, false, false, false
+  local name = quoted(wanted.name) or quoted((wanted.name:gsub("`", "'")))
   for _, line in ipairs(take) do
     local word, keep = word_of(line), true
     local fields = {}
@@ -57,7 +58,7 @@ local function with_file(take, wanted, item_gain)
     end
     local inside = sources[#sources]
     if depth == 0 then
-      if word == "NAME" then line = "NAME " .. (quoted(wanted.name) or quoted((wanted.name:gsub("`", "'")))) end
+      if word == "NAME" then line, named = "NAME " .. name, true end
       if word == "TAKEVOLPAN" then
         line = "VOLPAN " .. table.concat({ item_gain, fields[2] or "0", fields[3] or "1", fields[4] or "-1" }, " ")
       end
@@ -78,6 +79,7 @@ local function with_file(take, wanted, item_gain)
     end
   end
   if not found then error("an item without a file", 0) end
+  if not named then table.insert(out, 1, "NAME " .. name) end
   if wanted.start_s > 0 and not wrapped then
     for place, line in ipairs(out) do
       local offset = line:match("^%s*SOFFS%s+([%d%.,%-]+)")

@@ -11,7 +11,7 @@ local python = require("daw_bridge_python")
 
 local STALLED_S = 120 -- the worker writes a heartbeat each second; this long without one means that it is gone
 local SLOW_START_S = 4 -- a worker that gives no sign for so long is said to be slow,
-local START_S = 20 -- and for so long is given up
+local START_S = 60 -- and for so long is given up
 local POLL_S = 0.25
 local WATCHING_S = 10 -- a watcher says each second that it is there
 local MOST_STARTS = 2
@@ -125,7 +125,7 @@ local function look(watch)
     watch.beat, watch.seen, watch.progress = state.beat, t, state
   end
   if not watch.beat and t - watch.begun > START_S then return { ok = false, error = why_silent() } end
-  if t - watch.seen > STALLED_S then
+  if watch.beat and t - watch.seen > STALLED_S then
     local line = last_line(folder)
     local said = line and line ~= "" and "\nIts last words: " .. line or ""
     return { ok = false, error = "The worker has stopped without an answer." .. said }
@@ -142,6 +142,12 @@ local function show(watch, waiting)
   end
 end
 
+-- Started again while it runs, an action is ended and starts anew, without a question of REAPER's; whoever comes next
+-- goes on with the queue. (Since REAPER 7; earlier ones ask, and either answer loses nothing.)
+local function restart_when_started_again()
+  if reaper.set_action_options then reaper.set_action_options(1 | 2) end
+end
+
 -- Ask the worker something that takes a moment, beside the queue, and call `done(result)`; failures are said.
 function jobs.ask(job, done)
   local folder = new_job(job, "ask-")
@@ -152,6 +158,7 @@ function jobs.ask(job, done)
     if reason then lib.say(reason) end
     return
   end
+  restart_when_started_again()
   open_window()
   local watch = new_watch(folder)
   local function step()
@@ -176,6 +183,11 @@ local function watched()
   return at ~= nil and os.time() - at < WATCHING_S
 end
 
+local function alive(folder)
+  local state = decoded(folder .. "/progress.json") or decoded(folder .. "/started")
+  return state and os.time() - (state.at or 0) <= STALLED_S
+end
+
 -- Every job that is not a question, oldest first.
 function jobs.all()
   local found = {}
@@ -185,14 +197,11 @@ function jobs.all()
       os.remove(folder)
     elseif not name:find("^ask%-") then
       found[#found + 1] = folder
+    elseif not alive(folder) and lib.exists(folder .. "/started") then
+      jobs.forget(folder) -- a question whose action was ended
     end
   end
   return found
-end
-
-local function alive(folder)
-  local state = decoded(folder .. "/progress.json") or decoded(folder .. "/started")
-  return state and os.time() - (state.at or 0) <= STALLED_S
 end
 
 -- Take the first job that can be gone on with: a finished one, one whose worker lives, or the next to start.
@@ -253,6 +262,8 @@ end
 -- Work off the queue; `place(job, result, origin)` is called for each that succeeds.
 function jobs.work(place, origins)
   if watched() then return end
+  restart_when_started_again()
+  reaper.atexit(function() reaper.DeleteExtState(lib.section, "watching", false) end)
   local later, watch, waiting, next_sign = {}, nil, 0, 0
   local function step()
     if now() >= next_sign then
@@ -263,8 +274,7 @@ function jobs.work(place, origins)
       local folder
       folder, waiting = take_next(later)
       if not folder then
-        reaper.DeleteExtState(lib.section, "watching", false)
-        return
+        return reaper.DeleteExtState(lib.section, "watching", false)
       end
       watch = new_watch(folder)
       open_window()
@@ -280,6 +290,11 @@ function jobs.work(place, origins)
     reaper.defer(step)
   end
   step()
+end
+
+-- Go on with what is there already, for an action that adds nothing after all.
+function jobs.resume(place)
+  if #jobs.all() > 0 then jobs.work(place) end
 end
 
 -- Add a job to the queue and see that somebody works it off; `origin` is the project that it comes from.

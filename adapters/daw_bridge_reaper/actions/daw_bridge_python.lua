@@ -2,7 +2,7 @@
 local python = {}
 
 local lib = require("daw_bridge_lib")
-local PATIENCE_MS = 15000
+local PATIENCE_MS = 30000
 local VERSIONS = { "3.14", "3.13", "3.12", "3.11" }
 
 local function windows(found)

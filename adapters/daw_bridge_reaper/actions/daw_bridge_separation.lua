@@ -52,10 +52,7 @@ end
 
 local function run(settings)
   local selected, wrong = items.selected(settings.extent)
-  if #selected == 0 then
-    local reason = wrong[1] and "The selection holds " .. wrong[1] .. "." or "Select one or several audio items first."
-    return lib.say(reason)
-  end
+  if #selected == 0 then return lib.say("The selection holds " .. (wrong[1] or "no audio item") .. ".") end
   if settings.layout == "lanes" and not place.has_lanes() then return lib.say("Lanes need REAPER 7.") end
   local parent, project = lib.project_folder()
   if not parent then return lib.say(project) end
@@ -78,23 +75,26 @@ local function ready()
   return parent ~= nil
 end
 
--- Ask in a menu and separate.
+-- Ask in a menu and separate. An earlier call of the action may have been ended by this one: its work goes on.
 function separation.ask()
-  if not ready() then return end
+  if not ready() then return jobs.resume(place.finish) end
   jobs.ask({ version = 1, kind = "choices" }, function(choices)
     local settings = menu.last()
-    if not menu.choose(choices, settings) then return end
-    menu.keep(settings)
-    run(settings)
+    if menu.choose(choices, settings) then
+      menu.keep(settings)
+      run(settings)
+    end
+    jobs.resume(place.finish)
   end)
 end
 
 -- Separate with the last settings, changed by `preset`.
 function separation.now(preset)
-  if not ready() then return end
+  if not ready() then return jobs.resume(place.finish) end
   local settings = menu.last()
   for key, value in pairs(preset or {}) do settings[key] = value end
   run(settings)
+  jobs.resume(place.finish)
 end
 
 return separation

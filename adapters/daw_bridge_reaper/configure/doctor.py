@@ -13,7 +13,15 @@ from daw_bridge_reaper.configure.host import (
     reapy_location,
 )
 from daw_bridge_reaper.configure.ini_text import IniText
-from daw_bridge_reaper.configure.setup import ACTIONS, SCRIPTS, SERVER, SERVER_ACTION
+from daw_bridge_reaper.configure.setup import (
+    ACTIONS,
+    CONFIG_FILE,
+    SCRIPTS,
+    SERVER,
+    SERVER_ACTION,
+    STATES_FILE,
+    STATES_SECTION,
+)
 from daw_bridge_reaper.live.connection import ext_state
 from daw_bridge_reaper.settings import ReaperSettings, read_settings
 
@@ -34,6 +42,7 @@ def examine() -> list[Check]:
     return [
         Check(name="REAPER", ok=True, detail=f"settings in {resource}"),
         _actions(resource),
+        _python(resource),
         *_live_links(resource, settings),
     ]
 
@@ -46,14 +55,27 @@ def _read(path: Path) -> IniText:
 
 
 def _actions(resource: Path) -> Check:
-    registered = _read(resource / "reaper-kb.ini").scripts()
+    """Whether all are in the action list and on the disk, where setup or ReaPack put them."""
+    registered = "\n".join(_read(resource / "reaper-kb.ini").scripts().values())
     missing = [
         action.title
         for action in ACTIONS
-        if action.id not in registered or not (resource / SCRIPTS / action.file).is_file()
+        if action.file not in registered
+        or not any(any((resource / "Scripts").glob(place + action.file)) for place in ("daw-bridge/", "*/*/"))
     ]
     detail = f"{len(ACTIONS) - len(missing)} of {len(ACTIONS)} in the action list"
     return Check(name="REAPER actions", ok=not missing, detail=detail, fix=SETUP)
+
+
+def _python(resource: Path) -> Check:
+    """The Python of the actions: chosen inside REAPER, or written by setup."""
+    chosen = _read(resource / STATES_FILE).get(STATES_SECTION, "python")
+    if chosen:
+        detail, good = chosen, Path(chosen).is_file()
+    else:
+        good = (resource / SCRIPTS / CONFIG_FILE).is_file()
+        detail = str(resource / SCRIPTS / CONFIG_FILE)
+    return Check(name="REAPER actions: Python", ok=good, detail=detail, fix=SETUP)
 
 
 def _live_links(resource: Path, settings: ReaperSettings) -> list[Check]:

@@ -21,11 +21,12 @@ local function ask(name, ...)
   return table.unpack(values, 1, 7)
 end
 
-local deferred = {}
+local deferred, at_exit = {}, {}
 local closed = false
 
 reaper = setmetatable({
   defer = function(call) deferred[#deferred + 1] = call end,
+  atexit = function(call) at_exit[#at_exit + 1] = call end,
 }, {
   __index = function(_, name) return function(...) return ask(name, ...) end end,
 })
@@ -44,7 +45,13 @@ dofile(script)
 while #deferred > 0 do
   local calls = deferred
   deferred = {}
-  if ask("tick") then closed = true end
+  local what = ask("tick")
+  if what == "terminate" then
+    for _, call in ipairs(at_exit) do call() end
+    os.exit(0)
+  end
+  if what then closed = true end
   for _, call in ipairs(calls) do call() end
 end
+for _, call in ipairs(at_exit) do call() end
 assert(not gfx.open, "a window was left open")

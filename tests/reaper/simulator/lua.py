@@ -161,6 +161,9 @@ class Reaper:
     def lua_GetMousePosition(self) -> list[Any]:
         return [10, 10]
 
+    def lua_set_action_options(self, flags: int) -> None:
+        assert flags == 3
+
     def lua_GetAppVersion(self) -> str:
         return self.version
 
@@ -212,7 +215,7 @@ class Reaper:
     def lua_ExecProcess(self, command: str, timeout_ms: int) -> str | None:
         arguments = shlex.split(command)
         self.commands.append(arguments)
-        if timeout_ms not in (-1, -2) and not 0 < timeout_ms <= 20_000:
+        if timeout_ms not in (-1, -2) and not 0 < timeout_ms <= 30_000:
             raise WrongCall("ExecProcess would block REAPER")
         if not Path(arguments[0]).is_file():
             return None
@@ -226,7 +229,7 @@ class Reaper:
                     check=False,
                     timeout=timeout_ms / 1000,
                 )
-            except OSError:
+            except (OSError, subprocess.TimeoutExpired):
                 return None
             return f"{done.returncode}\n{done.stdout}"
         self.workers.append(subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
