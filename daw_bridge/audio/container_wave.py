@@ -12,10 +12,12 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from daw_bridge.audio.layout import MOST_CHUNKS, DataPiece, SampleFormat
+from daw_bridge.audio.lengths import is_placeholder
 
 W64_RIFF = bytes.fromhex("726966662e91cf11a5d628db04c10000")
 _W64_TAIL = bytes.fromhex("f3acd3118cd100c04f8edb8a")
 _RESYNC_BYTES = 1 << 20
+_MOST_FILES = 1000
 _UNKNOWN_32 = 0xFFFFFFFF
 _EXTENSIBLE = 0xFFFE
 MPEG_TAGS = (0x50, 0x55)
@@ -41,6 +43,36 @@ def read_wave(handle: BinaryIO, base: int, size_bytes: int) -> tuple[SampleForma
     big = head[:4] == b"RIFX"
     name = "RF64" if head[:4] in (b"RF64", b"BW64") else "WAV"
     return _from_chunks(handle, _chunks(handle, base + 12, size_bytes, big), size_bytes, big_endian=big, name=name)
+
+
+def wave_starts(handle: BinaryIO, base: int, size_bytes: int) -> list[int]:
+    """Where WAVE files begin in this one, the first at `base`: more than one if they were joined byte by byte."""
+    starts = [base]
+    while len(starts) < _MOST_FILES:
+        _form, pieces = read_wave(handle, starts[-1], size_bytes)
+        last = pieces[-1] if pieces else None
+        if last is None or last.goes_on or last.claimed_bytes >= last.there_bytes or is_placeholder(last.claimed_bytes):
+            break
+        following = _next_file(handle, last.start + last.claimed_bytes)
+        if following is None or None in (found := read_wave(handle, following, size_bytes)) or not found[1]:
+            break
+        starts.append(following)
+    return starts
+
+
+def _next_file(handle: BinaryIO, end: int) -> int | None:
+    """Where the next WAVE file begins, behind this one's samples and the chunks that may follow them."""
+    for position in (end, end + end % 2):
+        at = position
+        for _ in range(MOST_CHUNKS):
+            handle.seek(at)
+            if is_wave(handle.read(16)):
+                return at
+            chunk, size = _chunk_at(handle, at, big=False)
+            if not _is_name(chunk):
+                break
+            at += 8 + size + size % 2
+    return None
 
 
 def _from_chunks(
@@ -80,7 +112,7 @@ def _chunks(handle: BinaryIO, position: int, size_bytes: int, big: bool) -> Iter
             elif not _is_name(name):
                 position = _resync(handle, previous_start, size_bytes)
             name, length = _chunk_at(handle, position, big)
-        if not _is_name(name):
+        if not _is_name(name) or position + 8 > size_bytes:
             return
         start = position + 8
         yield name, start, length

@@ -157,8 +157,7 @@ def _open_known(
 ) -> AudioReader | None:
     """The reader for a container whose header is read here; None for every other one."""
     if container_wave.is_wave(head):
-        form, pieces = container_wave.read_wave(handle, base, size_bytes)
-        return _open_wave(path, base, form, pieces, accept_damaged)
+        return _open_waves(path, handle, base, size_bytes, accept_damaged)
     if head[:4] == b"fLaC":
         return _open_flac(path, handle, base, size_bytes, accept_damaged)
     if base:
@@ -216,6 +215,24 @@ def _open_with_ffmpeg(path: Path, notes: tuple[str, ...], *, accept_damaged: boo
     if reader is None:
         raise not_audio(path)
     return reader
+
+
+def _open_waves(path: Path, handle: BinaryIO, base: int, size_bytes: int, accept_damaged: bool) -> AudioReader:
+    starts = container_wave.wave_starts(handle, base, size_bytes)
+    parts = [
+        (start, *container_wave.read_wave(handle, start, end))
+        for start, end in zip(starts, [*starts[1:], size_bytes], strict=True)
+    ]
+    if len(parts) == 1:
+        return _open_wave(path, *parts[0], accept_damaged)
+    readers: list[AudioReader] = []
+    try:
+        readers.extend(_open_wave(path, *part, accept_damaged) for part in parts)
+    except InputError:
+        for reader in readers:
+            reader.close()
+        raise
+    return JoinedReader(readers)
 
 
 def _open_wave(

@@ -37,10 +37,12 @@ class JoinedReader(BlockReader):
         channels = max(reader.channels for reader in readers)
         pieces = [Piece(reader.sample_rate_hz, reader.channels, self._part(reader)) for reader in readers]
         blocks, said = join(pieces, first.sample_rate_hz, channels)
-        lengths = [(reader.length_samples or 0) / reader.sample_rate_hz for reader in readers]
+        lengths = [
+            (reader.length_samples or reader.info.estimated_samples or 0) / reader.sample_rate_hz for reader in readers
+        ]
         each = " + ".join(f"{length_s:.3f} s" for length_s in lengths)
         total = round(sum(lengths) * first.sample_rate_hz)
-        notes = (f"{len(readers)} FLAC files in one: {each}, one after the other", *said)
+        notes = (f"{len(readers)} {first.container} files in one: {each}, one after the other", *said)
         info = AudioInfo(
             path=first.path,
             container=first.container,
@@ -50,7 +52,7 @@ class JoinedReader(BlockReader):
             channels=channels,
             length_samples=None,
             estimated_samples=total,
-            lossy=False,
+            lossy=any(reader.info.lossy for reader in readers),
             notes=(*notes, *(note for reader in readers for note in reader.info.notes)),
             claim=LengthClaim(claimed_samples=first.claim.claimed_samples, behind_samples=total),
         )

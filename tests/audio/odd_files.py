@@ -204,6 +204,9 @@ def _wav_files() -> dict[str, bytes]:
         ),
         "wav, format behind the data": riff(chunk(b"data", data) + head),
         "wav, two data chunks": riff(head + chunk(b"data", data[: 4 * 20_000]) + chunk(b"data", data[4 * 20_000 :])),
+        "wav, two joined": wav(data=data[: 4 * 20_000]) + wav(data=data[4 * 20_000 :]),
+        "wav, two joined, chunks between": wav(data=data[: 4 * 20_000], behind=chunk(b"LIST", b"INFO"))
+        + wav(data=data[4 * 20_000 :]),
         "wav, last byte missing": wav()[:-1],
         "wav, last frame missing": wav(len(data), data=data[:-4]),
         "wav, a third missing": wav(len(data), data=data[: len(data) * 2 // 3]),
@@ -302,7 +305,8 @@ def _flac_files() -> dict[str, bytes]:
         "flac, two bytes changed": bytes(rotten),
         "flac, wrong MD5": bytes(other_md5),
         "flac, written to a pipe": encoded("flac", "flac", pipe=True),
-        "flac, two joined": data + data,
+        "flac, two joined": written("FLAC", "PCM_16", song()[:, :20_000])
+        + written("FLAC", "PCM_16", song()[:, 20_000:]),
         "flac in ogg": encoded("ogg", "flac"),
     }
 
