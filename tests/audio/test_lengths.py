@@ -91,7 +91,9 @@ EXACT = [
     name
     for name in odd_files.odd_files()
     if name.split(",")[0] in ("wav", "rf64", "w64", "aiff", "aifc", "au", "caf", "flac")
-    and not any(word in name for word in ("missing", "ADPCM", "MP3", "AC-3", "ALAC", "cut", "changed"))
+    and not any(
+        word in name for word in ("missing", "ADPCM", "MP3", "AC-3", "ALAC", "cut", "changed", "unknown coding")
+    )
 ]
 
 

@@ -48,7 +48,6 @@ def test_a_song_goes_on_behind_a_stale_size(tmp_path: Path, container: str, subt
         ("a picture", np.random.default_rng(1).bytes(100_000)),
         ("text", json.dumps([{"take": number, "place": number * 37 % 101} for number in range(3_000)]).encode()),
         ("zeros of a recorder that reserves its file", bytes(100_000)),
-        ("another file", wav()),
     ],
 )
 def test_what_is_no_sound_is_left_out_and_said(tmp_path: Path, name: str, behind: bytes) -> None:
