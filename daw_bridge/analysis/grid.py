@@ -19,7 +19,7 @@ from daw_bridge.analysis.beats import free_beats, settled
 from daw_bridge.analysis.changes import Voice, harmony_changes
 from daw_bridge.analysis.features import Features, FloatArray
 from daw_bridge.analysis.onsets import Onsets, onsets
-from daw_bridge.analysis.phase import BarPhase, Cues, bar_phase, beat_scores, median_offset, subdivided
+from daw_bridge.analysis.phase import BarPhase, Cues, bar_phase, beat_scores, is_astride, median_offset, subdivided
 from daw_bridge.analysis.pulse import (
     DIVISIONS,
     USUAL_BPM,
@@ -253,6 +253,8 @@ def _finished(heard: Heard, grid: Grid, scores: NDArray[np.float64], doubts: lis
     lead = float(order[0] - order[1])
     if lead < CLEAR_BEAT:
         doubts.append("the beat could as well lie between these")
+    elif not grid.ternary and len(grid.beats_s) and is_astride(heard.cues, grid.beats_s):
+        doubts.append("the beat could as well lie a sixteenth beside these")
     if len(grid.beats_s) < MIN_BEATS or heard.length_s < MIN_S:
         doubts.append("it is too short to tell")
     bars = bar_phase(heard.cues, grid.beats_s) if len(grid.beats_s) >= MIN_BEATS // 2 else None

@@ -21,6 +21,7 @@ NEAR_S = 0.02
 SWING_S = 0.025
 PRESENT = 0.12
 LAYER_WEIGHT = 0.7
+AHEAD, UNBROKEN, EVEN = 0.05, 0.7, 0.8
 METERS = (4, 3, 5)
 FOUR_BONUS = 0.35
 
@@ -93,6 +94,17 @@ def beat_scores(cues: Cues, beats_s: NDArray[np.float64], division: int) -> NDAr
             total += weight * np.array(values) / max(values)
             weights += weight
     return total / max(weights, 1e-9)
+
+
+def is_astride(cues: Cues, beats_s: NDArray[np.float64]) -> bool:
+    """Whether the sixteenths between these half beats are as good a pulse as they are, which a broken beat has.
+
+    Either more of them are there, or both pulses have so many holes that neither stands out.
+    """
+    rhythm = cues.rhythm
+    shifted = [subdivided(beats_s, step, 4) for step in range(4)]
+    own, other = _layers([at_times(rhythm.strength, rhythm.frames_hz, times) for times in shifted])[:2]
+    return other > own + AHEAD or (max(own, other) < UNBROKEN and min(own, other) > EVEN * max(own, other))
 
 
 def _layers(heard: list[NDArray[np.float64]]) -> list[float]:
