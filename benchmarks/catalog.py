@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -74,15 +74,20 @@ class NothingActor:
 
 def main() -> None:
     os.environ.setdefault("RAY_worker_niceness", "0")  # as on a node that has nothing else to do
+    parts: dict[str, Callable[[Path], None]] = {
+        "driver": driver,
+        "ray": ray,
+        "plan": plan,
+        "dry-run": dry_run,
+        "throughput": throughput,
+    }
     wanted = sys.argv[1:] or ["driver", *(["ray"] if find_spec("ray") else []), "plan", "dry-run", "throughput"]
     for name in wanted:
         if len(wanted) > 1:  # a process each, so that none inherits another's memory
             subprocess.run([sys.executable, "-m", "benchmarks.catalog", name], check=True)
             continue
         with tempfile.TemporaryDirectory(prefix="catalog-bench-") as folder:
-            {"driver": driver, "ray": ray, "plan": plan, "dry-run": dry_run, "throughput": throughput}[name](
-                Path(folder)
-            )
+            parts[name](Path(folder))
 
 
 def driver(root: Path, start_crew: StartCrew = Nothing, name: str = "driver alone") -> None:
@@ -102,7 +107,7 @@ def driver(root: Path, start_crew: StartCrew = Nothing, name: str = "driver alon
 def ray(root: Path) -> None:
     from daw_bridge.catalog import ray_engine
 
-    ray_engine.SongActor = NothingActor  # type: ignore[assignment,misc]
+    vars(ray_engine)["SongActor"] = NothingActor
     cluster = ray_engine.Cluster(cpus_per_actor=0.1, gpus_per_actor=0.0)
     driver(root, lambda order, size: ray_engine.RayCrew(order, size, cluster=cluster), "driver with Ray")
 
