@@ -65,7 +65,8 @@ class SongWorker:
         place = self._scratch / f"{song.key}-{outcome.attempt}"
         try:
             if self._out.get(song.commit_key) is None:
-                place.mkdir()
+                with output_errors(place):
+                    place.mkdir()
                 outcome = self._attempt(outcome, place, cancel or CancelToken())
         except DawBridgeError as exc:
             if isinstance(exc, Cancelled):
