@@ -173,11 +173,16 @@ class BandSplitNet(nn.Module):
         z = torch.cat(parts)  # (bands, frames * batch, features)
         return z.transpose(0, 1).reshape(frames, batch, z.shape[0], z.shape[2])
 
-    def _estimate_masks(self, z: Tensor) -> Tensor:
-        """(frames, batch, bands, features) -> (batch, frames, sources, 4, bins), summing to one over the sources."""
+    def before_masks(self, z: Tensor) -> Tensor:
+        """What the masks are linear in: (frames, batch, bands, features) -> (bands, frames * batch, mask_hidden)."""
         frames, batch, bands, features = z.shape
         y = self.mask_norm(z).reshape(frames * batch, bands, features).transpose(0, 1)
-        y = torch.tanh(self.mask_in(y))
+        return torch.tanh(self.mask_in(y))
+
+    def _estimate_masks(self, z: Tensor) -> Tensor:
+        """(frames, batch, bands, features) -> (batch, frames, sources, 4, bins), summing to one over the sources."""
+        frames, batch = z.shape[:2]
+        y = self.before_masks(z)
         sources = len(self.config.sources)
         first, parts = 0, []
         for (count, width), project in zip(self.groups, self.masks, strict=True):
