@@ -18,7 +18,7 @@ import soundfile
 from daw_bridge.audio import container_pcm, container_wave
 from daw_bridge.audio.audio_file import AudioInfo, AudioReader, library_path, not_audio
 from daw_bridge.audio.container_flac import last_frame, read_streaminfo, total_patch
-from daw_bridge.audio.container_mp4 import check_mp4, is_mp4
+from daw_bridge.audio.container_mp4 import check_mp4, glance_mp4, is_mp4
 from daw_bridge.audio.layout import DataPiece, Layout, SampleFormat, lay_out
 from daw_bridge.audio.lengths import LengthClaim, Verdict, cut_off
 from daw_bridge.audio.mpeg_frames import after_tags
@@ -72,6 +72,9 @@ def glance(path: Path) -> AudioInfo:
             plain = _glance_pcm(path, handle, head, base, size_bytes)
             if plain is not None:
                 return plain
+            if is_mp4(head) and not base:
+                in_index = _glance_mp4(path, handle, size_bytes)
+                return in_index or probe(path)
             if head[:4] in (b"fLaC", b"OggS"):
                 with SoundfileReader(path, soundfile.SoundFile(library_path(path)), known=False) as reader:
                     return reader.info
@@ -79,6 +82,23 @@ def glance(path: Path) -> AudioInfo:
     except (OSError, soundfile.LibsndfileError):
         info = None  # what is wrong with it is told below
     return info or probe(path)
+
+
+def _glance_mp4(path: Path, handle: BinaryIO, size_bytes: int) -> AudioInfo | None:
+    sound = glance_mp4(handle, size_bytes)
+    if sound is None:
+        return None
+    return AudioInfo(
+        path=path,
+        container="MP4",
+        codec=sound.codec,
+        subtype="",
+        sample_rate_hz=sound.sample_rate_hz,
+        channels=sound.channels,
+        length_samples=None,
+        estimated_samples=round(sound.duration_s * sound.sample_rate_hz),
+        lossy=sound.codec != "alac",
+    )
 
 
 def _glance_pcm(path: Path, handle: BinaryIO, head: bytes, base: int, size_bytes: int) -> AudioInfo | None:
@@ -166,11 +186,9 @@ def _open_known(
         if belongs(head):
             form, pieces = read(handle, size_bytes)
             return _open_pcm(path, 0, form, pieces, accept_damaged) if form is not None and pieces else None
-    if head[:4] == b"OggS":
-        return open_ogg(path, accept_damaged=accept_damaged)
     if is_mp4(head):
-        check_mp4(path, handle, size_bytes)
-    return None
+        return _open_plain(path, accept_damaged, check_mp4(path, handle, size_bytes))
+    return open_ogg(path, accept_damaged=accept_damaged) if head[:4] == b"OggS" else None
 
 
 _PCM_CONTAINERS = (

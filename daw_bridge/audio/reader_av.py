@@ -100,6 +100,7 @@ class AvReader(BlockReader):
         self._decoded_samples = 0
         self._failures = 0
         self._first_pts: int | None = None
+        self._first_packet_pts: int | None = None
         self._end_pts: int | None = None
         frames = self._decode()
         known_by_content = container.format.name.startswith(_KNOWN_BY_CONTENT)
@@ -115,7 +116,7 @@ class AvReader(BlockReader):
                 if known_by_content
                 else not_audio(path)
             )
-        info = self._describe(first.shape[0], (*notes, *self._late_start()))
+        info = self._describe(first.shape[0], (*notes, *self._late_start(), *self._unknown_delay()))
         late_notes, holes = self.late_notes, self.holes
         super().__init__(info, self._trimmed(chain([first], frames)))
         self.late_notes, self.holes = late_notes, holes
@@ -172,6 +173,8 @@ class AvReader(BlockReader):
                 packet = next(packets, None)
                 if packet is None:
                     return
+                if self._first_packet_pts is None:
+                    self._first_packet_pts = packet.pts
                 if packet.pts is not None and packet.duration:
                     self._end_pts = max(self._end_pts or 0, packet.pts + packet.duration)
                 frames = packet.decode()
@@ -215,13 +218,29 @@ class AvReader(BlockReader):
             yield from self._counted(np.zeros((self._channels, missing % _SILENCE_SAMPLES), dtype=np.float32))
 
     def _late_start(self) -> tuple[str, ...]:
-        """A remark when a video's sound starts after its picture: sample 0 is always the first of the sound."""
+        """A remark when the sound starts after the picture or an edit list's gap: sample 0 is always its first."""
         pictures = [stream for stream in self._container.streams.video if stream.start_time is not None]
-        if not pictures or self._first_pts is None:
+        if self._first_pts is None:
             return ()
-        picture_s = float(pictures[0].start_time * pictures[0].time_base)
-        late_s = float(self._first_pts * self._stream.time_base) - picture_s
+        starts_s = float(self._first_pts * self._stream.time_base)
+        if not pictures:
+            late = starts_s > _SMALLEST_LATENESS_S and self._container.format.name.startswith("mov")
+            return (f"players wait {starts_s:.3f} s before its sound; left out",) if late else ()
+        late_s = starts_s - float(pictures[0].start_time * pictures[0].time_base)
         return (f"the sound starts {late_s:.3f} s after the picture",) if late_s > _SMALLEST_LATENESS_S else ()
+
+    def _unknown_delay(self) -> tuple[str, ...]:
+        """A remark when AAC in an MP4 or Matroska leaves out nothing of its start: every encoder of AAC adds some.
+
+        So do fragmented files, and programs that replace the edit list.
+        """
+        stated = self._first_pts != self._first_packet_pts or _itunes_length(
+            self._container.metadata, self._stream.metadata
+        )
+        name = str(self._container.format.name)
+        if stated or str(self._stream.codec_context.name) != "aac" or not name.startswith(_DURATION_IS_EXACT):
+            return ()
+        return ("the file does not state its encoder delay; the start may be about 25 ms late",)
 
     def _where_s(self) -> float:
         return self._decoded_samples / self._rate_hz if self._decoded_samples else 0.0

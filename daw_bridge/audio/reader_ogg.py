@@ -13,6 +13,7 @@ from daw_bridge.audio.joined import Piece, join
 from daw_bridge.audio.lengths import LengthClaim, damaged
 from daw_bridge.audio.reader_soundfile import SoundfileReader
 from daw_bridge.audio.spans import SpanFile
+from daw_bridge.errors import InputError
 from daw_bridge.units import human_bytes
 
 _BLOCK_SAMPLES = 1 << 16
@@ -41,6 +42,8 @@ def open_ogg(path: Path, *, accept_damaged: bool) -> AudioReader | None:
             return SoundfileReader(path, sound, notes, known=not _starts_late(link), claim=claim)
         return ChainReader(path, chain, notes)
     except soundfile.LibsndfileError:
+        if not accept_damaged and all(link.first_granules < 0 for link in chain.links):
+            raise InputError(f"{path}: there are no samples in it; export the mix again") from None
         return None
 
 

@@ -335,6 +335,7 @@ def _other_files() -> dict[str, bytes]:
         "m4a": encoded("ipod", "aac"),
         "m4a, ALAC": encoded("ipod", "alac"),
         "m4a, fragmented": encoded("mp4", "aac", options={"movflags": "frag_keyframe+empty_moov"}),
+        "m4a, two joined": encoded("ipod", "aac") + encoded("ipod", "aac"),
         "m4a, half missing": encoded("ipod", "aac", options={"movflags": "faststart"})[:12_000],
         "aac, raw": encoded("adts", "aac"),
         "wma": encoded("asf", "wmav2"),

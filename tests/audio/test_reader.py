@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from daw_bridge.audio.lengths import LengthClaim
 from daw_bridge.audio.reader import glance, open_audio, probe
 from daw_bridge.errors import DamagedInput, InputError
-from tests.audio.odd_files import RATE_HZ, odd_files, wav
+from tests.audio.odd_files import LENGTH, RATE_HZ, odd_files, wav
 from tests.audio.signals import encode, noise, write_wav
 
 FORMATS = {
@@ -210,7 +210,43 @@ def test_a_video_without_sound_is_refused_and_with_two_sounds_says_so(tmp_path: 
     assert probe(video("one.mp4", 1)).notes == ()
     assert probe(video("two.mp4", 2)).notes == ("2 audio streams; the first one is used",)
     late = probe(video("late.mp4", 1, late_samples=48_000 + 1024))  # the encoder's priming comes 1024 samples before
-    assert late.notes == ("the sound starts 1.000 s after the picture",)
+    assert late.notes[0] == "the sound starts 1.000 s after the picture"
+    assert "encoder delay" in late.notes[1]  # the edit list that the muxer writes for it leaves out nothing
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("m4a, two joined", "another MP4 file begins behind the first one"),
+        ("m4a, fragmented", "does not state its encoder delay"),
+    ],
+)
+def test_what_an_mp4_leaves_open_is_said(tmp_path: Path, name: str, said: str) -> None:
+    path, plain = tmp_path / "a.m4a", tmp_path / "b.m4a"
+    path.write_bytes(odd_files()[name])
+    plain.write_bytes(odd_files()["m4a"])
+    assert said in " ".join(probe(path).notes)
+    assert probe(plain).notes == ()
+
+
+def test_a_glance_at_an_mp4_reads_its_index_alone(tmp_path: Path) -> None:
+    """3.2 ms a file by FFmpeg, 0.1 ms by the index: in a library of 100,000 that is minutes."""
+    whole = odd_files()["m4a"]
+    start = whole.index(b"mdat") + 4
+    path = tmp_path / "a.m4a"
+    path.write_bytes(whole[:start] + bytes(whole.index(b"moov") - 4 - start) + whole[whole.index(b"moov") - 4 :])
+    assert glance(path).estimated_samples == pytest.approx(LENGTH, abs=3 * 1024)
+    with pytest.raises(InputError):
+        probe(path)
+
+
+def test_an_opus_file_without_samples_is_said_to_be_empty(tmp_path: Path) -> None:
+    path = tmp_path / "a.opus"
+    whole = odd_files()["opus"]
+    pages = [at for at in range(len(whole)) if whole[at : at + 4] == b"OggS"]
+    path.write_bytes(whole[: pages[2]])  # head and tags
+    with pytest.raises(InputError, match="no samples"):
+        probe(path)
 
 
 def test_files_written_to_a_pipe_state_no_length_and_are_read_to_their_end(tmp_path: Path) -> None:
@@ -292,7 +328,8 @@ def test_a_reader_closes_its_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["wav", "wav, size of a third, recorder died", "wav, 24 bits in 32", "mp3", "flac", "m4a"]
+    "name",
+    ["wav", "wav, size of a third, recorder died", "wav, 24 bits in 32", "mp3", "flac", "m4a", "m4a, fragmented"],
 )
 def test_a_glance_tells_what_a_probe_tells(tmp_path: Path, name: str) -> None:
     path = tmp_path / "a"
