@@ -13,6 +13,7 @@ are made with `Line.of` and `Chunk.of` and are indented when they are written.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,6 +26,7 @@ MAX_LINE_BYTES = 4000
 FX_CHUNKS = frozenset({"VST", "JS", "AU", "DX", "CLAP", "LV2", "VIDEO_EFFECT", "CONTAINER"})
 """The chunks of a chain that are a plug-in, or hold plug-ins."""
 _BLANKS = " \t"
+_BYTE_ORDER_MARK = "\ufeff"
 _INDENT = "  "
 _OTHER_KINDS = {
     b"RIFF": "a WAV or AVI file",
@@ -204,11 +206,12 @@ class Chunk:
 
 
 def to_float(text: str, default: float = 0.0) -> float:
-    """A field as a number, `default` when it is none."""
+    """A field as a number, `default` when it is none: also for nan and inf, which REAPER does not write."""
     try:
-        return float(text.replace(",", "."))
+        value = float(text.replace(",", "."))
     except ValueError:
         return default
+    return value if math.isfinite(value) else default
 
 
 @dataclass(slots=True)
@@ -231,6 +234,9 @@ def parse(text: str, where: str = "project") -> Document:
     root: Chunk | None = None
     open_chunks: list[tuple[Chunk, int]] = []
     problems: list[str] = []
+    if text.startswith(_BYTE_ORDER_MARK):  # an editor put it there; it stays, and the file begins behind it
+        before.append(Line("", _BYTE_ORDER_MARK))
+        text = text[len(_BYTE_ORDER_MARK) :]
     for row, raw in enumerate(_lines(text), start=1):
         line = Line(raw.rstrip("\r\n"), raw)
         mark = line.text.lstrip()[:1]

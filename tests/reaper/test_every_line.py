@@ -140,6 +140,45 @@ def test_a_line_that_nobody_knows_is_named(place: str, word: str, chunk: bool) -
     assert report.plan == BASE.plan
 
 
+NO_NUMBERS = ("", "nan", "inf", "-inf", "x", "-1", "1e99", "99999999999999999999", "1,5", "0x10")
+NUMBER_LINES = [
+    "VOLPAN",
+    "PEAKCOL",
+    "MUTESOLO",
+    "ISBUS",
+    "NCHAN",
+    "FX",
+    "MAINSEND",
+    "PANMODE",
+    "IPHASE",
+    "GROUP_FLAGS",
+    "AUXRECV",
+]
+PROJECT_LINES = ("TEMPO", "SAMPLERATE", "PANLAW", "PANMODE", "MASTER_VOLUME", "MARKER 1", "MARKER")
+
+
+@pytest.mark.parametrize("value", NO_NUMBERS)
+def test_fields_that_are_no_numbers_are_read_as_if_they_were_missing(value: str, tmp_path: Path) -> None:
+    """Damaged files and other programs write such fields; whatever they are, a template comes of the project."""
+    fields = " ".join([value] * 4)
+    edits = [set_line("BASS", f"{word} {fields}") for word in NUMBER_LINES]
+    edits += [set_line("master", f"{word} {fields}") for word in PROJECT_LINES]
+    edits += [in_first_fx("BASS", f"BYPASS {fields}"), in_item("bass", f"POSITION {fields}")]
+    for edit in edits:
+        assert plan_of(edited(edit), "base").plan.buses
+    path = tmp_path / "theirs.rpp"
+    path.write_bytes(rpp.to_bytes(edited(*edits)))
+    ADAPTER.merge(neutral_plan(tmp_path, ("a",)), path, tmp_path / "new.rpp")
+
+
+def test_a_byte_order_mark_is_kept_and_read_over(tmp_path: Path) -> None:
+    path = tmp_path / "marked.rpp"
+    data = b"\xef\xbb\xbf" + rpp.to_bytes(base())
+    path.write_bytes(data)
+    assert rpp.to_bytes(rpp.load(path)) == data
+    assert ADAPTER.read_plan(path).plan.buses == BASE.plan.buses
+
+
 # --- sends
 SEND_FIELDS = {
     2: ("1", "leaves before the effects"),
