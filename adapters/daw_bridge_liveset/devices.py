@@ -63,7 +63,7 @@ class DeviceWriter:
                 self._compressor(devices, effect)
             case Gate() | Limiter() | Reverb() | Delay():
                 feature = feature_of(effect)
-                self._losses.lost(feature, f"is not written yet: put Live's own {feature} there")
+                self._losses.lost(feature, f"is left out: put Live's own {feature} there")
                 return False
             case PluginRef():
                 self._losses.lost(Feature.PLUGIN, f"{effect.name}: plug-ins of {effect.daw} cannot be named here")
