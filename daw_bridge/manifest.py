@@ -21,6 +21,7 @@ MANIFEST_NAME = "manifest.json"
 FORMAT_NAME = "daw-bridge manifest"
 FORMAT_VERSION = 1
 _MOST_BYTES = 256 << 20
+_LOSSLESS = (".flac", ".wav")
 
 State = Literal["building", "complete"]
 
@@ -127,7 +128,10 @@ class Manifest:
         return json.dumps(body, indent=2, ensure_ascii=False) + "\n"
 
     def stem_set(self, folder: Path) -> StemSet:
-        """The stems and the reference as files of `folder`; InputError when one is missing."""
+        """The stems and the reference as files of `folder`; InputError when one is missing.
+
+        One that somebody converted to FLAC (or back) since is as good, where it fits.
+        """
         if self.reference is None or not self.stems:
             raise InputError(f"{folder}: its manifest lists no stems; build it again")
         ref = self.reference
@@ -137,7 +141,7 @@ class Manifest:
         def stem(name: str, file: str, role: StemRole) -> Stem:
             path = confined(folder, file)
             if not path.is_file():
-                raise _missing(path)
+                path = _converted(folder, file, ref)
             return Stem(
                 name=name,
                 path=path,
@@ -230,6 +234,27 @@ class _ManifestReader(RecordReader):
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     write_atomic(folder / MANIFEST_NAME, manifest.to_json())
+
+
+def _converted(folder: Path, file: str, ref: ReferenceFile) -> Path:
+    """What somebody made of a stem that is gone. Raises InputError where there is none, or another sound."""
+    from daw_bridge.audio.reader import probe
+
+    for suffix in _LOSSLESS:
+        path = confined(folder, str(Path(file).with_suffix(suffix)))
+        if not path.is_file():
+            continue
+        info = probe(path)
+        found = (info.sample_rate_hz, info.channels, info.length_samples)
+        wanted = (ref.sample_rate_hz, ref.channels, ref.length_samples)
+        if found != wanted:
+            raise InputError(
+                f"{path}: stands for {Path(file).name}, and has {found[2]} samples of {found[1]} channel(s) at "
+                f"{found[0]} Hz in place of {wanted[2]} of {wanted[1]} at {wanted[0]} Hz; put the stem back, or build "
+                "the mix again with `force`"
+            )
+        return path
+    raise _missing(confined(folder, file))
 
 
 def _missing(path: Path) -> InputError:

@@ -8,12 +8,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from daw_bridge.errors import InputError
 from daw_bridge.files import sha256_of_file
 from daw_bridge.progress import Progress
-from daw_bridge.workflow import BuildOptions, build, rebuild, render
+from daw_bridge.song import open_song
+from daw_bridge.workflow import BuildOptions, RenderOptions, build, rebuild, render
 from tests.conftest import ROOT
 from tests.e2e.conftest import MakeMix
 
@@ -28,11 +31,28 @@ def test_a_song_goes_on_when_it_was_moved_and_its_original_deleted(make_mix: Mak
     shutil.rmtree(moved / "original")
     assert rebuild(moved, template="neutral").folder == moved
     drums = next((moved / "audio").glob("*drums.wav"))
-    drums.rename(drums.with_suffix(".flac"))
+    drums.rename(drums.with_suffix(".old"))
     with pytest.raises(
-        InputError, match=r"drums\.wav: missing from the song folder, which has .*drums\.flac; put it back"
+        InputError, match=r"drums\.wav: missing from the song folder, which has .*drums\.old; put it back"
     ):
         rebuild(moved, template="band")
+
+
+def test_a_stem_that_was_converted_to_flac_stands_for_itself_where_it_fits(make_mix: MakeMix) -> None:
+    folder = build(make_mix(seconds=0.3), FAST).folder
+    drums = next((folder / "audio").glob("*drums.wav"))
+    sound, rate_hz = soundfile.read(drums, dtype="float32")
+    drums.unlink()
+    flac = drums.with_suffix(".flac")
+    soundfile.write(flac, sound[:-1], rate_hz, subtype="PCM_24")
+    with pytest.raises(InputError, match=rf"drums\.flac: stands for .*drums\.wav, and has {len(sound) - 1} samples"):
+        rebuild(folder, template="karaoke")
+    soundfile.write(flac, sound, rate_hz, subtype="PCM_24")
+    assert rebuild(folder, template="karaoke").folder == folder
+    assert flac in [stem.path for stem in open_song(folder).stem_set().stems]
+    rendered, _rate_hz = soundfile.read(render(folder, RenderOptions(template="neutral")).render.path, dtype="float32")
+    reference, _rate_hz = soundfile.read(next((folder / "audio").glob("*reference.wav")), dtype="float32")
+    assert np.abs(rendered - reference).max() < 2**-22  # 24 bits round half a step away
 
 
 def test_a_mix_that_is_recorded_on_is_one_clear_line_and_done_later(make_mix: MakeMix) -> None:
