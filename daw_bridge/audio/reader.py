@@ -31,6 +31,8 @@ from daw_bridge.audio.spans import Span, SpanFile
 from daw_bridge.errors import DamagedInput, InputError
 
 _TEST_BLOCK_SAMPLES = 1 << 16
+_DSD = (b"DSD ", b"FRM8")
+"""How DSF and DSDIFF files begin."""
 _LEAST_FLAC_BYTES = 1 << 14
 """A FLAC of no samples holds tags and the padding that encoders leave for them."""
 
@@ -166,6 +168,11 @@ def _open(path: Path, accept_damaged: bool) -> AudioReader:
         base = after_tags(handle, 0, size_bytes)
         handle.seek(base)
         head = handle.read(16)
+        if head[:4] in _DSD:
+            raise InputError(
+                f"{path}: is DSD, sound of one bit, which no DAW mixes; convert it first, as in: "
+                "ffmpeg -i FILE -ar 88200 converted.wav"
+            )
         reader = _open_known(path, handle, head, base, size_bytes, accept_damaged)
     if reader is None and (base or head[:1] == b"\xff"):
         reader = open_mpeg(path, accept_damaged=accept_damaged)

@@ -343,6 +343,13 @@ def _other_files() -> dict[str, bytes]:
         "ac3 in a transport stream": encoded("mpegts", "ac3"),
         "wav, 64-bit integers": encoded("wav", "pcm_s64le"),
         "wav, an unknown coding": riff(chunk(b"fmt ", fmt(tag=0x1234)) + chunk(b"data", pcm())),
+        "dsf": b"DSD "
+        + struct.pack("<QQQ", 28, 4096 + 92, 0)
+        + b"fmt "
+        + struct.pack("<QIIIIIIQII", 52, 1, 0, 2, 2, 2_822_400, 1, 32_768, 4096, 0)
+        + b"data"
+        + struct.pack("<Q", 12 + 8192)
+        + b"\x69" * 8192,
         "wavpack": encoded("wv", "wavpack"),
         "wavpack, cut in its first block": encoded("wv", "wavpack")[:5_000],
         "tta": encoded("tta", "tta"),
