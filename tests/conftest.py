@@ -23,7 +23,23 @@ TESTS = Path(__file__).resolve().parent
 ROOT = TESTS.parent
 SHARED = ROOT.parent / "shared"
 
-_FOLDERS = ("analysis", "ardour", "catalog", "e2e", "fuzz", "kill", "live", "metrics", "nistem", "separation", "web")
+_FOLDERS = (
+    *(
+        "aaf",
+        "analysis",
+        "ardour",
+        "catalog",
+        "cluster",
+        "e2e",
+        "fuzz",
+        "kill",
+        "live",
+        "metrics",
+        "nistem",
+        "separation",
+    ),
+    "web",
+)
 _FILES = {
     "audio": ("damage", "guarded", "lengths", "loudness_and_null", "reader", "sound_behind"),
     "control": (
