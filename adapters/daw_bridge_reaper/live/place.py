@@ -12,13 +12,10 @@ from dataclasses import dataclass, field, replace
 from daw_bridge.adapter import Feature, Limit, Losses
 from daw_bridge.errors import DawError
 from daw_bridge.model import Colour
-from daw_bridge_reaper import rpp
-from daw_bridge_reaper.chain import inner_count, part_of_state
 from daw_bridge_reaper.layout import free_groups
 from daw_bridge_reaper.live.api import RECEIVE, TRACK_SEND, Pointer, Project, ReaScriptError
-from daw_bridge_reaper.plugin_state import OWN_CHUNK, PARAMETER_LIST, STOCK, VstState, decode_block, stock_state
+from daw_bridge_reaper.live.plugins import LiveState, live_state
 from daw_bridge_reaper.session import (
-    Fx,
     RawFx,
     ReaperItem,
     ReaperMarker,
@@ -27,7 +24,6 @@ from daw_bridge_reaper.session import (
     ReaperTrack,
     open_folders,
 )
-from daw_bridge_reaper.stock_state import decode_parameters
 
 ID_KEY = "P_EXT:daw_bridge"
 NEW_INSTANCE = -1
@@ -240,7 +236,7 @@ class Placer:
                 self.project.call("TrackFX_Delete", pointer, place)
         notes = Losses(track.name, self.limits)
         for fx in track.fx:
-            state = _live_state(fx)
+            state = live_state(fx)
             if state.lost:
                 what = f"{state.title}: {', '.join(state.lost)} cannot be set in the open project (a project file can)"
                 notes.lost(Feature.PLUGIN, what)
@@ -255,7 +251,7 @@ class Placer:
             if not fx.enabled:
                 self.project.call("TrackFX_SetEnabled", pointer, place, False)
 
-    def _state(self, pointer: Pointer, place: int, state: _LiveState, notes: Losses) -> None:
+    def _state(self, pointer: Pointer, place: int, state: LiveState, notes: Losses) -> None:
         call = self.project.call
         if state.chunk is not None:
             text = base64.b64encode(state.chunk).decode("ascii")
@@ -355,66 +351,3 @@ def _signed(bits: int) -> int:
 def _require(taken: object, key: str) -> None:
     if not taken:
         raise ReaScriptError(f"REAPER did not take {key}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _LiveState:
-    """How a plug-in is made by calls: its name to add it by, then its chunk, its parameters, its input pins."""
-
-    title: str
-    chunk: bytes | None = None
-    parameters: tuple[tuple[int, float], ...] = ()
-    pins: tuple[int, ...] = ()
-    lost: tuple[str, ...] = ()
-
-
-def _live_state(fx: Fx) -> _LiveState:
-    if isinstance(fx, RawFx):
-        return _raw_state(fx)
-    plugin = STOCK[fx.plugin]
-    state = stock_state(plugin, fx.data, fx.sidechain_channel)
-    pins = state.input_masks if fx.sidechain_channel is not None else ()
-    return _vst_state(fx.plugin, state, pins)
-
-
-def _vst_state(title: str, state: VstState, pins: tuple[int, ...]) -> _LiveState:
-    if state.storage == OWN_CHUNK:
-        return _LiveState(title=title, chunk=state.data, pins=pins)
-    values = tuple(enumerate(decode_parameters(state.data))) if state.storage == PARAMETER_LIST else ()
-    return _LiveState(title=title, parameters=values, pins=pins)
-
-
-_AROUND = {
-    "WET": "its wet level",
-    "PARALLEL": "running beside the one before it",
-    "<PROGRAMENV": "parameter modulation",
-}
-
-
-def _raw_state(fx: RawFx) -> _LiveState:
-    """What the calls can set of a part that was kept as text; `lost` names the rest, which only a file can hold."""
-    part = part_of_state(fx.chunk)
-    state = _inner_state(part.chunk)
-    lost = [*state.lost, *(_AROUND.get(word, word.removeprefix("<")) for word in part.kept)]
-    if part.offline:
-        lost.append("being offline")
-    return replace(state, lost=tuple(dict.fromkeys(lost)))
-
-
-def _inner_state(chunk: rpp.Chunk) -> _LiveState:
-    tokens = [*chunk.tokens, "", ""]
-    lines = [part for part in chunk.body if isinstance(part, rpp.Line)]
-    if tokens[0] == "CONTAINER":
-        return _LiveState(title="Container", lost=(f"the {inner_count(chunk)} plug-in(s) in the container",))
-    if tokens[0] == "JS":
-        sliders = lines[0].tokens if lines else []
-        values = tuple((slot, rpp.to_float(text)) for slot, text in enumerate(sliders) if text != "-")
-        return _LiveState(title=f"JS: {tokens[1]}", parameters=values, lost=("its other state",) if lines[1:] else ())
-    if tokens[0] != "VST":
-        return _LiveState(title=tokens[1], lost=("its state",) if chunk.body else ())
-    try:
-        state = decode_block(line.text for line in lines)
-    except (DawError, ValueError):
-        return _LiveState(title=tokens[1], lost=("its state",) if lines else ())
-    made = _vst_state(tokens[1], state, state.input_masks)
-    return made if made.chunk is not None or made.parameters or not state.data else replace(made, lost=("its state",))
