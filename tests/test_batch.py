@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -185,3 +187,17 @@ def test_two_batches_at_once_share_the_work(songs: list[Path], tmp_path: Path) -
     outcomes = run_batch([songs[0], songs[1], songs[3]], FAST, Ledger(tmp_path / "ledger.sqlite"), on_song=on_song)
     assert order == ["b.wav", "c.wav", "a.wav"]
     assert not [outcome.error for outcome in outcomes if outcome.error] and outcomes[0].skipped
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has file names that are no text")
+def test_a_name_that_is_no_text_is_a_song_like_any_other(songs: list[Path], capfd: pytest.CaptureFixture[str]) -> None:
+    folder = songs[0].parent
+    for song in folder.iterdir():
+        song.unlink() if song.name != "a.wav" else song.rename(folder / os.fsdecode(b"bad\xff.wav"))
+    command = ["batch", str(folder), "-m", "preview", "-t", "neutral", "--daw", "render", "--progress", "none"]
+    assert main(command) == 0
+    assert (folder / "bad.session" / "manifest.json").is_file()
+    capfd.readouterr()
+    assert main(command) == 0
+    assert "done before" in "".join(capfd.readouterr())
+    assert main([*command[:1], str(next(folder.glob("*.wav"))), *command[2:], "--dry-run"]) == 0

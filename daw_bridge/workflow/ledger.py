@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import sqlite3
 import threading
 from collections.abc import Sequence
@@ -61,14 +62,15 @@ class Ledger:
         status = mix.stat()
         rows = self._run(
             "select folder from songs where mix = ? and size_bytes = ? and modified_ns = ? and state = 'done'",
-            (str(mix.resolve()), status.st_size, status.st_mtime_ns),
+            (_stored(str(mix.resolve())), status.st_size, status.st_mtime_ns),
         )
-        return Path(rows[0][0]) if rows and Path(rows[0][0]).is_dir() else None
+        folder = Path(os.fsdecode(rows[0][0])) if rows else None
+        return folder if folder is not None and folder.is_dir() else None
 
     def snapshot(self) -> Known:
         """All that is done, read at once: asking for each of 100,000 songs would open the file as often."""
         rows = self._run("select mix, size_bytes, modified_ns, folder from songs where state = 'done'")
-        return Known({row[0]: (int(row[1]), int(row[2]), row[3]) for row in rows})
+        return Known({os.fsdecode(row[0]): (int(row[1]), int(row[2]), os.fsdecode(row[3])) for row in rows})
 
     def done(self, mix: Path, folder: Path, elapsed_s: float) -> None:
         self._record(mix, "done", str(folder.resolve()), "", elapsed_s)
@@ -86,7 +88,7 @@ class Ledger:
         size, modified_ns = (status.st_size, status.st_mtime_ns) if status else (0, 0)
         self._run(
             "insert or replace into songs values (?, ?, ?, ?, ?, ?, ?)",
-            (str(mix.resolve()), size, modified_ns, state, folder, error, elapsed_s),
+            (_stored(str(mix.resolve())), size, modified_ns, state, _stored(folder), _stored(error), elapsed_s),
         )
 
     def _run(self, statement: str, values: Sequence[object] = ()) -> list[tuple[str, ...]]:
@@ -97,7 +99,18 @@ class Ledger:
             raise OutputError(f"{self.path}: cannot be used as a ledger ({exc}); give another (`ledger`)") from exc
 
 
+def _stored(text: str) -> str | bytes:
+    """A file name may be no text in any encoding; then its bytes are kept."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(text)
+    return text
+
+
 def default_ledger(sources: Sequence[str], settings: str) -> Path:
     """The ledger of these sources with these settings, in the user's cache."""
-    key = hashlib.sha256("\0".join([*(str(Path(source).absolute()) for source in sources), settings]).encode())
+    key = hashlib.sha256(
+        "\0".join([*(str(Path(source).absolute()) for source in sources), settings]).encode(errors="surrogatepass")
+    )
     return user_cache_dir() / "batches" / f"{key.hexdigest()[:24]}.sqlite"
