@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 import unicodedata
 from pathlib import Path
@@ -314,3 +316,25 @@ def test_listing_and_naming_take_time_in_proportion_to_the_songs(tmp_path: Path)
     assert len(set(song_folders(songs, tmp_path / "out").values())) == 5_000
     assert len(set(song_folders(songs).values())) == 5_000
     assert time.process_time() - began < 20
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has other permissions")
+def test_a_folder_that_may_not_be_read_is_named_and_the_others_are_listed(
+    music: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("open", "locked"):
+        (music / name).mkdir()
+        (music / name / "a.wav").write_bytes(wav())
+    (music / "locked").chmod(0)
+    music.chmod(0o755)
+    monkeypatch.chdir(music)
+    user = os.geteuid()
+    try:
+        if user == 0:  # root may read everything
+            os.seteuid(65_534)
+        listing = list_songs(["."])
+    finally:
+        os.seteuid(user)
+        (music / "locked").chmod(0o755)
+    assert listing.songs == [Path("open/a.wav")]
+    assert listing.lines() == ["skipped 1, folders that cannot be read (Permission denied): locked"]

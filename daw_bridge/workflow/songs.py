@@ -100,12 +100,21 @@ def _named(source: str, listing: Listing) -> Iterator[Path]:
         yield from (Path(name) for name in sorted(glob.glob(source, recursive=True)))  # noqa: PTH207  a whole pattern, maybe absolute
 
 
+def _entries(folder: Path, listing: Listing) -> list[os.DirEntry[str]]:
+    """What lies in a folder that is no song folder, by name."""
+    try:
+        if folder.name.endswith(SONG_FOLDER_SUFFIX) or is_song_folder(folder):
+            return []
+        with os.scandir(folder) as entries:  # tells kinds without asking the disk for each file
+            return sorted(entries, key=lambda entry: entry.name)
+    except OSError as exc:
+        listing.skip(f"folders that cannot be read ({exc.strerror})", folder.name)
+        return []
+
+
 def _in_folder(folder: Path, listing: Listing) -> Iterator[Path]:
     """Audio files below `folder`, in the order of their paths; what lies in song folders is no mix."""
-    if folder.name.endswith(SONG_FOLDER_SUFFIX) or is_song_folder(folder):
-        return
-    with os.scandir(folder) as entries:  # tells kinds without asking the disk for each file
-        found = sorted(entries, key=lambda entry: entry.name)
+    found = _entries(folder, listing)
     cut_files = _sheets(folder, [entry.name for entry in found], listing)
     for entry in found:
         name, suffix = entry.name, _suffix(entry.name)
