@@ -183,7 +183,16 @@ def overwritten(data: bytes, share: float, fill: bytes, count: int) -> bytes:
 
 def odd_files() -> dict[str, bytes]:
     """Every case, by name."""
-    return {**_wav_files(), **_other_pcm_files(), **_mpeg_files(), **_flac_files(), **_ogg_files(), **_other_files()}
+    return {
+        **_wav_files(),
+        **_coded_wav_files(),
+        **_other_pcm_files(),
+        **_mpeg_files(),
+        **_flac_files(),
+        **_ogg_files(),
+        **_other_files(),
+        **_foreign_files(),
+    }
 
 
 def _wav_files() -> dict[str, bytes]:
@@ -222,6 +231,49 @@ def _wav_files() -> dict[str, bytes]:
         "wav, written to a pipe": encoded("wav", "pcm_s16le", pipe=True),
         "rf64, written to a pipe": encoded("wav", "pcm_s16le", pipe=True, options={"rf64": "always"}),
         "w64, written to a pipe": encoded("w64", "pcm_s16le", pipe=True),
+    }
+
+
+def _coded_wav_files() -> dict[str, bytes]:
+    """Other codings, masks and scales in WAVE, as recorders and editors write them."""
+    data, head = pcm(), chunk(b"fmt ", fmt())
+    mono = (np.round(song()[0, :-1] * 2**23).astype("<i4")[:, None].view("u1")[:, :3]).tobytes()
+    mono_head = chunk(b"fmt ", fmt(channels=1, bits=24))
+    pcm_id = bytes.fromhex("0100000000001000800000aa00389b71")
+
+    def masked(mask: int) -> bytes:
+        form = struct.pack("<HHIIHHHHI", 0xFFFE, 2, RATE_HZ, RATE_HZ * 4, 4, 16, 22, 16, mask) + pcm_id
+        return riff(chunk(b"fmt ", form) + chunk(b"data", data))
+
+    return {
+        "wav, 400 kB of zeros in front": riff(head + chunk(b"LIST", bytes(393_164)) + chunk(b"data", data)),
+        "wav, channel mask 0": masked(0),
+        "wav, channel mask of six": masked(0x3F),
+        "mono wav of 24 bits, odd, without a pad byte": riff(mono_head + chunk(b"data", mono, pad=False)),
+        "mono wav of 24 bits, odd, pad byte not 0": riff(
+            mono_head + chunk(b"data", mono, pad=False) + b"\x51" + chunk(b"LIST", b"INFO")
+        ),
+        "8-bit wav": written("WAV", "PCM_U8"),
+        "A-law wav": written("WAV", "ALAW"),
+        "mu-law wav": written("WAV", "ULAW"),
+        "GSM wav": written("WAV", "GSM610", song(8_000, 8_000)[:1], 8_000),
+        "MS ADPCM wav": encoded("wav", "adpcm_ms"),
+        "float wav at the scale of 16 bits": written("WAV", "FLOAT", song() * 32_768),
+        "float wav above full scale": written("WAV", "FLOAT", song() * 4),
+        "float wav with a NaN": written("WAV", "FLOAT", np.where(np.arange(LENGTH) == 30_000, np.nan, song())),
+        "DTS in wav": wav(data=(b"\xfe\x7f\x01\x80" + bytes(range(256)) * 8)[:2_012] * 80),
+    }
+
+
+def _foreign_files() -> dict[str, bytes]:
+    """What lies among songs under their names."""
+    return {
+        "web page named .mp3": b"<!DOCTYPE html><html><body>404 Not Found</body></html>\n" * 20,
+        "Git LFS pointer": b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 12345\n",
+        "MIDI file": b"MThd\0\0\0\6\0\0\0\1\0\x60MTrk\0\0\0\4\0\xff\x2f\0",
+        "CD track (.cda)": b"RIFF" + struct.pack("<I", 36) + b"CDDAfmt \x18\0\0\0" + bytes(24),
+        "macOS ._ file": bytes.fromhex("00051607000200004d6163204f5320582020202020202020") + bytes(300),
+        "REAPER peaks": b"RPKN" + np.random.default_rng(4).bytes(500),
     }
 
 
