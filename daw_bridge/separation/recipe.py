@@ -377,6 +377,9 @@ def _staged(place: Path, run: Callable[[Path], SeparationResult]) -> _Stage:
     with output_errors(place):
         place.mkdir(parents=True, exist_ok=True)
     result = run(place)
+    from daw_bridge.separation.engine.speed import return_free_memory
+
+    return_free_memory()
     files = {stem.name: stem.path for stem in result.stems.stems}
     entry = {
         "files": {name: path.name for name, path in files.items()},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -71,6 +72,14 @@ def kept_memory() -> Iterator[Callable[[], None]]:
     finally:
         libc.mallopt(_M_TRIM_THRESHOLD, 1 << 25)
         libc.mallopt(_M_MMAP_THRESHOLD, 1 << 25)
+        libc.malloc_trim(0)
+
+
+def return_free_memory() -> None:
+    """What a network that is no longer needed has left goes back to the system: before the next one comes."""
+    gc.collect()
+    libc = _glibc()
+    if libc is not None:
         libc.malloc_trim(0)
 
 

@@ -24,7 +24,11 @@ class ModelKeeper:
         key = loading_settings(options)
         with self._lock:
             if self._loaded is None or key != self._key:
-                self._loaded = None  # the old weights go before the new ones come
+                if self._loaded is not None:
+                    from daw_bridge.separation.engine.speed import return_free_memory
+
+                    self._loaded = None  # the old weights go before the new ones come
+                    return_free_memory()
                 self._loaded = replace(load(options, note), turn=self._turn)
                 self._key = key
             return self._loaded
