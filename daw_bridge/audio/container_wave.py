@@ -17,7 +17,8 @@ from daw_bridge.audio.lengths import is_placeholder
 W64_RIFF = bytes.fromhex("726966662e91cf11a5d628db04c10000")
 _W64_TAIL = bytes.fromhex("f3acd3118cd100c04f8edb8a")
 _RESYNC_BYTES = 1 << 20
-_MOST_FILES = 1000
+_MOST_FILES = 200
+"""Each one is a file that is open: systems allow some hundreds."""
 _UNKNOWN_32 = 0xFFFFFFFF
 _EXTENSIBLE = 0xFFFE
 MPEG_TAGS = (0x50, 0x55)

@@ -40,7 +40,7 @@ class JoinedReader(BlockReader):
         lengths = [
             (reader.length_samples or reader.info.estimated_samples or 0) / reader.sample_rate_hz for reader in readers
         ]
-        each = " + ".join(f"{length_s:.3f} s" for length_s in lengths)
+        each = " + ".join(f"{length_s:.3f} s" for length_s in lengths[:6]) + (" + ..." if len(lengths) > 6 else "")
         total = round(sum(lengths) * first.sample_rate_hz)
         notes = (f"{len(readers)} {first.container} files in one: {each}, one after the other", *said)
         info = AudioInfo(

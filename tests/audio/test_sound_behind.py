@@ -57,6 +57,13 @@ def test_what_is_no_sound_is_left_out_and_said(tmp_path: Path, name: str, behind
     assert "left out" in notes[0] and "accept_damaged" in notes[0]
 
 
+def test_many_joined_files_are_read_with_one_short_remark(tmp_path: Path) -> None:
+    part = wav(data=pcm()[: 4 * 100])
+    sound, notes = decode(part * 150, tmp_path)
+    assert sound.shape == (2, 150 * 100)
+    assert notes[0].startswith("150 WAV files in one") and len(notes[0]) < 120
+
+
 def test_a_claim_that_chunks_behind_it_prove_is_believed(tmp_path: Path) -> None:
     """Programs keep sound of their own, as peaks or takes, in chunks behind the samples."""
     chunk = b"elm1" + struct.pack("<I", LENGTH * 4) + pcm()
