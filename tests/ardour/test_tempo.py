@@ -9,14 +9,13 @@ from pathlib import Path
 import mido
 import numpy as np
 import pytest
-from tests.ardour.export import export_session, run_ardour
 
 from benchmarks.adapter_lab import null_db, read_audio
 from daw_bridge.model import Note, NoteTrack
 from daw_bridge.safe_xml import parse_xml
 from daw_bridge.tempo_map import TempoEvent
 from daw_bridge_ardour.adapter import ADAPTER
-from daw_bridge_ardour.program import Ardour
+from daw_bridge_ardour.program import Ardour, export_session, run_ardour
 from daw_bridge_ardour.session_xml import SUPERCLOCKS_PER_S
 from tests.ardour.plans import song_plan
 

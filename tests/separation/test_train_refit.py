@@ -19,8 +19,8 @@ def truth() -> BandSplitNet:
     torch.manual_seed(3)
     net = BandSplitNet(CONFIG).eval()
     for layer in net.masks:
-        torch.nn.init.normal_(layer.weight, std=0.2)
-        torch.nn.init.normal_(layer.bias, std=0.1)
+        torch.nn.init.normal_(layer.get_parameter("weight"), std=0.2)
+        torch.nn.init.normal_(layer.get_parameter("bias"), std=0.1)
     return net
 
 
