@@ -8,6 +8,7 @@ from typing import TextIO, cast
 def _speak_utf8() -> None:
     """Start again in Python's UTF-8 mode where file names could only be ASCII (LC_ALL=C): a song keeps its name."""
     if sys.platform != "win32" and sys.getfilesystemencoding() == "ascii" and not sys.flags.utf8_mode:
+        os.environ["PYTHONUTF8"] = "1"  # our own processes read the same names
         os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])  # noqa: S606  ourselves again
 
 

@@ -79,3 +79,18 @@ def test_nobody_has_to_listen(closed: str, tmp_path: Path) -> None:
         ["bash", "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=120
     )
     assert (ended.returncode, ended.stderr.count("Traceback")) == (0, 0), ended.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere file names are always Unicode")
+def test_a_song_keeps_its_name_where_python_is_told_that_names_are_ascii(make_mix: MakeMix) -> None:
+    """The process that decodes files read the name in another encoding than the one that gave it."""
+    mix = make_mix(seconds=0.1)
+    mix = mix.rename(mix.with_name("Grüße 🎸.wav"))
+    run = subprocess.run(
+        [sys.executable, "-m", "daw_bridge", "probe", mix.name],
+        cwd=mix.parent,
+        env={**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        capture_output=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr.decode()
