@@ -15,13 +15,13 @@ ROOT = Path(__file__).resolve().parent.parent
 NOISY = """
 import os, sys
 from daw_bridge.cli import main as cli, console
-import daw_bridge.audio.decode as decode
-whole = decode.examine
+import daw_bridge.audio.guarded as guarded
+whole = guarded.examine
 def noisy(path, **how):
     os.write(2, b"[src/libmpg123/parse.c:1] error: Giving up resync\\n")
     print("a library's line from C", end="", file=open(2, "w", closefd=False))
     return whole(path, **how)
-decode.examine = noisy
+guarded.examine = noisy
 sys.exit(cli.main(sys.argv[1:]))
 """
 

@@ -11,7 +11,9 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
-from typing import TextIO
+from typing import TextIO, cast
+
+from daw_bridge.cli.streams import Forgiving
 
 _STDERR = 2
 
@@ -51,4 +53,5 @@ def _rewired(stream: TextIO | None, descriptor: int) -> TextIO | None:
         stream.flush()
     except (OSError, ValueError):
         return None
-    return open(descriptor, "w", encoding=stream.encoding, errors=stream.errors, buffering=1, newline=None)
+    own = os.fdopen(descriptor, "w", encoding=stream.encoding, errors=stream.errors, buffering=1, newline=None)
+    return cast("TextIO", Forgiving(own))

@@ -41,7 +41,7 @@ def test_any_message_is_a_command_or_a_usage_error(address: str, arguments: list
         ("/dawbridge/build", (), "mix is missing"),
         ("/dawbridge/build", (1.5,), "mix is a path, not 1.5"),
         ("/dawbridge/build", (b"x" * 60_000,), "mix is a path"),
-        ("/dawbridge/build", ("x",) * 9, "9 arguments; it takes 4"),
+        ("/dawbridge/build", ("x",) * 9, "9 arguments; it takes 6"),
         ("/dawbridge/build", ("x" * 2000,), "mix is a path"),
         ("/dawbridge/stem/vocals/gain_db", ("loud",), "gain_db is a number"),
         ("/dawbridge/stem/vocals/gain_db", (True,), "gain_db is a number"),

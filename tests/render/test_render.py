@@ -313,7 +313,7 @@ def test_it_is_an_adapter_and_reports_what_a_wav_cannot_hold(tmp_path: Path) -> 
 
 def test_features_are_those_of_the_model() -> None:
     missing = set(Feature) - set(ADAPTER.features)
-    assert missing == {Feature.PLUGIN, Feature.COLOURS, Feature.GROUPS, Feature.MARKERS, Feature.TEMPO}
+    assert missing == {Feature.PLUGIN, Feature.COLOURS, Feature.GROUPS, Feature.MARKERS, Feature.TEMPO, Feature.NOTES}
 
 
 def test_the_template_of_every_pair_of_effects_renders(tmp_path: Path) -> None:

@@ -363,9 +363,12 @@ ARTIFACTS = Path(os.environ.get("DAW_BRIDGE_ARTIFACTS", "")) if os.environ.get("
 """Where screenshots are kept, if anywhere."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Debian's chromium, driven by Playwright; the test skips visibly without it."""
+    """Debian's chromium, driven by Playwright; the test skips visibly without it.
+
+    For a module, not the session: Playwright's loop runs as long as it lives, and no other test could have one.
+    """
     if CHROMIUM is None:
         pytest.skip("chromium is not installed (apt-get install chromium)")
     arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
