@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import socket
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from daw_bridge.archive import SongFolder, archive_original, remove_leftovers
 from daw_bridge.audio.audio_file import AudioInfo
 from daw_bridge.audio.null import null_test
 from daw_bridge.audio.reader import probe
+from daw_bridge.cli.main import build_parser
 from daw_bridge.control.queue.jobs import Job, JobState
 from daw_bridge.control.queue.runner import cli_argv
 from daw_bridge.errors import InputError, OutputError, WeightsCorrupt
@@ -184,6 +186,9 @@ def test_a_path_can_never_be_taken_for_an_option() -> None:
         ended_s=0,
     )
     assert cli_argv(job)[-2:] == ["--", "/music/--force"]
+    for command in ("build", "separate", "rebuild"):
+        asked = build_parser().parse_args(cli_argv(replace(job, command=command))[3:])
+        assert "/music/--force" in map(str, vars(asked).values())
 
 
 @pytest.mark.parametrize(

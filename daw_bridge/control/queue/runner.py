@@ -82,8 +82,9 @@ def cli_argv(job: Job) -> list[str]:
         value = job.arguments.get(name)
         if value:
             argv += [f"{flag}={value}"]
-    # A daemon that died between a song's last step and its row asks for that song again.
-    return [*argv, "--if-needed", "--json", "--progress", "jsonl", "--", job.arguments["path"]]
+    if job.command != "rebuild":
+        argv.append("--if-needed")  # a daemon that died between a song's last step and its row asks for it again
+    return [*argv, "--json", "--progress", "jsonl", "--", job.arguments["path"]]
 
 
 class JobRunner:

@@ -23,6 +23,7 @@ export class SongView {
     const song = this.song = await json(songPath(this.id));
     document.title = `${song.name} – daw-bridge`;
     this.lastJob = this.newestJob();
+    this.lastFailed = Math.max(0, ...this.app.state.jobs.map((each) => each.number));
     const names = this.app.state.templates.filter((each) => !each.error).map((each) => each.name);
     this.templateName = names.includes(song.template) ? song.template : "neutral";
     this.full = this.app.state.local;
@@ -446,6 +447,8 @@ export class SongView {
 
   update() {
     this.drawTemplates();
+    const failed = this.app.state.jobs.find((each) => each.source === this.song.id && each.state === "failed" && each.number > this.lastFailed);
+    if (failed) { this.lastFailed = failed.number; say(failed.detail, "error"); }
     const job = this.newestJob();
     if (job !== this.lastJob) {
       this.lastJob = job;
