@@ -6,6 +6,7 @@ joined or repaired.
 
 from __future__ import annotations
 
+import mmap
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -14,6 +15,8 @@ _RATES_HZ = {1: 88_200, 2: 176_400, 3: 192_000, 4: 8_000, 5: 16_000, 6: 22_050, 
 _RATES_HZ |= {9: 44_100, 10: 48_000, 11: 96_000}
 _STREAMINFO_AT = 8
 _ID3V1_BYTES = 128
+_FILE_BEGINS = (b"fLaC\0\0\0\x22", b"fLaC\x80\0\0\x22")
+"""The mark and the header of STREAMINFO, which is the first block and 34 bytes long (RFC 9639, 8.1 and 8.2)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,3 +162,16 @@ def _crc_16_of_byte(byte: int) -> int:
 
 
 _CRC_16 = tuple(_crc_16_of_byte(byte) for byte in range(256))
+
+
+def flac_starts(handle: BinaryIO, base: int) -> list[int]:
+    """Where FLAC files begin in this one, the first at `base`."""
+    with mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        starts = [base]
+        for mark in _FILE_BEGINS:
+            at = base
+            while (at := data.find(mark, at + 1)) >= 0:
+                info = read_streaminfo(handle, at)
+                if info is not None and info.sample_rate_hz:
+                    starts.append(at)
+        return sorted(starts)

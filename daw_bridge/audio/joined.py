@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from daw_bridge.audio.audio_file import FloatArray
+from daw_bridge.audio.audio_file import AudioInfo, AudioReader, BlockReader, FloatArray
+from daw_bridge.audio.lengths import LengthClaim
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,3 +58,42 @@ def with_channels(block: FloatArray, channels: int) -> FloatArray:
     if block.shape[0] > channels:
         return np.ascontiguousarray(block[:channels])
     return np.concatenate([block, np.zeros((channels - block.shape[0], block.shape[1]), dtype=np.float32)])
+
+
+class JoinedReader(BlockReader):
+    """Several encodings in one file, one after the other at the rate of the first; sequential only."""
+
+    def __init__(self, readers: Sequence[AudioReader]) -> None:
+        self._readers = readers
+        first = readers[0].info
+        channels = max(reader.channels for reader in readers)
+        pieces = [Piece(reader.sample_rate_hz, reader.channels, self._part(reader)) for reader in readers]
+        blocks, said = join(pieces, first.sample_rate_hz, channels)
+        lengths = [
+            (reader.length_samples or reader.info.estimated_samples or 0) / reader.sample_rate_hz for reader in readers
+        ]
+        each = " + ".join(f"{length_s:.3f} s" for length_s in lengths[:6]) + (" + ..." if len(lengths) > 6 else "")
+        total = round(sum(lengths) * first.sample_rate_hz)
+        notes = (f"{len(readers)} {first.container} files in one: {each}, one after the other", *said)
+        info = AudioInfo(
+            path=first.path,
+            container=first.container,
+            codec=first.codec,
+            subtype=first.subtype,
+            sample_rate_hz=first.sample_rate_hz,
+            channels=channels,
+            length_samples=None,
+            estimated_samples=total,
+            lossy=any(reader.info.lossy for reader in readers),
+            notes=(*notes, *(note for reader in readers for note in reader.info.notes)),
+            claim=LengthClaim(claimed_samples=first.claim.claimed_samples, behind_samples=total),
+        )
+        super().__init__(info, blocks)
+
+    def _part(self, reader: AudioReader) -> Iterator[FloatArray]:
+        yield from reader.blocks()
+        self.late_notes += reader.late_notes
+
+    def close(self) -> None:
+        for reader in self._readers:
+            reader.close()

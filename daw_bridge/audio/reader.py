@@ -17,12 +17,12 @@ import soundfile
 
 from daw_bridge.audio import container_pcm, container_wave
 from daw_bridge.audio.audio_file import AudioInfo, AudioReader, library_path, not_audio
-from daw_bridge.audio.container_flac import last_frame, read_streaminfo, total_patch
+from daw_bridge.audio.container_flac import flac_starts, last_frame, read_streaminfo, total_patch
 from daw_bridge.audio.container_mp4 import check_mp4, glance_mp4, is_mp4
+from daw_bridge.audio.joined import JoinedReader
 from daw_bridge.audio.layout import DataPiece, Layout, SampleFormat, lay_out
 from daw_bridge.audio.lengths import LengthClaim, Verdict, cut_off
 from daw_bridge.audio.mpeg_frames import after_tags
-from daw_bridge.audio.reader_flac import JoinedReader, flac_starts
 from daw_bridge.audio.reader_mpeg import glance_mpeg, open_mpeg
 from daw_bridge.audio.reader_ogg import open_ogg
 from daw_bridge.audio.reader_soundfile import UNKNOWN_LENGTH, SoundfileReader, with_notes
