@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -250,14 +251,20 @@ def _open_waves(path: Path, handle: BinaryIO, base: int, size_bytes: int, accept
     ]
     if len(parts) == 1:
         return _open_wave(path, *parts[0], accept_damaged)
+    return JoinedReader(_all_or_none(partial(_open_wave, path, *part, accept_damaged) for part in parts))
+
+
+def _all_or_none(openers: Iterable[Callable[[], AudioReader]]) -> list[AudioReader]:
+    """The readers of the parts of a file; where one cannot be opened, none is left open."""
     readers: list[AudioReader] = []
     try:
-        readers.extend(_open_wave(path, *part, accept_damaged) for part in parts)
+        for opener in openers:
+            readers.append(opener())
     except InputError:
         for reader in readers:
             reader.close()
         raise
-    return JoinedReader(readers)
+    return readers
 
 
 def _open_wave(
@@ -356,16 +363,13 @@ def _open_flac(path: Path, handle: BinaryIO, base: int, size_bytes: int, accept_
     starts = flac_starts(handle, base)
     if len(starts) == 1:
         return _open_flac_part(path, handle, base, size_bytes, accept_damaged)
-    readers: list[AudioReader] = []
-    try:
-        for start, end in zip(starts, [*starts[1:], size_bytes], strict=True):
-            readers.append(_open_flac_part(path, handle, start, end, accept_damaged))
-        if all(reader.length_samples is not None for reader in readers):
-            return JoinedReader(readers)
-    except InputError:
-        for reader in readers:
-            reader.close()
-        raise
+    ends = [*starts[1:], size_bytes]
+    readers = _all_or_none(
+        partial(_open_flac_part, path, handle, start, end, accept_damaged)
+        for start, end in zip(starts, ends, strict=True)
+    )
+    if all(reader.length_samples is not None for reader in readers):
+        return JoinedReader(readers)
     for reader in readers:  # what is not in order is FFmpeg's, which looks for frames
         reader.close()
     return _open_with_ffmpeg(path, (), accept_damaged=accept_damaged)
