@@ -6,7 +6,6 @@ files. So a song is done once, whoever restarts whom.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import secrets
 import shutil
@@ -22,7 +21,7 @@ from daw_bridge.catalog.outcome import Outcome, State
 from daw_bridge.catalog.plan import Plan, PlannedSong
 from daw_bridge.catalog.store import Store
 from daw_bridge.errors import Cancelled, DawBridgeError, StoreUnreachable
-from daw_bridge.files import output_errors, safe_name
+from daw_bridge.files import output_errors, safe_name, sha256_of_file
 from daw_bridge.locks import LockHeld, NoLocks, exclusive
 from daw_bridge.progress import CancelToken
 from daw_bridge.separation.engine.memory import SONGS_IN_FLIGHT
@@ -130,20 +129,15 @@ def _state_after(exc: DawBridgeError) -> State:
 
 
 def _commit_record(song: PlannedSong, prefix: str, files: dict[str, Path], result: BuildResult) -> dict[str, Any]:
-    separation, reference = result.manifest.separation, result.manifest.reference
+    separation, reference = result.song.separation, result.song.reference
     return {
         "mix": song.mix,
         "folder": prefix,
         "files": {name: path.stat().st_size for name, path in files.items()},
-        "sha256": {name: _sha256(path) for name, path in files.items()},
-        "null_depth_db": separation.null_depth_db if separation else 0.0,
-        "audio_s": reference.length_samples / reference.sample_rate_hz if reference else 0.0,
+        "sha256": {name: sha256_of_file(path) for name, path in files.items()},
+        "null_depth_db": separation.null_depth_db,
+        "audio_s": reference.length_samples / reference.sample_rate_hz,
     }
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def _file_name(key: str) -> str:
