@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -11,7 +12,7 @@ from typing import Protocol, Self, assert_never, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from daw_bridge.errors import UsageError, did_you_mean
+from daw_bridge.errors import InputError, OutputError, UsageError, did_you_mean
 from daw_bridge.model import (
     Compressor,
     Delay,
@@ -347,6 +348,22 @@ class LiveSession(Protocol):
     def __enter__(self) -> LiveSession: ...
 
     def __exit__(self, *exc: object) -> None: ...
+
+
+def new_session(target: Path, name: str, *, what: str, marks: str = "/\\") -> Path:
+    """`target`, where nothing is yet. UsageError for a `name` that is a path or has one of `marks`, OutputError when
+    something is there."""
+    if name in ("", ".", "..") or any(mark in name for mark in marks):
+        raise UsageError(f"{name!r} cannot name {what}; leave out {' '.join(marks)}")
+    if os.path.lexists(target):
+        raise OutputError(f"{target}: exists already; sessions are never overwritten, give another name or folder")
+    return target
+
+
+def require_audio(path: Path) -> None:
+    """InputError for a clip's file that is gone."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such audio file; separate the mix again or restore the file")
 
 
 PROJECT_START = "project_start"

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import mido  # noqa: F401  # a missing package is said when the adapter is chosen, not after the separation
 
-from daw_bridge.adapter import Feature, Losses, Support, WriteReport
-from daw_bridge.errors import InputError, OutputError, UsageError
+from daw_bridge.adapter import Feature, Losses, Support, WriteReport, new_session, require_audio
 from daw_bridge.files import atomic_path, write_atomic
 from daw_bridge.midi_file import free_midi_path, plan_to_midi
 from daw_bridge.model import Clip, SessionPlan
@@ -47,11 +45,7 @@ class AafAdapter:
         Raises OutputError when it exists or cannot be written, InputError when a clip's file is missing or changed or a
         track feeds a bus that does not exist, UsageError for a name that is a path.
         """
-        if name in ("", ".", "..") or any(mark in name for mark in "/\\"):
-            raise UsageError(f"{name!r} cannot name an AAF file; leave out / and \\")
-        target = self.session_path(folder, name)
-        if os.path.lexists(target):
-            raise OutputError(f"{target}: exists already; sessions are never overwritten, give another name or folder")
+        target = new_session(self.session_path(folder, name), name, what="an AAF file")
         losses = Losses()
         tracks = mono_tracks(plan, losses)
         clips = _clips(tracks)
@@ -93,8 +87,7 @@ def _clips(tracks: tuple[MonoTrack, ...]) -> list[Clip]:
     """Each file once. InputError for one that is gone."""
     clips = {piece.clip.path: piece.clip for track in tracks for piece in track.pieces}
     for path in clips:
-        if not path.is_file():
-            raise InputError(f"{path}: no such audio file; separate the mix again or restore the file")
+        require_audio(path)
     return list(clips.values())
 
 

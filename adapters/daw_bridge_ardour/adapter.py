@@ -5,14 +5,12 @@ The folder is made complete under a temporary name beside its place, then rename
 
 from __future__ import annotations
 
-import os
 import secrets
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from daw_bridge.adapter import Check, Feature, Limit, Support, WriteReport
-from daw_bridge.errors import OutputError, UsageError
+from daw_bridge.adapter import Check, Feature, Limit, Support, WriteReport, new_session
 from daw_bridge.files import PART_SUFFIX, output_errors
 from daw_bridge.model import SessionPlan
 from daw_bridge_ardour.media import media_names, place
@@ -68,12 +66,10 @@ class ArdourAdapter:
         OutputError when the session exists or the place cannot be written to, InputError when a clip's file is missing
         or does not fit (rate, more than two channels), UsageError for a name that is a path.
         """
-        if name in ("", ".", "..") or any(mark in name for mark in "/\\:"):
-            raise UsageError(f"{name!r} cannot name an Ardour session; leave out / \\ :")
+        target = new_session(
+            self.session_path(folder, _session_name(name)), name, what="an Ardour session", marks="/\\:"
+        )
         name = _session_name(name)
-        target = self.session_path(folder, name)
-        if os.path.lexists(target):
-            raise OutputError(f"{target}: exists already; sessions are never overwritten, give another name or folder")
         rate_hz, own_rate_hz = played_rate_hz(plan.sample_rate_hz), plan.sample_rate_hz
         resampled = rate_hz != own_rate_hz
         if resampled:

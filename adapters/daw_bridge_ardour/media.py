@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from daw_bridge.errors import InputError
+from daw_bridge.adapter import require_audio
 from daw_bridge.files import link_or_copy, safe_name
 from daw_bridge.model import Clip
 from daw_bridge_ardour.rates import resample_file
@@ -43,8 +43,7 @@ def place(names: dict[Path, str], folder: Path, *, resample_to_hz: int | None = 
     for source, name in names.items():
         target = folder / name
         real = source.resolve()
-        if not real.is_file():
-            raise InputError(f"{source}: no such audio file; separate the mix again or restore the file")
+        require_audio(source)
         if resample_to_hz is None:
             link_or_copy(real, target)
         else:

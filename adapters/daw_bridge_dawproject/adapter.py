@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from daw_bridge.adapter import Feature, ReadReport, Support, WriteReport
-from daw_bridge.errors import OutputError, UsageError
+from daw_bridge.adapter import Feature, ReadReport, Support, WriteReport, new_session
 from daw_bridge.model import SessionPlan
 from daw_bridge_dawproject.container import media_paths, write_container
 from daw_bridge_dawproject.project_xml import project_text
@@ -55,11 +53,7 @@ class DawProjectAdapter:
         Raises OutputError when it exists or cannot be written, InputError when a clip's file is missing or a track
         feeds a bus that does not exist, UsageError for a name that is a path.
         """
-        if name in ("", ".", "..") or any(mark in name for mark in "/\\"):
-            raise UsageError(f"{name!r} cannot name a DAWproject file; leave out / and \\")
-        target = self.session_path(folder, name)
-        if os.path.lexists(target):
-            raise OutputError(f"{target}: exists already; sessions are never overwritten, give another name or folder")
+        target = new_session(self.session_path(folder, name), name, what="a DAWproject file")
         tracks = (*plan.tracks, *([plan.reference] if plan.reference else []))
         media = media_paths(clip for track in tracks for clip in track.clips if clip.length_samples > 0)
         text = project_text(plan, media)

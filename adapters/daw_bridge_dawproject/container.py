@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
+from daw_bridge.adapter import require_audio
 from daw_bridge.errors import InputError
 from daw_bridge.files import atomic_path, open_regular, safe_name
 from daw_bridge.model import Clip
@@ -41,8 +42,7 @@ def media_paths(clips: Iterable[Clip]) -> dict[Path, str]:
 def write_container(target: Path, text: ProjectText, media: Mapping[Path, str]) -> None:
     """Write the zip, whole or not at all; past 4 GB it becomes a zip64. InputError for a file that is not there."""
     for source in media:
-        if not source.is_file():
-            raise InputError(f"{source}: no such audio file; separate the mix again or restore the file")
+        require_audio(source)
     with atomic_path(target) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as container:
         container.writestr(_entry(METADATA_FILE, zipfile.ZIP_DEFLATED), text.metadata)
         container.writestr(_entry(PROJECT_FILE, zipfile.ZIP_DEFLATED), text.project)

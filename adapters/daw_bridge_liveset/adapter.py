@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import gzip
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from daw_bridge.adapter import Feature, Limit, Support, WriteReport
-from daw_bridge.errors import InputError, OutputError, UsageError
+from daw_bridge.adapter import Feature, Limit, Support, WriteReport, new_session, require_audio
 from daw_bridge.files import write_atomic
 from daw_bridge.model import SessionPlan
 from daw_bridge_liveset.liveset import set_text
@@ -48,11 +46,7 @@ class LiveSetAdapter:
         Raises OutputError when it exists or cannot be written, InputError when a clip's file is missing or a track
         feeds a bus that does not exist, UsageError for a name that is a path.
         """
-        if name in ("", ".", "..") or any(mark in name for mark in "/\\"):
-            raise UsageError(f"{name!r} cannot name a Live set; leave out / and \\")
-        target = self.session_path(folder, name)
-        if os.path.lexists(target):
-            raise OutputError(f"{target}: exists already; sessions are never overwritten, give another name or folder")
+        target = new_session(self.session_path(folder, name), name, what="a Live set")
         data, limits = set_text(plan, lambda path: _sample(path, folder))
         write_atomic(target, gzip.compress(data, mtime=0))
         how = f"open {target.name} in Ableton Live 12 (experimental: check it against the reference track)"
@@ -67,8 +61,7 @@ def _once(limits: tuple[Limit, ...]) -> list[Limit]:
 
 def _sample(path: Path, folder: Path) -> tuple[str, str, int, int]:
     """See SampleOf. InputError for a file that is gone."""
-    if not path.is_file():
-        raise InputError(f"{path}: no such audio file; separate the mix again or restore the file")
+    require_audio(path)
     absolute, base = path.absolute(), folder.absolute()
     relative = absolute.relative_to(base).as_posix() if absolute.is_relative_to(base) else ""
     state = path.stat()

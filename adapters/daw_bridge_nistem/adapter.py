@@ -7,7 +7,6 @@ buses and effects have no place in the format: the stems stand as they were sepa
 from __future__ import annotations
 
 import importlib
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,8 +16,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from daw_bridge.adapter import Feature, Losses, Support, WriteReport
-from daw_bridge.errors import InputError, OutputError, UsageError
+from daw_bridge.adapter import Feature, Losses, Support, WriteReport, new_session
+from daw_bridge.errors import InputError, OutputError
 from daw_bridge.files import atomic_path
 from daw_bridge.model import Clip, SessionPlan
 from daw_bridge_nistem.boxes import add_stems
@@ -69,11 +68,7 @@ class NiStemAdapter:
         Raises OutputError when it exists or cannot be written, InputError for audio that is gone, for a session
         without a reference or at a rate that AAC does not have, UsageError for a name that is a path.
         """
-        if name in ("", ".", "..") or any(mark in name for mark in "/\\"):
-            raise UsageError(f"{name!r} cannot name a stem file; leave out / and \\")
-        target = self.session_path(folder, name)
-        if os.path.lexists(target):
-            raise OutputError(f"{target}: exists already; sessions are never overwritten, give another name or folder")
+        target = new_session(self.session_path(folder, name), name, what="a stem file")
         losses = Losses()
         mix = self._mix(plan)
         parts = four_parts(plan, losses)

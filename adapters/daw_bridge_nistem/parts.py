@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from daw_bridge.adapter import Feature, Losses
+from daw_bridge.adapter import Feature, Losses, require_audio
 from daw_bridge.audio.reader import open_audio
-from daw_bridge.errors import InputError
 from daw_bridge.model import Clip, Colour, SessionPlan, Track
 
 FloatArray = NDArray[np.float32]
@@ -125,5 +123,4 @@ def stereo_blocks(clips: Sequence[Clip], length_samples: int) -> Iterator[FloatA
 def require_media(clips: Sequence[Clip]) -> None:
     """InputError for a file that is gone."""
     for path in {clip.path: None for clip in clips}:
-        if not Path(path).is_file():
-            raise InputError(f"{path}: no such audio file; separate the mix again or restore the file")
+        require_audio(path)
