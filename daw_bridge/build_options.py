@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any, Literal, get_args
 from daw_bridge.errors import UsageError
 from daw_bridge.option import Influence, documented, names_in, names_of, number_in, one_of, option, path_of
 from daw_bridge.separation.options import SeparationOptions
+from daw_bridge.units import seconds_of
 
 DEFAULT_TEMPLATE = "band"
 DEFAULT_DAWS = ("reaper",)
@@ -35,23 +34,11 @@ def _times(text: str) -> tuple[float, ...]:
         raise UsageError(f"`taps_s` {text}: give times in seconds, as in `taps_s` 0.51,1.02,1.52") from None
 
 
-_TIME = r"(?:(\d+):)?(?:(\d+):)?(\d+(?:\.\d+)?)"
-
-
 def _range(text: str) -> tuple[float, float]:
-    match = re.fullmatch(f"{_TIME}-{_TIME}", text.strip())
-    if match is None:
+    start_s, end_s = (seconds_of(part) for part in text.partition("-")[::2])
+    if start_s is None or end_s is None:
         raise UsageError(f"`range_s` {text}: give it as FROM-TO, as in 90-120 or 1:30-2:00")
-    parts = match.groups()
-    return _seconds(parts[:3]), _seconds(parts[3:])
-
-
-def _seconds(parts: Sequence[str | None]) -> float:
-    """Hours, minutes and seconds, as far as they are given, in seconds."""
-    total = 0.0
-    for part in parts:
-        total = total * 60.0 + float(part) if part is not None else total
-    return total
+    return start_s, end_s
 
 
 def _daws(text: str) -> tuple[str, ...]:

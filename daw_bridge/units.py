@@ -6,11 +6,13 @@ Fields carry their unit in the name: `_hz _db _ms _s _samples _beats _lufs`; a l
 from __future__ import annotations
 
 import math
+import re
 from bisect import bisect_left
 from collections.abc import Sequence
 
 SILENCE_DB = -150.0
 """What is printed for a level of zero: below the noise of 24-bit converters, above -inf."""
+_WRITTEN_TIME = re.compile(r"(?:(\d+):)?(?:(\d+):)?(\d+(?:\.\d+)?)")
 
 
 def db_to_linear(level_db: float) -> float:
@@ -25,6 +27,17 @@ def linear_to_db(gain_linear: float) -> float:
 
 def samples_to_s(count_samples: int, sample_rate_hz: int) -> float:
     return count_samples / sample_rate_hz
+
+
+def seconds_of(text: str) -> float | None:
+    """The seconds of a written time, as 83.5, 1:23.5 or 1:02:03; None for what is none."""
+    match = _WRITTEN_TIME.fullmatch(text.strip())
+    if match is None:
+        return None
+    total = 0.0
+    for part in match.groups():
+        total = total * 60.0 + float(part) if part is not None else total
+    return total
 
 
 def s_to_samples(time_s: float, sample_rate_hz: int) -> int:

@@ -7,7 +7,6 @@ on from there. Tempo, rate and master stay the project's.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -15,6 +14,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from daw_bridge.adapter import AT_THE_START, Feature, Limit, Losses, MergePlace
 from daw_bridge.errors import InputError, OutputError, UsageError, did_you_mean
 from daw_bridge.model import Bus, Compressor, SessionPlan, Track
+from daw_bridge.units import seconds_of
 from daw_bridge_reaper import rpp
 from daw_bridge_reaper.layout import MediaPath, Routing, free_groups, lay_out, mapped_track
 from daw_bridge_reaper.read import groups_in_use, read_project
@@ -28,8 +28,6 @@ from daw_bridge_reaper.session import (
     stored,
 )
 from daw_bridge_reaper.write import Guids, marker_lines, receive_line, track_chunk
-
-_TIME = re.compile(r"(?:(\d+):)?(?:(\d+):)?(\d+(?:\.\d+)?)")
 
 _UNITY = 1e-4
 
@@ -92,16 +90,13 @@ def _time_of(text: str, project: ReaperProject) -> float:
     for marker in project.markers:
         if marker.name.strip().casefold() == wanted:
             return max(marker.position_s, 0.0)
-    match = _TIME.fullmatch(text.strip())
-    if match is None:
+    time_s = seconds_of(text)
+    if time_s is None:
         names = [marker.name for marker in project.markers if marker.name.strip()]
         known = f"; there are: {', '.join(names[:20])}" if names else "; the project has none"
         hint = did_you_mean(text, names) or known
         raise UsageError(f"no marker or region called {text!r}{hint}; or give a time, as in 83.5 or 1:23.5")
-    total = 0.0
-    for part in match.groups():
-        total = total * 60.0 + float(part) if part is not None else total
-    return total
+    return time_s
 
 
 def take_mapped(
