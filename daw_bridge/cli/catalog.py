@@ -81,8 +81,9 @@ def run_plan(args: argparse.Namespace) -> None:
 
     options = options_from(args)
     with working(args) as (on_progress, cancel):
-        recipe = recipe_of(options, args.keep)
         source, out = Store(args.source), Store(args.out)
+        source.require_source()  # before weights are fetched for nothing
+        recipe = recipe_of(options, args.keep)
         plan = make_plan(source, out, recipe, shard_songs=args.shard_songs, on_progress=on_progress, cancel=cancel)
     say(args, f"{plan.songs} songs in {plan.shards} shards; next: daw-bridge catalog run {args.out}")
     answer(args, {"songs": plan.songs, "shards": plan.shards, "source": plan.source, "out": args.out})
