@@ -12,7 +12,6 @@ from itertools import pairwise
 
 import numpy as np
 import scipy.fft
-import scipy.signal
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float32]
@@ -48,8 +47,9 @@ class _Decimator:
 
     def __init__(self, factor: int) -> None:
         self._factor, self._half = factor, 12 * factor
-        taps = scipy.signal.firwin(2 * self._half + 1, 0.9 / factor) if factor > 1 else np.ones(1)
-        self._taps = taps.astype(np.float32)
+        at = np.arange(-self._half, self._half + 1)
+        taps = np.sinc(0.9 / factor * at) * np.hamming(len(at))
+        self._taps: FloatArray = (taps / taps.sum()).astype(np.float32)
         self._kept: FloatArray = np.zeros(self._half, np.float32)
 
     def push(self, block: FloatArray, *, last: bool) -> FloatArray:
@@ -61,10 +61,11 @@ class _Decimator:
         if len(joined) < len(self._taps):
             self._kept = joined
             return np.zeros(0, np.float32)
-        filtered = scipy.signal.upfirdn(self._taps, joined, down=self._factor)
-        first, count = 2 * self._half // self._factor, (len(joined) - len(self._taps)) // self._factor + 1
+        count = (len(joined) - len(self._taps)) // self._factor + 1
         self._kept = joined[count * self._factor :]
-        made: FloatArray = filtered[first : first + count]
+        made: FloatArray = np.zeros(count, np.float32)
+        for place, tap in enumerate(self._taps):
+            made += tap * joined[place : place + count * self._factor : self._factor]
         return made
 
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.ndimage
-import scipy.signal
 from numpy.typing import NDArray
 
 from daw_bridge.analysis.features import FloatArray
@@ -64,8 +63,9 @@ def candidates(curves: Sequence[tuple[FloatArray, float]], frames_hz: float) -> 
         total += weight * np.maximum(np.asarray(comb), 0.0)
     prior = np.exp(-0.5 * (np.log2(bpm / USUAL_BPM) / USUAL_OCTAVES) ** 2)
     score = total * (0.25 + prior)
-    peaks, _ = scipy.signal.find_peaks(np.concatenate([[0.0], score, [0.0]]))
-    found = [Candidate(bpm=float(bpm[peak - 1]), score=float(score[peak - 1])) for peak in peaks]
+    around = np.concatenate([[0.0], score, [0.0]])
+    peaks = np.flatnonzero((score > around[:-2]) & (score >= around[2:]))
+    found = [Candidate(bpm=float(bpm[peak]), score=float(score[peak])) for peak in peaks]
     return sorted(found, key=lambda each: -each.score)[:6]
 
 

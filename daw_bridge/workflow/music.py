@@ -7,12 +7,8 @@ import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-from daw_bridge.analysis.click import click_blocks
-from daw_bridge.analysis.grid import Grid, GridMode
-from daw_bridge.analysis.notes import require_runtime
-from daw_bridge.analysis.song import TempoWish, hear_song, stem_notes
 from daw_bridge.audio.writer import AudioWriter
 from daw_bridge.build_options import BuildOptions
 from daw_bridge.cache import StemCache
@@ -23,6 +19,9 @@ from daw_bridge.model import Stem, StemSet
 from daw_bridge.music import SongMusic, StemNotes, music_from_json
 from daw_bridge.templates.bus_template import BusTemplate
 from daw_bridge.version import __version__
+
+if TYPE_CHECKING:
+    from daw_bridge.analysis.grid import Grid, GridMode
 
 _log = logging.getLogger(__name__)
 
@@ -41,10 +40,6 @@ class MusicWish:
     click: bool = False
     sections: bool = True
     midi: tuple[str, ...] = ()
-
-    @property
-    def tempo(self) -> TempoWish:
-        return TempoWish(mode=self.grid, bpm=self.tempo_bpm, downbeat_s=self.downbeat_s, taps_s=self.taps_s)
 
     @property
     def asked(self) -> str:
@@ -68,6 +63,8 @@ def music_wish(options: BuildOptions, template: BusTemplate) -> MusicWish:
 def check_wish(wish: MusicWish, length_s: float | None) -> None:
     """Everything that can be wrong with a wish, before the long work. Raises UsageError, AdapterMissing."""
     if wish.midi:
+        from daw_bridge.analysis.notes import require_runtime
+
         require_runtime()
     check_downbeat(wish, length_s)
 
@@ -100,12 +97,16 @@ def with_music(
 
 
 def _heard(folder: Path, manifest: Manifest, wish: MusicWish) -> SongMusic:
+    # Here and below: what hears imports scipy, and a session that is only written again needs none of it.
+    from daw_bridge.analysis.song import TempoWish, hear_song
+
     stems = manifest.stem_set(folder)
     drafts, said = _drafts(stems, wish.midi)
-    if wish.grid == "off" and not wish.tempo.given:
+    tempo = TempoWish(mode=wish.grid, bpm=wish.tempo_bpm, downbeat_s=wish.downbeat_s, taps_s=wish.taps_s)
+    if wish.grid == "off" and not tempo.given:
         return SongMusic(asked=wish.asked, notes=drafts, remarks=said)
     paths = {stem.name: stem.path for stem in stems.stems if stem.role == "stem"}
-    heard = hear_song(paths, stems.reference.path, wish.tempo, asked=wish.asked)
+    heard = hear_song(paths, stems.reference.path, tempo, asked=wish.asked)
     music = heard.music if wish.sections else replace(heard.music, sections=())
     if wish.click and heard.grid is not None and len(heard.grid.beats_s) > 1:
         music = replace(music, click_file=_write_click(folder, manifest, stems.reference, heard.grid))
@@ -116,6 +117,8 @@ def _heard(folder: Path, manifest: Manifest, wish: MusicWish) -> SongMusic:
 
 def _drafts(stems: StemSet, names: Sequence[str]) -> tuple[tuple[StemNotes, ...], tuple[str, ...]]:
     """The notes of the stems of these names, and what is to be said of them."""
+    from daw_bridge.analysis.song import stem_notes
+
     pitched = {stem.name.casefold(): stem for stem in stems.stems if stem.role == "stem"}
     drafts = tuple(
         StemNotes(stem=pitched[name].name, notes=stem_notes(pitched[name].path)) for name in names if name in pitched
@@ -140,6 +143,8 @@ def _cached(wish: MusicWish, cache: tuple[StemCache, str] | None) -> SongMusic |
 
 def _write_click(folder: Path, manifest: Manifest, reference: Stem, grid: Grid) -> str:
     """A click as long as the song, under a name that nothing else has."""
+    from daw_bridge.analysis.click import click_blocks
+
     own = manifest.music.click_file if manifest.music is not None else ""
     name, count = f"audio/{manifest.name.replace(' ', '_')}_click.wav", 1
     while name != own and confined(folder, name).exists():
