@@ -5,6 +5,7 @@ DawBridgeError            1   anything that fits nowhere below
   InputError              3   the audio (or a project) that was given cannot be used
     DamagedInput          3   it is cut off or has holes; with `accept_damaged` the rest can be used
     StoreUnreachable      3   the folder or bucket that holds it did not give it, this time
+      KeyUnaddressable    3   an object has a name that no path can hold
   OutputError             4   the place to write to cannot be used (exists, read-only, full)
   TemplateError           5   a bus template, profile or mapping is wrong: file:line:column
   ModelError              6   unknown model
@@ -57,6 +58,10 @@ class DamagedInput(InputError):
 
 class StoreUnreachable(InputError):
     """The folder or bucket that holds it did not give it, this time."""
+
+
+class KeyUnaddressable(StoreUnreachable):
+    """An object of the folder or bucket has a name that no path can hold."""
 
 
 class OutputError(DawBridgeError):

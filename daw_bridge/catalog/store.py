@@ -8,21 +8,22 @@ writers one wins (S3: PutObject with If-None-Match; a folder: a hard link of a f
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from daw_bridge.catalog.store_faults import reason
-from daw_bridge.errors import AdapterMissing, InputError, OutputError, StoreUnreachable
+from daw_bridge.errors import AdapterMissing, InputError, KeyUnaddressable, OutputError, StoreUnreachable
 from daw_bridge.files import output_errors
 
 try:
     import obstore
-    from obstore.exceptions import AlreadyExistsError, BaseError
+    from obstore.exceptions import AlreadyExistsError, BaseError, InvalidPathError
     from obstore.store import LocalStore, from_url
 except ImportError as exc:  # one line for a person; the extra is named
     raise AdapterMissing("a catalog needs the extra `catalog`; install it: pip install 'daw-bridge[catalog]'") from exc
@@ -54,10 +55,13 @@ class Store:
     def __init__(self, url: str | Path) -> None:
         """Nothing is asked of the store yet. Raises InputError for an address that is none."""
         self.url = str(url).rstrip("/") or "/"
-        self._folder: Path | None = None
-        if "://" not in self.url or self.url.startswith("file://"):
-            self._folder = Path(self.url.removeprefix("file://")).resolve()
-            self.url = str(self._folder)
+        self.folder: Path | None = None
+        scheme = re.match(r"([a-zA-Z][a-zA-Z0-9+.-]+):(?=/|$)", self.url)  # longer than the letter of a drive
+        if scheme and scheme[1] != "file" and not re.match(r"://[^/]", self.url[scheme.end() - 1 :]):
+            raise InputError(f"{url}: names no bucket; write {scheme[1]}://BUCKET/FOLDER, or give a folder")
+        if not scheme or scheme[1] == "file":
+            self.folder = Path(self.url.removeprefix("file:")).resolve()
+            self.url = str(self.folder)
             self._store: Any = None
             return
         client: Any = {"timeout": timedelta(seconds=120)}
@@ -70,15 +74,15 @@ class Store:
 
     def require_source(self) -> None:
         """InputError when nothing can be read here."""
-        if self._folder is not None and not self._folder.is_dir():
+        if self.folder is not None and not self.folder.is_dir():
             raise InputError(f"{self.url}: no such folder; give the folder or bucket of the mixes")
-        with self._reading(self.url):
+        with suppress(KeyUnaddressable), self._reading(self.url):  # there is something, with an odd name
             next(iter(obstore.list(self._opened(), chunk_size=1)), None)
 
     def require_target(self) -> None:
         """OutputError when nothing can be written here, or when the store cannot put an object if it is absent."""
         name = f"probe/{secrets.token_hex(8)}"
-        first, second = self.put_new(name, b"1"), self.put_new(name, b"2")
+        first, second = self.put_new(name, b"1"), self.put_new(name, b"2")  # as two writers
         self.remove(name)
         if not first or second:
             raise OutputError(
@@ -89,16 +93,20 @@ class Store:
         """Upload a file of any size in parts, in constant memory. Overwrites. Raises OutputError."""
         with self._writing(key):
             obstore.put(self._opened(), key, source, chunk_size=_PART_BYTES, max_concurrency=2)
-        if self._folder is not None:  # a commit must not outlive the data that it names
-            _sync(self._folder / key)
+        if self.folder is not None:  # a commit must not outlive the data that it names
+            _sync(self.folder / key)
 
     def put_new(self, key: str, data: bytes) -> bool:
-        """Make the object unless it is there; whether this call made it. Raises OutputError."""
+        """Make the object unless it is there; whether this call made it. Raises OutputError, StoreUnreachable.
+
+        Give bytes that no other caller would: a request whose answer was lost is sent again and then finds its own
+        object (S3 after an error 500 that came too late, NFS after a reply that did).
+        """
         with self._writing(key):
             try:
                 obstore.put(self._opened(), key, data, mode="create")
             except AlreadyExistsError:
-                return False
+                return self.get(key) == data
         return True
 
     def put(self, key: str, data: bytes) -> None:
@@ -113,6 +121,15 @@ class Store:
                 return bytes(obstore.get(self._opened(), key).bytes())
             except FileNotFoundError:
                 return None
+
+    def head(self, key: str) -> Listed | None:
+        """What a listing says about one object; None when there is none. Raises InputError."""
+        with self._reading(key):
+            try:
+                meta = obstore.head(self._opened(), key)
+            except FileNotFoundError:
+                return None
+        return Listed(key, meta["size"], meta["e_tag"] or "")
 
     def fetch(self, wanted: Listed, target: Path) -> None:
         """Copy an object to a file, when it is still the one that was listed. Raises InputError."""
@@ -140,7 +157,7 @@ class Store:
 
     def list(self, prefix: str = "") -> Iterator[Listed]:
         """What lies below a prefix, a page at a time. Raises InputError."""
-        if self._folder is not None and not self._folder.is_dir():
+        if self.folder is not None and not self.folder.is_dir():
             return
         with self._reading(prefix or self.url):
             for page in obstore.list(self._opened(), prefix=prefix or None, chunk_size=_PAGE_KEYS):
@@ -159,10 +176,10 @@ class Store:
 
     def _opened(self) -> Any:
         """The store itself; a folder is made when it is first written or read."""
-        if self._store is None and self._folder is not None:
+        if self._store is None and self.folder is not None:
             try:
-                self._folder.mkdir(parents=True, exist_ok=True)
-                self._store = LocalStore(self._folder)
+                self.folder.mkdir(parents=True, exist_ok=True)
+                self._store = LocalStore(self.folder)
             except OSError as exc:
                 raise OutputError(f"{self.url}: cannot be used as a folder ({exc.strerror or exc})") from exc
         return self._store
@@ -173,6 +190,8 @@ class Store:
             yield
         except FileNotFoundError:
             raise
+        except InvalidPathError as exc:
+            raise KeyUnaddressable(f"{self._place(what)}: cannot be read: {reason(exc)}") from exc
         except (BaseError, OSError, ValueError) as exc:
             raise StoreUnreachable(f"{self._place(what)}: cannot be read: {reason(exc)}") from exc
 

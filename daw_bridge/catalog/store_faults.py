@@ -6,11 +6,16 @@ import re
 
 _MEANINGS = (
     (
+        r"Unable to rename file: (?:Operation not permitted|Operation not supported|Function not implemented)",
+        "this disk knows no hard links, by which an object is put only if it is absent; use one that does, or a bucket",
+    ),
+    (
         r"169\.254\.169\.254|latest/(?:api/token|meta-data)|metadata\.google|no credential|Missing\w*Key"
         r"|ImdsCredential|could not be signed",
-        "there are no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (or those of GCS or Azure), or give "
-        "the machine a role",
+        "there are no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (GCS: "
+        "GOOGLE_APPLICATION_CREDENTIALS, Azure: AZURE_STORAGE_ACCOUNT_KEY), or give the machine a role",
     ),
+    (r"Account must be specified", "the storage account is not named; set AZURE_STORAGE_ACCOUNT_NAME"),
     (
         r"RequestTimeTooSkewed|RequestExpired|not yet valid",
         "the clock of this machine differs from the store's; set it (NTP), then run again",

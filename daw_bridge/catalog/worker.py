@@ -20,12 +20,13 @@ from typing import Any
 from daw_bridge.catalog.outcome import Outcome, State
 from daw_bridge.catalog.plan import Plan, PlannedSong
 from daw_bridge.catalog.store import Store
-from daw_bridge.errors import Cancelled, DawBridgeError, StoreUnreachable
+from daw_bridge.errors import Cancelled, DawBridgeError, OutputError, StoreUnreachable
 from daw_bridge.files import output_errors, safe_name, sha256_of_file
 from daw_bridge.locks import LockHeld, NoLocks, exclusive
 from daw_bridge.progress import CancelToken
 from daw_bridge.separation.engine.memory import SONGS_IN_FLIGHT
 from daw_bridge.separation.families.keeper import ModelKeeper
+from daw_bridge.units import human_bytes
 from daw_bridge.workflow import BuildResult, build
 
 _PERMANENT = frozenset((3, 7))
@@ -92,9 +93,11 @@ class SongWorker:
     def _attempt(self, outcome: Outcome, place: Path, cancel: CancelToken) -> Outcome:
         song = outcome.song
         mix = place / _file_name(song.mix)
+        _require_room_for(song, place)
         self._source.fetch(song.listed, mix)
         options = replace(self._options, output=place / "song")
-        result = build(mix, options, cancel=cancel, load_model=self._keeper)
+        address = f"{self._source.url}/{song.mix}"
+        result = build(mix, options, cancel=cancel, load_model=self._keeper, source=address)
         mix.unlink()
         prefix = f"songs/{song.key[:2]}/{song.key}/{outcome.attempt}"
         files = self._files_to_keep(result)
@@ -120,6 +123,16 @@ class SongWorker:
             stems = {stem.file for stem in result.manifest.stems}
             names = {name: path for name, path in names.items() if name in stems or name == "manifest.json"}
         return dict(sorted(names.items(), key=lambda each: each[0] == "manifest.json"))
+
+
+def _require_room_for(song: PlannedSong, place: Path) -> None:
+    """OutputError before anything is fetched that this disk cannot take; another machine's may."""
+    free = shutil.disk_usage(place).free
+    if song.size_bytes > free:
+        raise OutputError(
+            f"{song.mix}: has {human_bytes(song.size_bytes)}, and {place.parent} has {human_bytes(free)} free; "
+            "give a larger disk (--scratch)"
+        )
 
 
 def _state_after(exc: DawBridgeError) -> State:

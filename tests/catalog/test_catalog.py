@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +126,8 @@ def test_a_run_makes_what_build_makes_and_a_second_one_nothing(music: Path, tmp_
     for stem in direct.manifest.stems:
         assert (folder / stem.file).read_bytes() == (direct.folder / stem.file).read_bytes()
     assert all(record["null_depth_db"] <= -120.0 for record in made.values())
+    original = json.loads((folder / "manifest.json").read_text())["original"]
+    assert original["source_path"] == str(music / "one.wav"), "where it came from, not where it was worked on"
     assert run_here(out, options) == {}
     found = verify(out, full=True)
     assert (found.committed, found.problems, found.stray_attempts) == (4, (), 0)
@@ -233,6 +237,17 @@ def test_damage_behind_a_commit_is_found(music: Path, tmp_path: Path) -> None:
     assert any("is missing" in line for line in problems)
 
 
+def test_a_mix_that_the_disk_cannot_take_is_not_fetched(music: Path, tmp_path: Path) -> None:
+    out = plan_of(music, tmp_path / "out")
+    plan = require_plan(out)
+    song = replace(songs_in(out, plan, 0)[0], size_bytes=10**18)
+    worker = SongWorker(plan, out.url, scratch=tmp_path / "scratch")
+    found = worker.process(song)
+    worker.close()
+    assert found.state == "retry"  # another machine's disk may take it
+    assert re.search(r"has 1000000\.0 TB, and .*scratch.* has .* free; give a larger disk", found.error)
+
+
 def test_weights_that_are_not_the_plans_are_refused_before_any_song(music: Path, tmp_path: Path) -> None:
     out = Store(tmp_path / "out")
     recipe = recipe_of(OPTIONS)
@@ -257,6 +272,9 @@ def test_a_read_only_target_is_said_at_once(music: Path, tmp_path: Path) -> None
         (["run", "nowhere"], 3, "holds no plan; make one with"),
         (["status", "nowhere"], 3, "holds no plan"),
         (["plan", "ftp://host/x", "out"], 3, "cannot be used as a store"),
+        (["plan", "s3:/music", "out"], 3, "s3:/music: names no bucket; write s3://BUCKET/FOLDER"),
+        (["plan", "gs://", "out"], 3, "names no bucket"),
+        (["plan", "az://music/x", "out"], 3, "set AZURE_STORAGE_ACCOUNT_NAME"),
         (["run", "out", "--actors", "0"], 2, "give 1 or more"),
     ],
 )
@@ -264,6 +282,7 @@ def test_bad_input_is_one_line(
     arguments: list[str], code: int, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("AZURE_STORAGE_ACCOUNT_NAME", raising=False)
     (tmp_path / "empty").mkdir()
     more = ["-m", "preview"] if arguments[0] == "plan" else []
     assert main(["catalog", *arguments, *more]) == code

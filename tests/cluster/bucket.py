@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import quote
@@ -20,8 +21,26 @@ HOST = "127.0.0.1"
 
 Answer = tuple[int, str]
 """Status and code of an error that is given instead of the server's answer."""
-Fault = Callable[[int, str, dict[str, str]], Answer | None]
-"""Number of the request, method, headers (which it may change)."""
+LOST: Answer = (500, "InternalError")
+"""The server does what it is asked, and then its answer is lost."""
+
+
+@dataclass
+class Request:
+    """What a fault sees, and may change. `number` counts from 1."""
+
+    number: int
+    method: str
+    path: str
+    headers: dict[str, str]
+
+    @property
+    def if_absent(self) -> list[str]:
+        """The headers that ask for put-if-absent."""
+        return [name for name in self.headers if name.lower() == "if-none-match"]
+
+
+Fault = Callable[[Request], Answer | None]
 
 
 @contextmanager
@@ -77,18 +96,19 @@ def faulty(port: int, fault: Fault) -> Iterator[int]:
             with counting:
                 count += 1
                 number = count
-            headers = dict(self.headers.items())
-            body = self.rfile.read(int(headers.get("content-length", "0")))
-            found = fault(number, self.command, headers)
+            request = Request(number, self.command, self.path, dict(self.headers.items()))
+            body = self.rfile.read(int(request.headers.get("content-length", "0")))
+            found = fault(request)
+            if found is None or found is LOST:
+                inner = http.client.HTTPConnection(HOST, port)
+                inner.request(self.command, self.path, body=body, headers=request.headers)
+                answer = inner.getresponse()
+                status, headers, data = answer.status, dict(answer.getheaders()), answer.read()
+                inner.close()
             if found is not None:
                 status, code = found
-                self.reply(status, {}, f"<?xml version='1.0'?>\n<Error><Code>{code}</Code></Error>".encode())
-                return
-            inner = http.client.HTTPConnection(HOST, port)
-            inner.request(self.command, self.path, body=body, headers=headers)
-            answer = inner.getresponse()
-            self.reply(answer.status, dict(answer.getheaders()), answer.read())
-            inner.close()
+                headers, data = {}, f"<?xml version='1.0'?>\n<Error><Code>{code}</Code></Error>".encode()
+            self.reply(status, headers, data)
 
         def reply(self, status: int, headers: dict[str, str], data: bytes) -> None:
             self.send_response(status)
