@@ -13,17 +13,17 @@ import dataclasses
 import io
 import json
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from daw_bridge.audio.suffixes import AUDIO_SUFFIXES
+from daw_bridge.catalog.mixes import LeftOut, mixes_in, mixes_singly
 from daw_bridge.catalog.recipe import Recipe, differences, recipe_from, song_key
 from daw_bridge.catalog.store import Listed, Store
-from daw_bridge.errors import InputError, UsageError
+from daw_bridge.errors import InputError, KeyUnaddressable, UsageError
 from daw_bridge.progress import CancelToken, OnProgress, Progress, ignore_progress
 
 PLAN_KEY = "plan/plan.json"
@@ -34,7 +34,7 @@ _SCHEMA = pa.schema([("key", pa.string()), ("mix", pa.string()), ("size", pa.int
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What `plan.json` says."""
+    """What `plan.json` says. `left_out` are files that look like mixes and cannot be one, `left_out_first` in words."""
 
     source: str
     songs: int
@@ -42,6 +42,8 @@ class Plan:
     shard_songs: int
     folder: str
     recipe: Recipe
+    left_out: int = 0
+    left_out_first: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,16 +86,32 @@ def make_plan(
     source.require_source()
     out.require_target()
     folder = f"plan/{secrets.token_hex(6)}"
-    songs = _songs_of(source, out, recipe)
-    count = shards = 0
-    while rows := list(islice(songs, shard_songs)):
+
+    def tick(count: int) -> None:
         cancel.check()
-        out.put(f"{folder}/shard-{shards:06d}.parquet", _table(rows))
-        count, shards = count + len(rows), shards + 1
         on_progress(Progress(stage="archive", done=count, total=count))
-    if not count:
-        raise InputError(f"{source.url}: holds no audio; give the folder or bucket of the mixes")
-    plan = Plan(source=source.url, songs=count, shards=shards, shard_songs=shard_songs, folder=folder, recipe=recipe)
+
+    def write(listing: Callable[[Store, Store, LeftOut], Iterator[Listed]]) -> tuple[int, int, LeftOut]:
+        left_out = LeftOut()
+        return *_write_shards(listing(source, out, left_out), out, folder, recipe, shard_songs, tick), left_out
+
+    try:
+        songs, shards, left_out = write(mixes_in)
+    except KeyUnaddressable:
+        songs, shards, left_out = write(mixes_singly)  # in place of the shards that were written
+    if not songs:
+        why = f" ({left_out.first[0]})" if left_out.count else ""
+        raise InputError(f"{source.url}: holds no audio{why}; give the folder or bucket of the mixes")
+    plan = Plan(
+        source=source.url,
+        songs=songs,
+        shards=shards,
+        shard_songs=shard_songs,
+        folder=folder,
+        recipe=recipe,
+        left_out=left_out.count,
+        left_out_first=tuple(left_out.first),
+    )
     data = json.dumps({"format": FORMAT, **dataclasses.asdict(plan)}, indent=1)
     if not out.put_new(PLAN_KEY, data.encode()):  # somebody planned at the same time and was first
         return _same_or_refused(require_plan(out), source, recipe, out)
@@ -109,17 +127,20 @@ def _same_or_refused(there: Plan, source: Store, recipe: Recipe, out: Store) -> 
     return there
 
 
-def _songs_of(source: Store, out: Store, recipe: Recipe) -> Iterator[tuple[str, str, int, str]]:
-    """The audio below `source`: no song folder, nothing hidden, and not the catalog itself where it lies inside."""
-    from daw_bridge.workflow.chain import SONG_FOLDER_SUFFIX  # brings the separation, which no driver needs
-
-    inside = f"{out.url.removeprefix(source.url).strip('/')}/" if out.url.startswith(f"{source.url}/") else ""
-    for each in source.list():
-        name = each.key.rsplit("/", 1)[-1]
-        hidden = name.startswith(".") or f"{SONG_FOLDER_SUFFIX}/" in each.key or "/." in f"/{each.key}"
-        is_audio = f".{name.rpartition('.')[2].lower()}" in AUDIO_SUFFIXES
-        if is_audio and not hidden and each.size_bytes and not (inside and each.key.startswith(inside)):
-            yield song_key(each.key, each.size_bytes, each.etag, recipe), each.key, each.size_bytes, each.etag
+def _write_shards(
+    listed: Iterable[Listed], out: Store, folder: str, recipe: Recipe, shard_songs: int, tick: Callable[[int], None]
+) -> tuple[int, int]:
+    """How many songs and shards. The same call again with a longer listing replaces them."""
+    rows = (
+        (song_key(each.key, each.size_bytes, each.etag, recipe), each.key, each.size_bytes, each.etag)
+        for each in listed
+    )
+    count = shards = 0
+    while some := list(islice(rows, shard_songs)):
+        out.put(f"{folder}/shard-{shards:06d}.parquet", _table(some))
+        count, shards = count + len(some), shards + 1
+        tick(count)
+    return count, shards
 
 
 def _table(rows: Iterable[tuple[str, str, int, str]]) -> bytes:
@@ -139,7 +160,8 @@ def read_plan(out: Store) -> Plan | None:
         found = json.loads(data)
         if found.pop("format") != FORMAT:
             raise ValueError("another format")
-        return Plan(**{**found, "recipe": recipe_from(found["recipe"])})
+        first = tuple(found.get("left_out_first", ()))
+        return Plan(**{**found, "recipe": recipe_from(found["recipe"]), "left_out_first": first})
     except (ValueError, KeyError, TypeError, AttributeError) as exc:
         raise InputError(
             f"{out.url}/{PLAN_KEY}: was not understood ({exc}); it is of another program or version"

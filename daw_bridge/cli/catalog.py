@@ -86,7 +86,14 @@ def run_plan(args: argparse.Namespace) -> None:
         recipe = recipe_of(options, args.keep)
         plan = make_plan(source, out, recipe, shard_songs=args.shard_songs, on_progress=on_progress, cancel=cancel)
     say(args, f"{plan.songs} songs in {plan.shards} shards; next: daw-bridge catalog run {args.out}")
-    answer(args, {"songs": plan.songs, "shards": plan.shards, "source": plan.source, "out": args.out})
+    if plan.left_out:
+        say(args, f"{plan.left_out} left out:")
+        for each in plan.left_out_first:
+            say(args, f"  {each}")
+        if plan.left_out > len(plan.left_out_first):
+            say(args, f"  and {plan.left_out - len(plan.left_out_first)} more")
+    found = {"songs": plan.songs, "shards": plan.shards, "source": plan.source, "out": args.out}
+    answer(args, {**found, "left_out": plan.left_out, "left_out_first": list(plan.left_out_first)})
 
 
 def run_run(args: argparse.Namespace) -> None:

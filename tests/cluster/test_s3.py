@@ -6,6 +6,8 @@ import io
 import json
 import subprocess
 import sys
+import threading
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +16,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.cluster.bucket import MOTO, Answer, bucket_server, environment, faulty, put
+from tests.cluster.bucket import LOST, MOTO, Answer, Request, bucket_server, environment, faulty, put
 from tests.cluster.songs import OPTIONS, ROOT, SONGS, catalog, command
 
 pytestmark = [
@@ -36,6 +38,14 @@ class Bucket:
         return f"s3://{name}"
 
 
+def wave(seed: int) -> bytes:
+    """A quarter of a second of noise."""
+    buffer = io.BytesIO()
+    noise = np.random.default_rng(seed).standard_normal((11_025, 2)) * 0.1
+    soundfile.write(buffer, noise, 44_100, format="WAV", subtype="FLOAT")
+    return buffer.getvalue()
+
+
 ODD_KEYS = ("lib/a#b?c %25 é+=~.wav", "lib/it's [two] & 'Ω' {3}.wav", "lib/ 🎛 ..wav")
 
 
@@ -45,10 +55,7 @@ def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bucket]:
         found = Bucket(port)
         found.new("music")
         for seed, key in enumerate(ODD_KEYS):
-            buffer = io.BytesIO()
-            noise = np.random.default_rng(seed).standard_normal((11_025, 2)) * 0.1
-            soundfile.write(buffer, noise, 44_100, format="WAV", subtype="FLOAT")
-            put(port, f"/music/{key}", buffer.getvalue())
+            put(port, f"/music/{key}", wave(seed))
         put(port, "/music/lib/empty.wav")
         yield found
 
@@ -97,8 +104,8 @@ def stems_in(out: str, env: dict[str, str]) -> dict[str, set[str]]:
 
 
 def test_a_store_that_throttles_and_keys_of_any_kind_cost_no_song(bucket: Bucket, tmp_path: Path) -> None:
-    def every_third(number: int, method: str, headers: dict[str, str]) -> Answer | None:
-        return (503, "SlowDown") if number % 3 == 0 else None
+    def every_third(request: Request) -> Answer | None:
+        return (503, "SlowDown") if request.number % 3 == 0 else None
 
     with faulty(bucket.port, every_third) as port:
         env, out = environment(port), bucket.new("throttled")
@@ -109,9 +116,9 @@ def test_a_store_that_throttles_and_keys_of_any_kind_cost_no_song(bucket: Bucket
 
 
 def test_a_bucket_that_takes_put_if_absent_for_a_plain_put_is_refused(bucket: Bucket) -> None:
-    def forgets(number: int, method: str, headers: dict[str, str]) -> None:
-        for name in [each for each in headers if each.lower() == "if-none-match"]:
-            del headers[name]
+    def forgets(request: Request) -> None:
+        for name in request.if_absent:
+            del request.headers[name]
 
     with faulty(bucket.port, forgets) as port:
         said = catalog("plan", "s3://music/lib", bucket.new("forgets"), *OPTIONS, code=4, env=environment(port))
@@ -144,20 +151,60 @@ def test_a_bucket_that_is_not_there_and_credentials_that_are_missing_are_named(b
         assert "there are no credentials" in catalog("plan", "s3://music", "s3://x", *OPTIONS, code=3, env=env)["error"]
 
 
-def test_a_key_that_no_path_can_name_is_said_with_its_name(bucket: Bucket) -> None:
-    source = bucket.new("odd")
-    put(bucket.port, "/odd/a/../b.wav", b"x")
-    said = catalog("plan", source, "s3://music", *OPTIONS, code=3, env=environment(bucket.port))["error"]
-    assert "a/../b.wav" in said
-    assert "rename that object" in said
+def test_keys_that_no_path_can_name_cost_only_themselves(bucket: Bucket, tmp_path: Path) -> None:
+    source, env = bucket.new("odd"), environment(bucket.port)
+    for key in ("a/../b.wav", "c//d.wav", "tab\t.wav", "e/empty.wav"):
+        put(bucket.port, f"/odd/{key}", b"" if "empty" in key else b"x")
+    for key in ("a/good.wav", "z.wav"):
+        put(bucket.port, f"/odd/{key}", wave(1))
+    out = bucket.new("even")
+    planned = catalog("plan", source, out, *OPTIONS, env=env)
+    assert (planned["songs"], planned["left_out"]) == (2, 4)
+    named = sorted(line.partition(": ")[0] for line in planned["left_out_first"])
+    assert named == ["a/../", "c//", "e/empty.wav", "tab\\x09.wav"]
+    assert catalog("run", out, "--scratch", tmp_path, env=env) == {"done": 2}
+
+
+def test_an_answer_that_is_lost_is_no_race_that_was_lost(bucket: Bucket, tmp_path: Path) -> None:
+    """S3 may have done what it then answers with an error; the second request finds the first one's object."""
+    tries: Counter[str] = Counter()
+
+    def loses_the_first(request: Request) -> Answer | None:
+        if request.if_absent:
+            tries[request.path] += 1
+            return LOST if tries[request.path] == 1 else None
+        return None
+
+    with faulty(bucket.port, loses_the_first) as port:
+        env, out = environment(port), bucket.new("lossy")
+        catalog("plan", "s3://music/lib", out, *OPTIONS, "--keep", "stems", env=env)
+        assert catalog("run", out, "--scratch", tmp_path, env=env) == {"done": len(ODD_KEYS)}
+    found = catalog("verify", out, "--full", env=environment(bucket.port))
+    assert (found["committed"], found["stray_attempts"], found["problems"]) == (len(ODD_KEYS), 0, [])
+    assert min(tries.values()) >= 2
+
+
+def test_a_store_that_never_answers_is_ended_by_the_deadline(bucket: Bucket, tmp_path: Path) -> None:
+    asked, over = threading.Event(), threading.Event()
+
+    def hangs_once(request: Request) -> None:
+        if request.method == "GET" and request.path.startswith("/music/lib/") and not asked.is_set():
+            asked.set()
+            over.wait()
+
+    with faulty(bucket.port, hangs_once) as port:
+        env, out = environment(port), bucket.new("slow")
+        catalog("plan", "s3://music/lib", out, *OPTIONS, "--keep", "stems", env=env)
+        counts = catalog("run", out, "--scratch", tmp_path, "--deadline", "10", env=env)
+        over.set()
+    assert counts["done"] == len(ODD_KEYS)
+    assert counts["late"] >= 1
 
 
 def test_a_mix_that_changed_in_its_bucket_since_the_plan_is_a_failed_song(bucket: Bucket, tmp_path: Path) -> None:
     source, env = bucket.new("changes"), environment(bucket.port)
     for number in range(2):
-        buffer = io.BytesIO()
-        soundfile.write(buffer, np.full((11_025, 2), 0.1), 44_100, format="WAV", subtype="FLOAT")
-        put(bucket.port, f"/changes/{number}.wav", buffer.getvalue())
+        put(bucket.port, f"/changes/{number}.wav", wave(number))
     out = bucket.new("changed")
     catalog("plan", source, out, *OPTIONS, env=env)
     put(bucket.port, "/changes/0.wav", b"another song")
