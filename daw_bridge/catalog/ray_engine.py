@@ -27,7 +27,7 @@ os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # before Ray reads it: nothing is r
 os.environ.setdefault("RAY_task_events_report_interval_ms", "0")  # nor is a record kept of every call: it grows
 try:
     import ray
-    from ray.exceptions import RayActorError, RayError
+    from ray.exceptions import OutOfMemoryError, RayActorError, RayError
 except ImportError as exc:  # one line for a person; the extra is named
     raise AdapterMissing("the engine 'ray' needs the extra `ray` (Linux): pip install 'daw-bridge[ray]'") from exc
 
@@ -70,9 +70,11 @@ class SongActor:
         from daw_bridge.catalog.worker import SongWorker  # the driver itself separates nothing
 
         node = str(ray.get_runtime_context().get_node_id())
+        order = self._order
         try:
-            order = self._order
-            self._worker = SongWorker(order.plan, order.out_url, device=order.device, scratch=order.scratch)
+            self._worker = self._worker or SongWorker(
+                order.plan, order.out_url, device=order.device, scratch=order.scratch
+            )
         except DawBridgeError as exc:
             return node, 0, f"{ray.util.get_node_ip_address()}: {exc}"
         return node, self._worker.room, ""
@@ -91,6 +93,7 @@ class _Member:
     beginning: Any = None
     node: str = ""
     lost_at_s: float | None = None
+    lost_to: str = ""
     down_since_s: float = 0.0
     ask_at_s: float | None = None
 
@@ -188,13 +191,13 @@ class RayCrew:
         member = self._members[worker]
         try:
             return [Event(worker, "ended", outcome=ray.get(ref))]
-        except RayActorError as exc:
+        except RayError as exc:
             self._forget(worker)
             member.down_since_s = time.monotonic()
             member.begin()
             if getattr(exc, "preempted", False):
                 return [Event(worker, "node_gone")]
-            member.lost_at_s = time.monotonic()
+            member.lost_at_s, member.lost_to = time.monotonic(), _death(exc)
             return []
 
     def _began(self, worker: int, ref: Any) -> list[Event]:
@@ -231,7 +234,7 @@ class RayCrew:
         member.lost_at_s = None
         if member.node in (_dead_nodes() if dead is None else dead):
             return Event(worker, "node_gone")
-        return Event(worker, "gone", reason="its worker process died (a fault in a decoder, or memory)")
+        return Event(worker, "gone", reason=member.lost_to)
 
     def _forget(self, worker: int) -> None:
         """What a worker that is gone was doing is no longer awaited."""
@@ -256,6 +259,15 @@ def _gpus_each(cluster: Cluster) -> float:
             "GPUs, or ask for 0 to compute on the CPUs"
         )
     return cluster.gpus_per_actor
+
+
+def _death(exc: RayError) -> str:
+    """Why a worker was lost with its songs, as far as the error knows."""
+    if isinstance(exc, OutOfMemoryError):
+        return "its worker was ended, since its node had no memory left; give more, or fewer workers a node"
+    if isinstance(exc, RayActorError):
+        return "its worker process died (a fault in a decoder, or memory)"
+    return f"its worker was lost: {_first_line(exc)}"
 
 
 def _dead_nodes() -> set[str]:

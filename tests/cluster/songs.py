@@ -28,9 +28,9 @@ SONGS = 30
 OPTIONS = ("-m", "preview", "--template", "neutral")
 
 
-def write_songs(folder: Path, *, poison: bool = False) -> Path:
+def write_songs(folder: Path, *, songs: int = SONGS, poison: bool = False) -> Path:
     folder.mkdir()
-    for number in range(SONGS - poison):
+    for number in range(songs - poison):
         noise = np.random.default_rng(number).standard_normal((11_025, 2)) * 0.1
         soundfile.write(folder / f"song-{number:02d}.wav", noise, 44_100, subtype="FLOAT")
     if poison:
