@@ -1,7 +1,8 @@
 """What a catalog costs beside the separation: the driver, the plan, `batch --dry-run`, and speed against `batch`.
 
 python -m benchmarks.catalog            # all that is installed
-python -m benchmarks.catalog driver     # or: ray, plan, dry-run, throughput
+python -m benchmarks.catalog driver     # or: ray, ray-floor, plan, dry-run, throughput
+DAW_BRIDGE_BENCH_SONGS=20000 before it  # fewer songs for driver and ray
 Links to a few files stand for a library, so that 10^6 songs take no disk.
 """
 
@@ -91,7 +92,7 @@ def main() -> None:
 
 
 def driver(root: Path, start_crew: StartCrew = Nothing, name: str = "driver alone") -> None:
-    songs = 100_000
+    songs = int(os.environ.get("DAW_BRIDGE_BENCH_SONGS", "100000"))
     library(root / "music", songs, suffix=".flac")
     out = Store(root / "out")
     make_plan(Store(root / "music"), out, RECIPE)

@@ -16,21 +16,21 @@ import numpy as np
 import pyarrow.csv
 import pytest
 import soundfile
+import torch
 
 from daw_bridge import BuildOptions, build
 from daw_bridge.catalog.checks import verify
-from daw_bridge.catalog.dispatch import Event
 from daw_bridge.catalog.export import export_ledger
-from daw_bridge.catalog.local import WorkerOrder
 from daw_bridge.catalog.outcome import Outcome
-from daw_bridge.catalog.plan import PlannedSong, make_plan, require_plan, shards_of, songs_in, songs_to_do
+from daw_bridge.catalog.plan import make_plan, require_plan, shards_of, songs_in, songs_to_do
 from daw_bridge.catalog.recipe import Recipe, recipe_of
 from daw_bridge.catalog.run import RunOptions, run_catalog
 from daw_bridge.catalog.status import status
 from daw_bridge.catalog.store import Store
 from daw_bridge.catalog.worker import SongWorker
 from daw_bridge.cli.main import main
-from daw_bridge.errors import InputError, OutputError, UsageError, WeightsCorrupt
+from daw_bridge.errors import DeviceError, InputError, OutputError, UsageError, WeightsCorrupt
+from tests.catalog.here import HereCrew
 
 OPTIONS = BuildOptions(model="preview", template="neutral", daws=())
 ODD_NAMES = ("a#b?c %25 é.wav", "one.wav", "sub/it's [two] & 'Ω'.wav", "sub/🎛 three.wav")
@@ -55,29 +55,6 @@ def music(tmp_path: Path) -> Path:
     (folder / "old.session").mkdir()
     shutil.copy(folder / "one.wav", folder / "old.session" / "stem.wav")
     return folder
-
-
-class HereCrew:
-    """One worker in this process, with one model for all tests."""
-
-    size = 1
-
-    def __init__(self, order: WorkerOrder, _size: int) -> None:
-        self._worker = SongWorker(order.plan, order.out_url, scratch=order.scratch)
-        self._events = [Event(0, "ready")]
-
-    def give(self, worker: int, song: PlannedSong) -> None:
-        self._events.append(Event(worker, "ended", outcome=self._worker.process(song)))
-
-    def wait(self, timeout_s: float) -> list[Event]:
-        events, self._events = self._events, []
-        return events
-
-    def restart(self, worker: int) -> None:
-        raise AssertionError("nothing hangs here")
-
-    def close(self) -> None:
-        self._worker.close()
 
 
 def run_here(out: Store, options: RunOptions, **more: Any) -> Counter[str]:
@@ -255,6 +232,13 @@ def test_weights_that_are_not_the_plans_are_refused_before_any_song(music: Path,
     plan = make_plan(Store(music), out, other)
     with pytest.raises(WeightsCorrupt, match="use the same weights on every machine"):
         SongWorker(plan, out.url, scratch=tmp_path / "scratch")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a machine with a card")
+def test_a_machine_without_the_asked_gpu_does_nothing_on_its_cpu_instead(music: Path, tmp_path: Path) -> None:
+    out = plan_of(music, tmp_path / "out")
+    with pytest.raises(DeviceError, match="cuda"):
+        SongWorker(require_plan(out), out.url, device="cuda", scratch=tmp_path / "scratch")
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")

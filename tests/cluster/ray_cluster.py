@@ -50,6 +50,7 @@ class RayCluster:
             "RAY_memory_monitor_refresh_ms": "0",
             "RAY_enable_worker_prestart": "false",
             "RAY_worker_niceness": "0",
+            "RAY_health_check_period_ms": "1000",  # five refused connections are a death, after 5 s instead of 15
             "RAY_gcs_server_request_timeout_seconds": "200",
             "RAY_raylet_start_wait_time_s": "200",
         }

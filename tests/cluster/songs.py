@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,10 @@ from daw_bridge import BuildOptions, batch
 from daw_bridge.catalog.checks import verify
 from daw_bridge.catalog.plan import make_plan
 from daw_bridge.catalog.recipe import recipe_of
+from daw_bridge.catalog.run import RunOptions, run_catalog
 from daw_bridge.catalog.store import Store
+from daw_bridge.cli.main import main
+from tests.catalog.here import HereCrew
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FAULTS = Path(__file__).resolve().parent / "faults"
@@ -108,13 +113,41 @@ def command(what: str, *arguments: object) -> list[str]:
     return [sys.executable, "-m", "daw_bridge", "catalog", what, *map(str, arguments), "--json"]
 
 
-def catalog(what: str, *arguments: object, code: int = 0, **more: Any) -> dict[str, Any]:
-    """What the command answers."""
+@contextmanager
+def surroundings(env: Mapping[str, str]) -> Iterator[None]:
+    """This process with these variables of its environment and no others."""
+    wanted, before = dict(env), dict(os.environ)
+    os.environ.clear()
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def catalog(what: str, *arguments: object, code: int = 0, env: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """What the command answers, in this process: nothing has to be imported again."""
+    said, wrong = io.StringIO(), io.StringIO()
+    with surroundings(env or os.environ), redirect_stdout(said), redirect_stderr(wrong):
+        ended = main(["catalog", what, *map(str, arguments), "--json"])
+    assert ended == code, said.getvalue() + wrong.getvalue()
+    return dict(json.loads(said.getvalue().splitlines()[-1])) if code in (0, 11) else {"error": wrong.getvalue()}
+
+
+def catalog_alone(what: str, *arguments: object, code: int = 0, **more: Any) -> dict[str, Any]:
+    """The same as a process of its own."""
     done = subprocess.run(
         command(what, *arguments), capture_output=True, text=True, timeout=600, check=False, cwd=ROOT, **more
     )
     assert done.returncode == code, done.stdout + done.stderr
     return dict(json.loads(done.stdout.splitlines()[-1])) if code in (0, 11) else {"error": done.stderr}
+
+
+def run_here(out: str, scratch: Path, env: Mapping[str, str]) -> dict[str, int]:
+    """A run with a worker of this process: how many songs ended how."""
+    with surroundings(env):
+        return dict(run_catalog(Store(out), RunOptions(scratch=scratch), start_crew=HereCrew))
 
 
 def wait_for(condition: Callable[[], object], what: str, *, process: subprocess.Popen[str] | None = None) -> None:

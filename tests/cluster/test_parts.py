@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -17,7 +18,8 @@ from tests.cluster.songs import (
     ROOT,
     SONGS,
     Faults,
-    catalog,
+    catalog_alone,
+    command,
     commits,
     planned,
     require_whole,
@@ -34,12 +36,20 @@ def test_parts_in_an_environment_without_ray_make_every_song_once(
     faults = Faults(tmp_path / "faults")
     env = {**os.environ, **faults.environment, "DAW_BRIDGE_TEST_NO_RAY": "1"}
     out = planned(music, tmp_path / "out", shard_songs=5)
-    said = catalog("run", out, "--engine", "ray", env=env, code=9)["error"]
+    said = catalog_alone("run", out, "--engine", "ray", env=env, code=9)["error"]
     assert "pip install 'daw-bridge[ray]'" in said
     assert said.count("\n") == 1
-    counts = [
-        catalog("run", out, "--shard", part, "--of", PARTS, "--scratch", tmp_path, env=env) for part in range(PARTS)
+    runs = [
+        subprocess.Popen(
+            command("run", out, "--shard", part, "--of", PARTS, "--scratch", tmp_path),
+            env=env,
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for part in range(PARTS)
     ]
+    counts = [json.loads(run.communicate(timeout=600)[0].splitlines()[-1]) for run in runs]
     assert counts == [{"done": SONGS // PARTS}] * PARTS
     require_whole(out, expected)
 
@@ -66,12 +76,12 @@ def test_a_slurm_array_of_which_a_node_is_killed_makes_every_song_once(
     faults.folder.mkdir()
     faults.hold_after(3)
     wait_for(lambda: slurm.call("sinfo", "--noheader", "--format=%T").split() == ["idle"], "three nodes")
-    command = Path(sys.executable).with_name("daw-bridge")
+    program = Path(sys.executable).with_name("daw-bridge")
     env = {
         **faults.environment,
         "DAW_BRIDGE_TEST_NO_RAY": "1",
         "CATALOG": str(out),
-        "DAW_BRIDGE": str(command),
+        "DAW_BRIDGE": str(program),
         "TMPDIR": str(tmp_path),
     }
     slurm.call(

@@ -17,6 +17,10 @@ from typing import Any
 
 import pytest
 
+from daw_bridge.catalog.local import WorkerOrder
+from daw_bridge.catalog.plan import require_plan
+from daw_bridge.catalog.store import Store
+from daw_bridge.errors import AdapterMissing
 from tests.cluster.ray_cluster import ADDRESS, RayCluster
 from tests.cluster.songs import (
     ROOT,
@@ -144,20 +148,6 @@ def test_a_frozen_node_is_not_waited_for(place: Place) -> None:
     require_whole(out, place.expected)
 
 
-def test_a_new_cluster_goes_on_where_head_nodes_and_driver_were_killed(place: Place) -> None:
-    out = place.plan("all-killed")
-    place.faults.hold_after(13)
-    run = place.run(out, 1)
-    wait_for(lambda: len(commits(out)) == 13 and place.faults.waiting() == 1, "thirteen songs", process=run)
-    place.cluster.end()
-    run.kill()
-    run.communicate()
-    place.faults.let_go()
-    place.cluster.start(2)
-    require_only_done(place.ended(place.run(out, 1)), SONGS - 13)
-    require_whole(out, place.expected)
-
-
 def test_more_gpus_than_the_cluster_has_are_refused_and_nothing_is_done_on_the_cpu(place: Place) -> None:
     out = place.plan("gpus")
     run = place.run(out, 1, "--gpus-per-actor", "0.5")
@@ -167,11 +157,24 @@ def test_more_gpus_than_the_cluster_has_are_refused_and_nothing_is_done_on_the_c
     assert not commits(out)
 
 
-def test_a_cluster_that_takes_commands_from_anybody_is_refused_unless_insisted_on(place: Place) -> None:
-    out = place.plan("open")
+def test_a_new_cluster_goes_on_where_head_nodes_and_driver_were_killed(place: Place) -> None:
+    out = place.plan("all-killed")
+    place.faults.hold_after(13)
+    run = place.run(out, 1)
+    wait_for(lambda: len(commits(out)) == 13 and place.faults.waiting() == 1, "thirteen songs", process=run)
     place.cluster.end()
-    place.cluster.token = False
+    run.kill()
+    run.communicate()
+    place.faults.let_go()
+    place.cluster.token = False  # the tests below need such a one
     place.cluster.start(2)
+    require_only_done(place.ended(place.run(out, 1, "--insecure-cluster")), SONGS - 13)
+    require_whole(out, place.expected)
+
+
+def test_a_cluster_that_takes_commands_from_anybody_is_refused_unless_insisted_on(place: Place) -> None:
+    """That it is used when one insists is seen above."""
+    out = place.plan("open")
     run = place.run(out, 1)
     _, wrong = run.communicate(timeout=600)
     assert run.returncode == 2
@@ -179,4 +182,12 @@ def test_a_cluster_that_takes_commands_from_anybody_is_refused_unless_insisted_o
     assert sum(line.startswith("daw-bridge:") for line in wrong.splitlines()) == 1  # Ray has warnings of its own
     assert "Traceback" not in wrong
     assert not commits(out)
-    require_only_done(place.ended(place.run(out, 1, "--insecure-cluster")), SONGS)
+
+
+def test_ray_of_another_version_is_refused_with_a_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from daw_bridge.catalog.ray_engine import Cluster, RayCrew
+
+    monkeypatch.setattr("ray.__version__", "2.51.1")  # the last one without tokens
+    order = WorkerOrder(plan=require_plan(Store(planned(write_songs(tmp_path / "m", songs=1), tmp_path))), out_url="x")
+    with pytest.raises(AdapterMissing, match=r"Ray 2\.51\.1 is installed, catalogs need 2\.60: pip install"):
+        RayCrew(order, 1, cluster=Cluster())

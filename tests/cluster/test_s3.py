@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import subprocess
-import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -16,8 +15,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from daw_bridge.catalog.store import Store
 from tests.cluster.bucket import LOST, MOTO, Answer, Request, bucket_server, environment, faulty, put
-from tests.cluster.songs import OPTIONS, ROOT, SONGS, catalog, command
+from tests.cluster.songs import OPTIONS, ROOT, SONGS, catalog, command, run_here, surroundings
 
 pytestmark = [
     pytest.mark.cluster,
@@ -87,20 +87,16 @@ def test_two_runs_that_race_on_one_bucket_do_each_song_once(
 
 def stems_in(out: str, env: dict[str, str]) -> dict[str, set[str]]:
     """Mix -> sha256 of the stems that its manifest names, of every commit; each mix once."""
-    code = (
-        "import json, sys; from daw_bridge.catalog.store import Store; out = Store(sys.argv[1])\n"
-        "for each in out.list('commits'):\n"
-        "    record = json.loads(out.get(each.key))\n"
-        "    stems = json.loads(out.get(record['folder'] + '/manifest.json'))['stems']\n"
-        "    assert all(record['sha256'][stem['file']] == stem['sha256'] for stem in stems)\n"
-        "    print(json.dumps([record['mix'], [stem['sha256'] for stem in stems]]))\n"
-    )
-    said = subprocess.run(
-        [sys.executable, "-c", code, out], env=env, cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    rows = [json.loads(line) for line in said.stdout.splitlines()]
-    assert len({mix for mix, _ in rows}) == len(rows)
-    return {mix: set(stems) for mix, stems in rows}
+    found: dict[str, set[str]] = {}
+    with surroundings(env):
+        store = Store(out)
+        for each in store.list("commits"):
+            record = json.loads(store.get(each.key) or b"")
+            stems = json.loads(store.get(f"{record['folder']}/manifest.json") or b"")["stems"]
+            assert all(record["sha256"][stem["file"]] == stem["sha256"] for stem in stems)
+            assert record["mix"] not in found
+            found[record["mix"]] = {stem["sha256"] for stem in stems}
+    return found
 
 
 def test_a_store_that_throttles_and_keys_of_any_kind_cost_no_song(bucket: Bucket, tmp_path: Path) -> None:
@@ -111,7 +107,7 @@ def test_a_store_that_throttles_and_keys_of_any_kind_cost_no_song(bucket: Bucket
         env, out = environment(port), bucket.new("throttled")
         planned = catalog("plan", "s3://music/lib", out, *OPTIONS, "--keep", "stems", "--format", "flac", env=env)
         assert planned["songs"] == len(ODD_KEYS)
-        assert catalog("run", out, "--scratch", tmp_path, env=env) == {"done": len(ODD_KEYS)}
+        assert run_here(out, tmp_path, env) == {"done": len(ODD_KEYS)}
     assert set(stems_in(out, environment(bucket.port))) == {key.removeprefix("lib/") for key in ODD_KEYS}
 
 
@@ -162,7 +158,7 @@ def test_keys_that_no_path_can_name_cost_only_themselves(bucket: Bucket, tmp_pat
     assert (planned["songs"], planned["left_out"]) == (2, 4)
     named = sorted(line.partition(": ")[0] for line in planned["left_out_first"])
     assert named == ["a/../", "c//", "e/empty.wav", "tab\\x09.wav"]
-    assert catalog("run", out, "--scratch", tmp_path, env=env) == {"done": 2}
+    assert run_here(out, tmp_path, env) == {"done": 2}
 
 
 def test_an_answer_that_is_lost_is_no_race_that_was_lost(bucket: Bucket, tmp_path: Path) -> None:
@@ -178,7 +174,7 @@ def test_an_answer_that_is_lost_is_no_race_that_was_lost(bucket: Bucket, tmp_pat
     with faulty(bucket.port, loses_the_first) as port:
         env, out = environment(port), bucket.new("lossy")
         catalog("plan", "s3://music/lib", out, *OPTIONS, "--keep", "stems", env=env)
-        assert catalog("run", out, "--scratch", tmp_path, env=env) == {"done": len(ODD_KEYS)}
+        assert run_here(out, tmp_path, env) == {"done": len(ODD_KEYS)}
     found = catalog("verify", out, "--full", env=environment(bucket.port))
     assert (found["committed"], found["stray_attempts"], found["problems"]) == (len(ODD_KEYS), 0, [])
     assert min(tries.values()) >= 2
@@ -208,4 +204,4 @@ def test_a_mix_that_changed_in_its_bucket_since_the_plan_is_a_failed_song(bucket
     out = bucket.new("changed")
     catalog("plan", source, out, *OPTIONS, env=env)
     put(bucket.port, "/changes/0.wav", b"another song")
-    assert catalog("run", out, "--scratch", tmp_path, env=env, code=11) == {"done": 1, "failed": 1}
+    assert run_here(out, tmp_path, env) == {"done": 1, "failed": 1}
