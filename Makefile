@@ -1,5 +1,7 @@
 # Each target sets up what it needs: a virtual environment in .venv with the pinned packages and this checkout.
 PYTHON ?= python3
+# Containers set it, and every worker would compile all tests again.
+unexport PYTHONDONTWRITEBYTECODE
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -40,7 +42,7 @@ test: setup
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-fast: setup
-	$(BIN)/python -m pytest -q -n 2 --dist load -m "not slow"
+	$(BIN)/python -m pytest -q -n 2 --dist load -m "not slow and not sweep"
 
 lint: setup
 	$(BIN)/ruff format --check .
@@ -72,7 +74,7 @@ cluster: setup
 full: lint docs sweeps kills mutants fuzz
 
 sweeps: setup
-	DAW_BRIDGE_SWEEPS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+	DAW_BRIDGE_SWEEPS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not cluster"
 
 kills: setup
 	DAW_BRIDGE_EVERY_STEP=1 $(BIN)/python -m pytest -q -n $(WORKERS) --timeout 1800 tests/kill

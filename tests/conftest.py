@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,12 @@ from tests import sweeps
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+# Containers set this. Here every process that a test starts would compile the whole package again, as no user's does.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 # Tests run beside other work; how long one example takes says nothing about the code. `make sweeps` tries more of them.
-settings.register_profile("shared machine", deadline=None, max_examples=300 if sweeps.ALL else 50)
+settings.register_profile("shared machine", deadline=None, max_examples=300 if sweeps.ALL else 30)
 settings.load_profile("shared machine")
 
 TESTS = Path(__file__).resolve().parent
@@ -72,7 +77,7 @@ def _is_slow(path: Path) -> bool:
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Without the slow tests their files are not even imported, most of which load torch."""
-    return True if config.getoption("markexpr") == "not slow" and _is_slow(collection_path) else None
+    return True if "not slow" in config.getoption("markexpr") and _is_slow(collection_path) else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+from tests.sweeps import sweep
+
 RUN = f"{sys.executable} -m daw_bridge"
 
 pytestmark = [pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full"), pytest.mark.slow]
@@ -45,7 +47,9 @@ def test_what_cannot_be_said_hides_neither_the_code_nor_a_traceback(line: str, c
     assert len(done.stderr.splitlines()) == bool(said), done.stderr
 
 
-@pytest.mark.parametrize("way", ["--progress jsonl 2>&1 | head -1", "--progress lines 2>&-", "--json >&- 2>&-"])
+@pytest.mark.parametrize(
+    "way", sweep(["--json >&- 2>&-"], ["--progress jsonl 2>&1 | head -1", "--progress lines 2>&-"])
+)
 def test_a_song_is_made_though_nobody_listens(tmp_path: Path, way: str) -> None:
     noise = 0.1 * np.random.default_rng(1).standard_normal((20_000, 2))
     sf.write(tmp_path / "mix.wav", noise, 44_100)

@@ -12,8 +12,11 @@ from daw_bridge.model import Compressor
 from daw_bridge.templates.store import list_templates, load_template
 from daw_bridge_ardour.adapter import ADAPTER
 from daw_bridge_ardour.program import Ardour, export_session
+from tests.sweeps import sweep
 
 NAMES = sorted(each.name for each in list_templates(Path("no-folder")))
+CASES = [(name, (44_100, 48_000, 96_000)[n % 3], 1 + n % 2) for n, name in enumerate(NAMES)]
+OFTEN = ("dj", "neutral", "vocal-focus")
 
 
 def test_all_shipped_templates_are_here() -> None:
@@ -23,7 +26,10 @@ def test_all_shipped_templates_are_here() -> None:
 @pytest.mark.daw
 @pytest.mark.parametrize(
     ("template", "rate", "channels"),
-    [(name, (44_100, 48_000, 96_000)[n % 3], 1 + n % 2) for n, name in enumerate(NAMES)],
+    sweep(
+        [case for case in CASES if case[0] in OFTEN],
+        [case for case in CASES if case[0] not in OFTEN],
+    ),
 )
 def test_a_template_has_its_curves_in_ardour(
     song: Path, ardour: Ardour, template: str, rate: int, channels: int

@@ -181,6 +181,7 @@ def overwritten(data: bytes, share: float, fill: bytes, count: int) -> bytes:
     return data[:at] + fill * count + data[at + count :]
 
 
+@cache
 def odd_files() -> dict[str, bytes]:
     """Every case, by name."""
     return {

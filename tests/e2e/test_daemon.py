@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
+from tests.sweeps import sweep
 from tests.waiting import wait_until_taken
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -118,7 +119,7 @@ def _press_pad(port: int) -> None:
         time.sleep(0.3)  # a goodbye right behind the note may overtake it in mido's server
 
 
-@pytest.mark.parametrize("by", ["oscsend", "MIDI"])
+@pytest.mark.parametrize("by", sweep(["oscsend"], ["MIDI"]))
 def test_a_build_that_was_killed_in_the_middle_ends_with_identical_stems(
     by: str, tmp_path: Path, undisturbed: dict[str, str]
 ) -> None:

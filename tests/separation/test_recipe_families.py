@@ -26,6 +26,7 @@ from daw_bridge.workflow.batch import run_batch
 from daw_bridge.workflow.ledger import Ledger
 from tests.separation import tiny, tiny_bsrnn
 from tests.separation.test_recipe import DEEPEST_DB, FOUR, made, mix, models, options, samples_of
+from tests.sweeps import sweep
 
 __all__ = ["made", "models"]  # fixtures
 
@@ -57,28 +58,32 @@ def tiny_weights() -> Callable[[SeparationOptions, Note], Loaded]:
 
 @pytest.mark.parametrize(
     ("given", "names"),
-    [
-        (
-            {"model": "htdemucs", "chain": ("drums:kit", "vocals:lead")},
-            ["kick", "snare", "toms", "drums-rest", "bass", "other", "lead", "vocals-rest", "residual"],
-        ),
-        (
-            {"model": "voice", "chain": ("instrumental:htdemucs:drums+bass+other",)},
-            ["vocals", "drums", "bass", "other", "instrumental-rest"],
-        ),
-        (
-            {"model": "bsrnn-simo", "chain": ("drums:kit:kick",)},
-            ["vocals", "bass", "kick", "drums-rest", "other", "residual"],
-        ),
-        ({"model": "preview", "chain": ("drums:kit", "kick:lead:lead")}, None),
-        ({"ensemble": "htdemucs,bsrnn-simo:2,band"}, ["drums", "bass", "other", "vocals", "residual"]),
-        ({"ensemble": "median:htdemucs,bsrnn-simo,preview"}, ["drums", "bass", "other", "vocals", "residual"]),
-        ({"ensemble": "vocals=voice,drums=htdemucs,bass=bsrnn-simo"}, ["vocals", "drums", "bass", "residual"]),
-        (
-            {"ensemble": "htdemucs,bsrnn-simo", "chain": ("drums:kit:snare",)},
-            ["snare", "drums-rest", "bass", "other", "vocals", "residual"],
-        ),
-    ],
+    sweep(
+        [
+            ({"model": "preview", "chain": ("drums:kit", "kick:lead:lead")}, None),
+            ({"ensemble": "vocals=voice,drums=htdemucs,bass=bsrnn-simo"}, ["vocals", "drums", "bass", "residual"]),
+            (
+                {"ensemble": "htdemucs,bsrnn-simo", "chain": ("drums:kit:snare",)},
+                ["snare", "drums-rest", "bass", "other", "vocals", "residual"],
+            ),
+        ],
+        [
+            (
+                {"model": "htdemucs", "chain": ("drums:kit", "vocals:lead")},
+                ["kick", "snare", "toms", "drums-rest", "bass", "other", "lead", "vocals-rest", "residual"],
+            ),
+            (
+                {"model": "voice", "chain": ("instrumental:htdemucs:drums+bass+other",)},
+                ["vocals", "drums", "bass", "other", "instrumental-rest"],
+            ),
+            (
+                {"model": "bsrnn-simo", "chain": ("drums:kit:kick",)},
+                ["vocals", "bass", "kick", "drums-rest", "other", "residual"],
+            ),
+            ({"ensemble": "htdemucs,bsrnn-simo:2,band"}, ["drums", "bass", "other", "vocals", "residual"]),
+            ({"ensemble": "median:htdemucs,bsrnn-simo,preview"}, ["drums", "bass", "other", "vocals", "residual"]),
+        ],
+    ),
     ids=str,
 )
 def test_the_families_go_together_and_the_whole_nulls(

@@ -89,6 +89,7 @@ def test_mixes_are_repeatable_finite_and_never_over_full_scale(cache: Path) -> N
     recipe("-c", program)
 
 
+@pytest.mark.sweep
 def test_exported_weights_are_a_beginning_at_full_strength(cache: Path, tmp_path: Path) -> None:
     """The shipped model can be improved by whoever has an hour of a machine: `--start-from` what `export.py` wrote."""
     net = json.dumps({"features": 8, "time_hidden": 12, "band_hidden": 6, "mask_hidden": 12, "layers": 1})
@@ -107,6 +108,7 @@ def test_exported_weights_are_a_beginning_at_full_strength(cache: Path, tmp_path
     assert (training["steps"], training["strength"]) == (15, 1.0)
 
 
+@pytest.mark.sweep
 def test_a_bidirectional_network_comes_from_the_same_recipe(cache: Path, tmp_path: Path) -> None:
     """Trained, scored on a held-out song, exported (without a graph for live use) and loaded by the program."""
     net = {"features": 8, "time_hidden": 12, "band_hidden": 6, "mask_hidden": 12, "layers": 1, "causal": False}

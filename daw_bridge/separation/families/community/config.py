@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -130,8 +131,9 @@ def _stem_name(node: YamlNode) -> str:
     return name.lower()
 
 
+@lru_cache(maxsize=16)
 def parse_config(text: str, file: str) -> Config:
-    """Raises TemplateError with file:line:column."""
+    """Asked for by every look at a model of the user's own, and slow. Raises TemplateError with file:line:column."""
     root = parse_yaml(text, file, list_tags=(TUPLE_TAG,))
     if not any(key == "model" for _, key, _ in root.items()):
         raise root.error("has no 'model' section; `config` takes the YAML that is published with the checkpoint")
