@@ -53,7 +53,8 @@ _FILES = {
     "dawproject": ("any_plan",),
     "osc": ("apply", "client"),
     "reaper": (
-        *("actions", "actions_work", "any_plan", "end_to_end", "every_line", "into", "live", "live_sockets", "merge"),
+        *("actions", "actions_made", "actions_work", "any_plan", "end_to_end", "every_line", "into", "live"),
+        *("live_sockets", "merge", "whole_mixers"),
     ),
     "render": ("cli_render", "playback"),
     "": (

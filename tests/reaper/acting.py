@@ -13,6 +13,9 @@ from tests.reaper.simulator.model import Item, Source, Take, Track, World
 RATE_HZ = 44_100
 
 
+AGAIN = "daw_bridge_separate_again.lua"
+
+
 @dataclass(frozen=True)
 class Place:
     """A song in a folder with a difficult name, and what a real worker answered for it."""
@@ -70,3 +73,13 @@ def jobs_seen(scripts: Path) -> list[dict[str, Any]]:
     """The jobs that a worker with a prepared answer got, without the questions."""
     lines = (scripts / "jobs" / "seen.jsonl").read_text().splitlines()
     return [job for job in map(json.loads, lines) if job["kind"] != "choices"]
+
+
+def run_action(world: World, scripts: Path, action: str = AGAIN, **options: Any) -> Reaper:
+    reaper = Reaper(world, scripts / action, **options)
+    reaper.run(timeout_s=300.0)
+    return reaper
+
+
+def stems_of(world: World) -> list[Track]:
+    return [each for each in world.content.tracks if "P_EXT:daw_bridge" in each.texts and each.items]

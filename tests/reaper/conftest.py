@@ -73,3 +73,10 @@ def world(song: Path) -> World:
         track.values["I_FOLDERDEPTH"] = depth
         world.content.tracks.append(track)
     return world
+
+
+@pytest.fixture
+def source_track(world: World) -> Track:
+    world.ext_state["daw-bridge", "model"] = "preview"
+    world.ext_state["daw-bridge", "template"] = "neutral"
+    return world.content.tracks[1]
