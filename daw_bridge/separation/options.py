@@ -184,7 +184,7 @@ class SeparationOptions:
     )
     batch_segments: int | None = option(
         None,
-        "segments at once on a GPU; by default as many as fit its free memory",
+        "segments at once on a GPU; by default as many as fit three quarters of its memory, 16 at most",
         influences=Influence.LOADING,
         flags=("--batch",),
         metavar="N",

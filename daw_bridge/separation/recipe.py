@@ -35,7 +35,7 @@ from daw_bridge.separation.families.store import combined_sha256
 from daw_bridge.separation.licence import accepted, require_accepted
 from daw_bridge.separation.model_info import ModelInfo, check_stems
 from daw_bridge.separation.options import SeparationOptions, file_settings, wanted_stems
-from daw_bridge.separation.run import SeparationResult, separate_reference
+from daw_bridge.separation.run import ALGORITHM, SeparationResult, separate_reference
 from daw_bridge.units import SILENCE_DB
 
 _DONE = "done.json"
@@ -193,7 +193,8 @@ def separate(
         return replace(result, settings={**result.settings, **_licences(recipe)})
     started = time.monotonic()
     heard = reference_sha256 or sha256_of_file(reference)
-    parts = {**file_settings(options), "reference": heard, "recipe": recipe.name, "by": provenance}
+    parts = {**file_settings(options), "algorithm": ALGORITHM, "reference": heard, "recipe": recipe.name}
+    parts["by"] = provenance
     key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
     kitchen = _Kitchen(
         reference=reference,

@@ -35,8 +35,13 @@ from daw_bridge.separation.families.loader import load
 from daw_bridge.separation.options import SeparationOptions, file_settings, sample_settings, wanted_stems
 from daw_bridge.units import SILENCE_DB, clock
 
-ALGORITHM = "daw-bridge separation 1"
-"""Part of every key: raised when the same settings would give other samples."""
+ALGORITHM = "daw-bridge separation 2"
+"""Part of every key: raised when the same settings would give other samples, be it in their last bits, so that no
+cached stem and no half of a killed run is mixed with the new ones. Whoever changes how a network, the overlap-add, the
+resampling or the residual computes raises it, and says here what changed.
+
+2: no two threads share a sum (1 gave other last bits, -151 dBFS, on other cores or with other free memory).
+"""
 
 NULL_DEPTH_DB = -120.0
 _ZERO_BLOCK_SAMPLES = 1 << 18
@@ -65,6 +70,17 @@ class SeparationResult:
 def separation_key(audio_sha256: str, options: SeparationOptions, weights_sha256: str) -> str:
     """Hex sha256 over the mix, the weights and every option that influences the written files: the cache's key."""
     return _digest({**file_settings(options), "algorithm": ALGORITHM, "audio": audio_sha256, "weights": weights_sha256})
+
+
+def _rounded_by(loaded: Loaded, options: SeparationOptions) -> dict[str, Any]:
+    """What a killed run must have in common with the one that goes on with it, beside the settings, to the last bit.
+
+    On the CPU nothing (see `Rung`). On a GPU the device, and the batch: one that the user chose, else the one that
+    the killed run had, which its journal says (`Loaded.repeat`).
+    """
+    if loaded.rung is None or loaded.rung.device == "cpu":
+        return {}
+    return {"device": loaded.rung.device, "batch_segments": options.batch_segments}
 
 
 def _digest(parts: dict[str, Any]) -> str:
@@ -103,6 +119,7 @@ def separate_reference(
         "algorithm": ALGORITHM,
         "reference": reference_sha256 or sha256_of_file(reference),
         "weights": loaded.weights_sha256,
+        **_rounded_by(loaded, options),
         **({} if resampling.name == "soxr" else {"resampler": resampling.name}),
     }
     done = False

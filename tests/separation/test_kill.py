@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,14 @@ from typing import Any
 import pytest
 import torch
 
-from daw_bridge.errors import OutputError
+from daw_bridge.errors import Cancelled, OutputError
 from daw_bridge.progress import CancelToken, Progress
 from daw_bridge.separation.disk.work_folder import WorkFolder
+from daw_bridge.separation.engine.memory import Rung
+from daw_bridge.separation.families.family import Loaded, LoadModel
 from daw_bridge.separation.families.loader import weights_sha256
 from daw_bridge.separation.options import SeparationOptions
-from daw_bridge.separation.run import separate_reference
+from daw_bridge.separation.run import ALGORITHM, separate_reference
 from tests.separation.kill_target import EVENTS, separate
 from tests.separation.test_run import HalfSeparator, write_mix
 from tests.separation.test_weights import package
@@ -154,6 +157,48 @@ def test_weights_swapped_midway_start_afresh(tmp_path: Path) -> None:
     expected = digests(tmp_path / "clean")
     assert digests(tmp_path / "out") == expected
     assert not list((tmp_path / "out").glob(".work-*")), "the first run's work is of no use to anyone"
+
+
+CARD = Rung(device="cuda", batch_segments=8)
+
+
+@pytest.mark.parametrize(
+    ("rung", "batch_segments", "algorithm", "goes_on"),
+    [
+        (CARD, None, ALGORITHM, True),
+        (replace(CARD, batch_segments=4), None, ALGORITHM, True),
+        (CARD, 4, ALGORITHM, False),
+        (replace(CARD, device="cuda:1"), None, ALGORITHM, False),
+        (Rung(device="cpu", workers=2), None, ALGORITHM, False),
+        (CARD, None, "another way to compute", False),
+    ],
+)
+def test_a_run_goes_on_only_where_the_last_bits_are_rounded_as_before(
+    rung: Rung, batch_segments: int | None, algorithm: str, goes_on: bool, tmp_path: Path, monkeypatch: Any
+) -> None:
+    """A run is cut off on a GPU and begun again; one with less free memory repeats the batch that the first one had."""
+    mix, token, repeated = write_mix(tmp_path / "mix.wav", noise(40_000), 44_100), CancelToken(), []
+
+    def stop_halfway(event: Progress) -> None:
+        if event.stage == "separate":
+            token.cancel()
+
+    def on(used: Rung) -> LoadModel:
+        made = HalfSeparator()
+        return lambda *_: Loaded(separator=made, weights_sha256="a" * 64, rung=used, repeat=repeated.append)
+
+    with pytest.raises(Cancelled):
+        separate_reference(
+            mix, tmp_path / "out", SeparationOptions(), load_model=on(CARD), on_progress=stop_halfway, cancel=token
+        )
+    monkeypatch.setattr("daw_bridge.separation.run.ALGORITHM", algorithm)
+    again = SeparationOptions(batch_segments=batch_segments)
+    repeated.clear()
+    result = separate_reference(mix, tmp_path / "out", again, load_model=on(rung))
+    assert (result.resumed_at_s > 0) == goes_on
+    if goes_on:
+        assert repeated == [CARD]
+    assert not list((tmp_path / "out").glob(".work-*"))
 
 
 @pytest.fixture

@@ -10,13 +10,14 @@ from daw_bridge.errors import DeviceError
 from daw_bridge.separation.engine.memory import (
     Need,
     Rung,
-    batch_for,
     check_headroom,
     cpu_rung,
     free_device_gb,
     free_host_gb,
     ladder,
     usable_cores,
+    usual_batch,
+    whole_device_gb,
 )
 
 
@@ -26,7 +27,7 @@ def choose_rungs(need: Need, device: str, batch_segments: int | None, note: Call
     chosen = pick_device(device)
     if chosen != "cpu":
         free_gb = free_device_gb(chosen)
-        batch = batch_segments or batch_for(need, free_gb)
+        batch = batch_segments or usual_batch(need, whole_device_gb(chosen), free_gb, note)
         if batch == 0 and device == "auto":
             note(f"{chosen} has {free_gb:.1f} GB free, {need.of(1):.1f} GB are needed; computing on the CPU")
         else:

@@ -25,6 +25,10 @@ SPARE_GB = 0.6
 LARGEST_BATCH = 16
 """More segments at once gain nothing: the card is busy long before."""
 
+USUAL_SHARE = 0.75
+"""A batch is as large as this share of a card's memory lets it be, whatever else lies there today: another batch rounds
+the last bits in another way."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rung:
@@ -116,6 +120,20 @@ def batch_for(need: Need, free_gb: float) -> int:
     return batch
 
 
+def usual_batch(need: Need, whole_gb: float, free_gb: float, note: Callable[[str], None]) -> int:
+    """The batch of this model on this card, of `whole_gb`; a smaller one, which is said, where it does not fit today.
+
+    0 when no segment fits.
+    """
+    usual, fitting = max(1, batch_for(need, USUAL_SHARE * whole_gb)), batch_for(need, free_gb)
+    if 0 < fitting < usual:
+        note(
+            f"{free_gb:.1f} of {whole_gb:.1f} GB of the GPU's memory are free: {fitting} segment(s) at once in place "
+            f"of {usual}; the last bits of the stems can differ from those of a run with more"
+        )
+    return min(usual, fitting)
+
+
 def check_headroom(need: Need, free_gb: float, device: str, *, batch_segments: int) -> None:
     """DeviceError, before anything is computed, when the batch cannot fit."""
     wanted = need.of(batch_segments) + SPARE_GB
@@ -205,6 +223,21 @@ def free_device_gb(device: str) -> float:
         free, _total = torch.cuda.mem_get_info(torch.device(device))
         return float(free) / GIB
     return free_host_gb()
+
+
+def whole_device_gb(device: str) -> float:
+    """All memory of a CUDA device; for others the host's, and as much as is free where the system does not say."""
+    if device.startswith("cuda"):
+        import torch
+
+        _free, total = torch.cuda.mem_get_info(torch.device(device))
+        return float(total) / GIB
+    if sys.platform == "win32":
+        return free_host_gb()
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / GIB
+    except (OSError, ValueError):
+        return free_host_gb()
 
 
 def rung_of(recorded: Any) -> Rung | None:
