@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -19,6 +20,10 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # Containers set this. Here every process that a test starts would compile the whole package again, as no user's does.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+# A script's background job (`nohup`, `&`) ignores Ctrl-C and hands that down; the processes that tests start hear it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Tests run beside other work; how long one example takes says nothing about the code. `make sweeps` tries more of them.
 settings.register_profile("shared machine", deadline=None, max_examples=300 if sweeps.ALL else 30)

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import logging
+import os
+import signal
+import subprocess
+import sys
 import time
+from argparse import Namespace
+from collections.abc import Iterator
 
 import pytest
 
-from daw_bridge.cli.console import ProgressPrinter, StageTimes
+from daw_bridge.cli.console import ProgressPrinter, StageTimes, working
+from daw_bridge.control.daemon import _on_signals
 from daw_bridge.progress import Progress, Stage, ignore_progress
 
 
@@ -47,3 +55,44 @@ def test_the_time_of_each_stage_is_logged(caplog: pytest.LogCaptureFixture) -> N
             times(Progress(stage=stage, done=1, total=1))
         times.close()
     assert [message.partition(":")[0] for message in caplog.messages] == ["Decoding", "Separating"]
+
+
+@pytest.fixture
+def ignored_ctrl_c() -> Iterator[None]:
+    """As a shell starts the background job of a script, and nohup what it runs."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ignored_ctrl_c")
+def test_a_command_in_the_background_of_a_script_hears_no_ctrl_c_but_the_end() -> None:
+    with working(Namespace(quiet=True, progress="none")) as (_on_progress, cancel):
+        os.kill(os.getpid(), signal.SIGINT)
+        assert not cancel.cancelled
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert cancel.cancelled
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
+@pytest.mark.usefixtures("ignored_ctrl_c")
+def test_a_daemon_in_the_background_of_a_script_hears_no_ctrl_c_but_the_end() -> None:
+    async def signalled() -> tuple[bool, bool]:
+        stop = asyncio.Event()
+        _on_signals(stop)
+        os.kill(os.getpid(), signal.SIGINT)
+        await asyncio.sleep(0)
+        before = stop.is_set()
+        os.kill(os.getpid(), signal.SIGTERM)
+        await stop.wait()
+        return before, stop.is_set()
+
+    assert asyncio.run(signalled()) == (False, True)
+
+
+@pytest.mark.usefixtures("ignored_ctrl_c")
+def test_a_job_of_such_a_daemon_can_be_cancelled_all_the_same() -> None:
+    asks = "import signal, sys; sys.exit(signal.getsignal(signal.SIGINT) is not signal.default_int_handler)"
+    argv = [sys.executable, "-m", "daw_bridge.control.queue.worker", sys.executable, "-c", asks]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE) as worker:
+        assert worker.wait(200) == 0

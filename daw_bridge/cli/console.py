@@ -150,7 +150,9 @@ def working(args: Namespace) -> Iterator[tuple[OnProgress, CancelToken]]:
                 "daw-bridge: stopping at the next safe point; Ctrl-C again stops at once", file=sys.stderr, flush=True
             )
 
-    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    # A script's background job (`nohup`, `&`) is started with Ctrl-C ignored: that is meant for others, as ever.
+    heard = [each for each in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(each) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, on_signal) for number in heard}
     try:
         with forgiving_stdout():
             yield stages, token

@@ -148,8 +148,13 @@ async def _cancel(task: asyncio.Task[None]) -> None:
 
 
 def _on_signals(stop: asyncio.Event) -> None:
-    """SIGINT and SIGTERM end the daemon in order; not available on Windows loops, where Ctrl-C raises."""
+    """SIGINT and SIGTERM end the daemon in order, SIGINT not where it is ignored, as in a script's background job.
+
+    Not available on Windows loops, where Ctrl-C raises.
+    """
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            continue
         with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
             loop.add_signal_handler(number, stop.set)

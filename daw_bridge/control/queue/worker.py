@@ -19,6 +19,8 @@ CANCEL_GRACE_S = 15.0
 
 def run(argv: Sequence[str], control: int) -> int:
     """Run `argv` under the orders on the descriptor `control`; its exit code, or 128 + N when signal N killed it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a daemon in the background of a script; `cancel` needs it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     child = subprocess.Popen(list(argv), stdin=subprocess.DEVNULL, start_new_session=True)
     threading.Thread(target=_obey, args=(control, child), daemon=True).start()
     code = child.wait()
