@@ -83,6 +83,30 @@ def test_a_pickle_with_more_than_tensors_is_never_executed(
     assert not Path("sprung").exists()
 
 
+@pytest.mark.parametrize("hostile", ["holds itself", "reaches beyond", "sparse", "a gigabyte of bytes"])
+def test_a_pickle_that_is_made_to_do_harm_is_refused_at_once(tmp_path: Path, hostile: str) -> None:
+    path, itself = tmp_path / "a.ckpt", dict[str, Any]()
+    itself["state_dict"] = itself
+    torch.save(
+        {"holds itself": itself, "sparse": {"a": torch.eye(2).to_sparse()}}.get(hostile, {"a": torch.ones(4)}), path
+    )
+    name = b"ctorch._utils\n_rebuild_tensor_v2\n"
+    changes = {
+        "reaches beyond": (b"K\x04\x85", b"K\xff\x85"),
+        "a gigabyte of bytes": (name, b"cbuiltins\nbytearray\n(J\0\0\0\x40tR0" + name),
+    }
+    if hostile in changes:
+        with zipfile.ZipFile(path) as archive:
+            parts = {part: archive.read(part) for part in archive.namelist()}
+        with zipfile.ZipFile(path, "w") as archive:
+            for part, data in parts.items():
+                changed = data.replace(*changes[hostile]) if part.endswith("data.pkl") else data
+                assert changed != data or not part.endswith("data.pkl")
+                archive.writestr(part, changed)
+    with pytest.raises(WeightsCorrupt):
+        read_state(path)
+
+
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.95, 0.999])
 @pytest.mark.parametrize("suffix", [".ckpt", ".safetensors"])
 def test_a_cut_file_is_refused(tmp_path: Path, share: float, suffix: str) -> None:

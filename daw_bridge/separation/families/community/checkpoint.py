@@ -1,16 +1,14 @@
 """The community's checkpoints: tensors by name from safetensors or a pickle, and nothing else that stands in the file.
 
-A pickle is opened with torch's weights_only reader, which builds tensors and plain values; of those only the tensors of
-the network are taken, wherever the file keeps them. Weights in 16 bits become float32. A file is read and hashed
-through one handle, so that the bytes that are loaded are those that were hashed.
+Of a pickle only data is read (`legacy_file`), and of that only the tensors of the network are taken, wherever the file
+keeps them. Weights in 16 bits become float32. A file is read and hashed through one handle, so that the bytes that are
+loaded are those that were hashed.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import warnings
-import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from io import BufferedReader
@@ -22,10 +20,12 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from daw_bridge.errors import WeightsCorrupt, WeightsMissing
+from daw_bridge.separation.families.legacy_file import LegacyFile, NotData
 
 SUFFIXES = (".safetensors", ".ckpt", ".pt", ".pth", ".th", ".bin")
 
 _CONTAINERS = ("state_dict", "state", "model_state_dict", "model")
+_DEEPEST = 10
 _SHOWN = 5
 _BLOCK_BYTES = 1 << 20
 
@@ -72,42 +72,33 @@ def _safetensors(path: Path) -> State:
 
 def _pickle(path: Path, handle: BufferedReader) -> State:
     try:
-        _refuse_inflation(path, handle)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about protocols that the reader may not know: then it raises, below
-            loaded = torch.load(handle, map_location="cpu", weights_only=True)  # noqa: TID251
-    except WeightsCorrupt:
-        raise
-    except Exception as exc:
+        file = LegacyFile(handle)
+        found = _network_of(file.content)
+        if found is None:
+            raise WeightsCorrupt(f"{path}: holds no network")
+        return _tensors(path, {name: file.resolve(value) for name, value in found.items()})
+    except NotData as exc:
         why = "it is cut off or no checkpoint"
-        if "weights_only" in str(exc).lower() or "weights only" in str(exc).lower() or "GLOBAL" in str(exc):
+        if str(exc).startswith(("it names", "it calls", "the instruction")):
             why = "it holds more than tensors, which is never executed; ask its maker for a safetensors file"
         raise WeightsCorrupt(f"{path}: cannot be read safely: {why} ({_reason(exc)})") from exc
-    return _tensors(path, loaded)
 
 
-def _refuse_inflation(path: Path, handle: BufferedReader) -> None:
-    """torch stores tensors as they are: a zip that would grow when it is unpacked was not made by it."""
-    if zipfile.is_zipfile(handle):
-        with zipfile.ZipFile(handle) as archive:
-            if any(entry.file_size > entry.compress_size for entry in archive.infolist()):
-                raise WeightsCorrupt(f"{path}: a compressed archive is no checkpoint")
-    handle.seek(0)
-
-
-def _tensors(path: Path, loaded: object) -> State:
-    """The network's tensors, wherever the file keeps them."""
-    while isinstance(loaded, Mapping):
-        inner = next((loaded[name] for name in _CONTAINERS if isinstance(loaded.get(name), Mapping)), None)
+def _network_of(loaded: object) -> dict[object, object] | None:
+    """The network's tensors by name, wherever the file keeps them; a file may hold itself, and is left in time."""
+    for _ in range(_DEEPEST):
+        if not isinstance(loaded, dict):
+            return None
+        inner = next((loaded[name] for name in _CONTAINERS if isinstance(loaded.get(name), dict)), None)
         if inner is None:
-            break
+            return loaded
         loaded = inner
-    if not isinstance(loaded, Mapping):
-        raise WeightsCorrupt(f"{path}: holds no network, but a {type(loaded).__name__}")
+    return None
+
+
+def _tensors(path: Path, loaded: Mapping[object, object]) -> State:
     state = {
-        name: value.detach()
-        for name, value in loaded.items()
-        if isinstance(name, str) and type(value) in (Tensor, nn.Parameter) and value.layout == torch.strided
+        name: value.detach() for name, value in loaded.items() if isinstance(name, str) and isinstance(value, Tensor)
     }
     if not state:
         raise WeightsCorrupt(f"{path}: holds no tensors of a network")
