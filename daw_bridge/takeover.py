@@ -86,6 +86,8 @@ def settle(root: Path) -> list[str]:
     Raises OutputError when a user's file has come in its way, InputError for a damaged journal.
     """
     staging = root / STAGING
+    if staging.is_symlink():  # none of ours: what lies behind it is somebody else's
+        remove_path(staging)
     try:
         text = (staging / JOURNAL).read_text("utf-8")
     except (FileNotFoundError, NotADirectoryError):

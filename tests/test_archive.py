@@ -188,6 +188,23 @@ def test_a_strangers_journal_moves_nothing_but_audio_of_the_folder(tmp_path: Pat
     assert (root / "Song.rpp").read_bytes() == b"mine"
 
 
+def test_a_strangers_hidden_folder_that_is_a_link_takes_nothing_from_another_song(tmp_path: Path) -> None:
+    """Behind the link lies a song of the user's whose take-over was cut off: it stays where it is."""
+    song, stranger = tmp_path / "song.session", tmp_path / "stranger.session"
+    theirs = finished(stranger, drums=b"theirs")
+    take_over(stranger, None, theirs)
+    mine = song / "audio" / "Song_drums.wav"
+    mine.parent.mkdir(parents=True)
+    mine.write_bytes(b"mine")
+    placed = {"file": "audio/Song_drums.wav", "sha256": "", "replaces": theirs.stems[0].sha256}
+    journal = {"placed": [placed], "gone": [], "manifest": json.loads(theirs.to_json())}
+    (song / "takeover.json").write_text(json.dumps(journal))
+    (stranger / STAGING).symlink_to(song)
+    assert settled_manifest(stranger) == theirs
+    assert mine.read_bytes() == b"mine" and (song / "takeover.json").exists()
+    assert (stranger / "audio" / "Song_drums.wav").read_bytes() == b"theirs"
+
+
 def test_what_a_user_saves_into_a_folder_while_a_run_fails_there_stays(tmp_path: Path) -> None:
     root = tmp_path / "given"
     root.mkdir()

@@ -14,6 +14,7 @@ import json
 import os
 import select
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -31,7 +32,9 @@ LEAST_MEMORY_BYTES, MOST_MEMORY_BYTES, MEMORY_PER_BYTE = 768 << 20, 8 << 30, 8
 LEAST_CPU_S, CPU_S_PER_MB = 120, 20
 LEAST_OUTPUT_BYTES, OUTPUT_PER_BYTE = 2 << 30, 2048
 """What a file may take: decoding streams, so that its size says little; ten hours of silence are 5 MB of FLAC."""
-_PARENT_POLL_S = 0.5
+WATCHES_MEMORY = sys.platform not in ("linux", "win32")
+"""macOS takes a limit on memory and does not heed it: there this process looks how much the child has."""
+_PARENT_POLL_S = 0.1 if WATCHES_MEMORY else 0.5
 
 
 def main() -> None:
@@ -77,6 +80,8 @@ def _in_a_child(order: dict[str, Any], parent: int) -> int:
                 os.kill(child, signal.SIGKILL)
                 os.waitpid(child, 0)
                 os._exit(0)
+            if WATCHES_MEMORY and _resident_bytes(child) > _memory_bytes(Path(order["source"])):
+                os.kill(child, signal.SIGKILL)
     finally:
         os.close(over)
 
@@ -87,19 +92,36 @@ def _enter(order: dict[str, Any]) -> None:
         os.chdir(order.get("cwd", "."))
 
 
+def _size_bytes(source: Path) -> int:
+    try:
+        return source.stat().st_size
+    except (OSError, ValueError):
+        return 0
+
+
+def _memory_bytes(source: Path) -> int:
+    return min(LEAST_MEMORY_BYTES + MEMORY_PER_BYTE * _size_bytes(source), MOST_MEMORY_BYTES)
+
+
+def _resident_bytes(process: int) -> int:
+    """The memory of a process by `ps`; 0 when it has ended."""
+    try:
+        command = ["/bin/ps", "-o", "rss=", "-p", str(process)]
+        said = subprocess.run(command, capture_output=True, check=False).stdout
+        return int(said) * 1024
+    except (OSError, ValueError):
+        return 0
+
+
 def _limit(source: Path) -> None:
-    """Bound this process by the size of the file that it reads. macOS heeds the time and the size, not the memory."""
+    """Bound this process by the size of the file that it reads."""
     if sys.platform == "win32":
         return
     import resource
 
-    try:
-        size = source.stat().st_size
-    except (OSError, ValueError):
-        size = 0
-    memory = min(LEAST_MEMORY_BYTES + MEMORY_PER_BYTE * size, MOST_MEMORY_BYTES)
+    size = _size_bytes(source)
     wanted = [
-        (resource.RLIMIT_DATA, memory),
+        (resource.RLIMIT_DATA, _memory_bytes(source)),
         (resource.RLIMIT_CPU, LEAST_CPU_S + CPU_S_PER_MB * (size >> 20)),
         (resource.RLIMIT_FSIZE, LEAST_OUTPUT_BYTES + OUTPUT_PER_BYTE * size),
         (resource.RLIMIT_CORE, 0),

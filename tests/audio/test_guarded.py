@@ -158,6 +158,11 @@ def test_nothing_goes_on_when_the_run_is_killed(tmp_path: Path) -> None:
             "worker.LEAST_MEMORY_BYTES, worker.MEMORY_PER_BYTE = 1 << 20, 0",
             "takes more memory than a file of its size may",
         ),
+        (  # as on macOS, which does not heed the limit
+            "worker.LEAST_MEMORY_BYTES, worker.MEMORY_PER_BYTE, worker.WATCHES_MEMORY = 1 << 20, 0, True; "
+            "worker._PARENT_POLL_S, worker._limit = 0.02, lambda _: None",
+            "takes more memory than a file of its size may",
+        ),
         ("worker.LEAST_CPU_S, worker.CPU_S_PER_MB = 1, 0", "takes longer than a file of its size may"),
         ("worker.LEAST_OUTPUT_BYTES, worker.OUTPUT_PER_BYTE = 1 << 20, 0", "unpacks to far more than a file of its"),
     ],
