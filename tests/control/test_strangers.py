@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.client
 import os
 import socket
@@ -15,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from daw_bridge.control.midi.socket import MAX_SYSEX_BYTES, SocketPort
+from daw_bridge.control.midi.socket import MAX_CLIENTS, MAX_SYSEX_BYTES, SocketPort
 from daw_bridge.control.net import peer as peer_module
 from daw_bridge.control.net import secret, server
 from daw_bridge.control.net.discovery import MAX_CONNECTIONS, Discovery
@@ -155,7 +156,9 @@ def test_a_host_with_many_ports_is_one_sender_and_leaves_the_others_their_share(
     for turn in range(20_000):
         gate.packet(packet, From("192.0.2.1", 1024 + turn))
         gate.packet(packet, From("127.0.0.1", 1024 + turn % 6))
+        gate.packet(packet, From(f"2001:db8::{turn:x}", 9000))
     assert bridge.heard.count("192.0.2.1") <= RATE_PER_S
+    assert sum(host.startswith("2001:db8::") for host in bridge.heard) <= RATE_PER_S, "a /64 is one machine's"
     for port in range(50):
         assert gate.packet(packet, From("127.0.0.1", 60_000 + port)), "a quiet program is heard among noisy ones"
 
@@ -277,6 +280,31 @@ def test_a_midi_socket_hears_midi_and_no_web_page() -> None:
             assert [message.note for message in heard] == [0x41]
     finally:
         port.close()
+
+
+def test_silent_midi_connections_make_room_and_players_stay() -> None:
+    pytest.importorskip("mido")
+    port = SocketPort("127.0.0.1", 0)
+    with contextlib.ExitStack() as stack:
+        stack.callback(port.close)
+
+        def connected() -> socket.socket:
+            return stack.enter_context(socket.create_connection(port._server.getsockname(), timeout=240))
+
+        def plays(client: socket.socket, note: int) -> None:
+            client.sendall(bytes((0x90, note, 0x40)))
+            while not (heard := list(port.iter_pending())):
+                pass
+            assert [message.note for message in heard] == [note]
+
+        player = connected()
+        plays(player, 0x41)
+        silent = [connected() for _ in range(MAX_CLIENTS - 1)]
+        while len(port._clients) < MAX_CLIENTS:
+            assert list(port.iter_pending()) == []
+        plays(connected(), 0x42)
+        assert ended(silent[0]) and len(port._clients) == MAX_CLIENTS
+        plays(player, 0x43)
 
 
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="only Linux tells whose a connection is")

@@ -27,14 +27,14 @@ class _Stream:
 
     def __init__(self, parser: Any) -> None:
         self.parser = parser
-        self._begun = False
+        self.begun = False
         self._held_bytes = 0
 
     def takes(self, data: bytes) -> bool:
         """False for what is no MIDI from its first byte (a page in a browser sends text), and for endless messages."""
-        if not self._begun and data[0] < 0x80:
+        if not self.begun and data[0] < 0x80:
             return False
-        self._begun = True
+        self.begun = True
         marks = [match.start() for match in _STATUS.finditer(data)]
         self._held_bytes = len(data) - marks[-1] if marks else self._held_bytes + len(data)
         return self._held_bytes <= MAX_SYSEX_BYTES
@@ -71,11 +71,20 @@ class SocketPort:
                 client, peer = self._server.accept()
             except OSError:
                 return
-            if len(self._clients) >= MAX_CLIENTS or not may_be_ours(client, peer):
+            if not may_be_ours(client, peer) or not self._has_room():
                 client.close()
                 continue
             client.setblocking(False)
             self._clients[client] = _Stream(self._parser_type())
+
+    def _has_room(self) -> bool:
+        """Whether there is room, or the oldest one that has never said anything makes it."""
+        if len(self._clients) < MAX_CLIENTS:
+            return True
+        silent = next((client for client, stream in self._clients.items() if not stream.begun), None)
+        if silent is not None:
+            self._drop(silent)
+        return silent is not None
 
     def send(self, message: Any) -> None:
         """To all clients; one that does not read is let go."""

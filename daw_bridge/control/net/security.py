@@ -40,6 +40,17 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def sender_of(host: str) -> str:
+    """Whom an address belongs to: in IPv6 a single machine has as many addresses as it likes, of one /64."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return host
+    if address.version == 4 or address.ipv4_mapped is not None:
+        return host
+    return str(ipaddress.ip_network((address, 64), strict=False))
+
+
 def both_loopbacks(host: str) -> tuple[str, ...]:
     """An address to listen at and, where it is this machine's own, the same of the other family."""
     if host in ("localhost", "127.0.0.1"):

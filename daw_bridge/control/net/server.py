@@ -14,7 +14,7 @@ from typing import cast
 from daw_bridge.control.bridge import Bridge
 from daw_bridge.control.net.clients import Client
 from daw_bridge.control.net.peer import UdpOwners
-from daw_bridge.control.net.security import SHARE_PER_S, RateLimiter, both_loopbacks, is_loopback
+from daw_bridge.control.net.security import SHARE_PER_S, RateLimiter, both_loopbacks, is_loopback, sender_of
 from daw_bridge.errors import Busy, DawBridgeError, OutputError
 from daw_bridge.osc import IMMEDIATELY, Message, OscError, decode, encode, time_tag_to_unix_s
 from daw_bridge.osc_stream import Deframer, Framing, deframer_for, frame
@@ -169,9 +169,9 @@ class Gate:
     def _allows(self, client: Client) -> bool:
         """A sender has a small share for itself, whatever others do; what is beyond it comes out of what all share.
 
-        A sender is a host; on this machine, where many programs are one host, it is a port.
+        A sender is a host (`sender_of`); on this machine, where many programs are one host, it is a port.
         """
-        sender = client.key if is_loopback(client.host) else client.host
+        sender = client.key if is_loopback(client.host) else sender_of(client.host)
         if not self._limiter.allows(sender):
             return False
         return self._shares.allows(sender) or self._total.allows("")
@@ -234,8 +234,8 @@ class _TcpProtocol(asyncio.BufferedProtocol):
         silent = [other for other in self._open if not other.is_known]
         if not silent:
             return False
-        crowd = Counter(other._host for other in silent)
-        oldest = next(other for other in silent if crowd[other._host] == max(crowd.values()))
+        crowd = Counter(sender_of(other._host) for other in silent)
+        oldest = next(other for other in silent if crowd[sender_of(other._host)] == max(crowd.values()))
         oldest._too_silent()
         return True
 
