@@ -45,6 +45,7 @@ def tests_fail(project: Path, tests: str) -> bool:
             command, cwd=project, env=environment, capture_output=True, text=True, timeout=LIMIT_S, check=False
         )
     except subprocess.TimeoutExpired:
+        print(f"{tests}: had not ended after {LIMIT_S} s", flush=True)
         return True
     if done.returncode not in (0, 1):
         raise SystemExit(f"{tests}: pytest ended with {done.returncode}\n{done.stdout[-2000:]}")

@@ -106,8 +106,8 @@ ATOMIC = (
     _m(
         "take-over: no journal is finished",
         CORE + "takeover.py",
-        '    staging = root / STAGING\n    try:\n        text = (staging / JOURNAL).read_text("utf-8")',
-        '    staging = root / STAGING\n    try:\n        text = (staging / "x").read_text("utf-8")',
+        'text = (staging / JOURNAL).read_text("utf-8")',
+        'text = (staging / "x").read_text("utf-8")',
         ARCHIVE,
     ),
     _m(
@@ -204,9 +204,23 @@ RESUME = (
     _m(
         "resume: weights not in the key",
         SEP + "run.py",
-        '        "weights": loaded.weights_sha256,\n        **({} if',
-        "        **({} if",
+        '        "weights": loaded.weights_sha256,\n        **_rounded_by',
+        "        **_rounded_by",
         "tests/separation/test_kill.py::test_weights_swapped_midway_start_afresh",
+    ),
+    _m(
+        "resume: on another device",
+        SEP + "run.py",
+        "        **_rounded_by(loaded, options),\n",
+        "",
+        "tests/separation/test_kill.py -k rounded_as_before",
+    ),
+    _m(
+        "resume: by another algorithm",
+        SEP + "run.py",
+        '        "algorithm": ALGORITHM,\n        "reference"',
+        '        "reference"',
+        "tests/separation/test_kill.py -k rounded_as_before",
     ),
     _m(
         "batch: the ledger is believed without the folder",
@@ -318,7 +332,7 @@ CONFINEMENT = (
     _m(
         "daemon: each port is a sender",
         NET + "server.py",
-        "sender = client.key if is_loopback(client.host) else client.host",
+        "sender = client.key if is_loopback(client.host) else sender_of(client.host)",
         "sender = client.key",
         STRANGERS,
     ),
@@ -335,6 +349,13 @@ CONFINEMENT = (
         "if self._open >= MAX_CONNECTIONS:",
         "if False:",
         STRANGERS,
+    ),
+    _m(
+        "midi: silent connections stay",
+        CORE + "control/midi/socket.py",
+        "            self._drop(silent)\n",
+        "            silent = None\n",
+        STRANGERS + " -k silent_midi",
     ),
     _m(
         "midi: endless messages",
@@ -451,6 +472,13 @@ STRANGERS_FILES = (
         GUARDED + "test_a_file_that_takes_too_much_is_refused",
     ),
     _m(
+        "decoding: memory is not looked at",
+        CORE + "audio/decode_worker.py",
+        "_resident_bytes(child) > _memory_bytes",
+        "0 > _memory_bytes",
+        GUARDED + "test_a_file_that_takes_too_much_is_refused",
+    ),
+    _m(
         "decoding: of a mix in the run itself",
         CORE + "workflow/chain.py",
         "guarded.probe(mix,",
@@ -493,6 +521,13 @@ SAME = (
         "torch.set_num_threads(1)",
         "torch.set_num_threads(max(2, before))",
         "tests/separation/test_same_samples.py -k other_machine",
+    ),
+    _m(
+        "samples: the batch follows the memory that is free",
+        SEP + "engine/memory.py",
+        "    return min(usual, fitting)",
+        "    return fitting",
+        "tests/separation/test_memory.py -k whatever_else_lies_there",
     ),
     _m(
         "job: a finished song is made again",

@@ -162,21 +162,21 @@ def test_batches_are_as_large_as_the_free_memory_allows() -> None:
 
 
 def test_the_batch_of_a_model_on_a_card_is_the_same_whatever_else_lies_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A card of 24 GB, said to have so much free: sums over another batch are rounded in another order."""
+    """A card of 20 GB, said to have so much free: sums over another batch are rounded in another order."""
     devices = "daw_bridge.separation.engine.devices."
     monkeypatch.setattr(devices + "pick_device", lambda _device: "cuda")
-    monkeypatch.setattr(devices + "whole_device_gb", lambda _device: 24.0)
+    monkeypatch.setattr(devices + "whole_device_gb", lambda _device: 20.0)
     need, notes = Need(weights_gb=0.6, per_segment_gb=0.9), list[str]()
 
     def batch(free_gb: float, asked: int | None = None) -> int:
         monkeypatch.setattr(devices + "free_device_gb", lambda _device: free_gb)
         return choose_rungs(need, "auto", asked, notes.append)[0].batch_segments
 
-    assert {batch(free_gb) for free_gb in (24.0, 20.0, 16.0)} == {16} and not notes
-    assert batch(24.0, asked=2) == 2 and not notes
+    assert {batch(free_gb) for free_gb in (20.0, 16.0, 10.0)} == {8} and not notes
+    assert batch(20.0, asked=2) == 2 and not notes
     assert batch(6.0) == 4
     assert notes == [
-        "6.0 of 24.0 GB of the GPU's memory are free: 4 segment(s) at once in place of 16; the last bits of the stems "
+        "6.0 of 20.0 GB of the GPU's memory are free: 4 segment(s) at once in place of 8; the last bits of the stems "
         "can differ from those of a run with more"
     ]
     assert choose_rungs(need, "auto", None, notes.append)[0].device == "cuda"
