@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import resource
 import shutil
 from collections.abc import Sequence
 from importlib.resources import files
@@ -24,6 +25,7 @@ from daw_bridge.errors import ModelError, UsageError, WeightsCorrupt, WeightsMis
 from daw_bridge.separation.catalog import CATALOG, model_info
 from daw_bridge.separation.families.demucs.bag import find_weights, hub_name, load_bag, read_bag
 from daw_bridge.separation.families.demucs.checkpoint import read_checkpoint, write_checkpoint
+from daw_bridge.separation.families.demucs.networks import build_network
 from daw_bridge.separation.families.loader import load, weights_present, weights_sha256
 from daw_bridge.separation.model_info import Licence, check_stems
 from daw_bridge.separation.options import SeparationOptions
@@ -154,6 +156,29 @@ def test_files_that_are_no_weights_are_one_clear_error(tmp_path: Path, suffix: s
     path.write_bytes(content)
     with pytest.raises(WeightsCorrupt, match=str(path)):
         read_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    "absurd",
+    [
+        {"channels": 20_000, "depth": 4, "t_layers": 0},
+        {"t_layers": 1_000_000},
+        {"depth": 30},
+        {"nfft": 10**6, "channels": 1000},
+        {"segment": 10**6},
+        {"samplerate": 10**6},
+        {"audio_channels": 64},
+    ],
+)
+def test_a_small_file_cannot_ask_for_a_large_network(tmp_path: Path, absurd: dict[str, Any]) -> None:
+    whole = package("htdemucs")
+    small = {**whole["kwargs"], "channels": 4, "t_layers": 1, "t_hidden_scale": 1.0}
+    state = whole["state"] if set(absurd) <= {"segment", "samplerate"} else {}
+    small = whole["kwargs"] if state else small
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ModelError, match="does not fit its network"):
+        build_network("demucs.htdemucs.HTDemucs", whole["args"], {**small, **absurd}, state)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000, "kB"
 
 
 def test_a_flipped_bit_is_seen(tmp_path: Path) -> None:

@@ -78,6 +78,11 @@ class CachedTransformer(nn.Module):
         return x, xt.permute(0, 2, 1)
 
 
+_LEAST_NUMBERS = 1000
+_OVER = 1 << 23
+_LONGEST_SEGMENT_S, _CHANNELS, _RATES_HZ = 600, (1, 2), (8_000, 192_000)
+"""What a network of any checkpoint may say of itself; the published ones take 44 seconds at most, in stereo."""
+
 _DRAWS = ("uniform_", "normal_")
 """Tensor methods behind those functions of torch.nn.init that do not ask a `TorchFunctionMode` themselves."""
 
@@ -85,8 +90,13 @@ _DRAWS = ("uniform_", "normal_")
 class _Uninitialised(TorchFunctionMode):
     """Modules are built without random weights, which take seconds to draw: a checkpoint replaces them at once.
 
-    (The `meta` device would import torch's whole compiler for one of the operations in demucs' constructors.)
+    (The `meta` device would import torch's whole compiler for one of the operations in demucs' constructors.) A network
+    that asks for far more numbers than its checkpoint holds is given up: a file of 200 bytes can ask for any size.
     """
+
+    def __init__(self, most_numbers: int) -> None:
+        super().__init__()
+        self._left = most_numbers
 
     def __torch_function__(
         self,
@@ -97,7 +107,12 @@ class _Uninitialised(TorchFunctionMode):
     ) -> Any:
         if getattr(func, "__module__", "") == "torch.nn.init" or getattr(func, "__name__", "") in _DRAWS:
             return args[0] if args else (kwargs or {})["tensor"]
-        return func(*args, **(kwargs or {}))
+        made = func(*args, **(kwargs or {}))
+        if isinstance(made, Tensor):  # an empty one takes no memory before it is written to
+            self._left -= _LEAST_NUMBERS + made.numel()
+            if self._left < 0:
+                raise ValueError("it is far larger than its numbers")
+        return made
 
 
 @dataclass(slots=True)
@@ -161,7 +176,7 @@ def build_network(family: str, args: Sequence[Any], kwargs: dict[str, Any], stat
     known = inspect.signature(network_class).parameters
     fitting = {key: value for key, value in kwargs.items() if key in known}
     try:
-        with _Uninitialised():
+        with _Uninitialised(_most_numbers(state)):
             module = network_class(*args, **{**fitting, "rescale": 0}).float()
         if is_quantised(state):
             state = {**dict(module.named_buffers()), **restore(state, list(module.named_parameters()))}
@@ -171,9 +186,34 @@ def build_network(family: str, args: Sequence[Any], kwargs: dict[str, Any], stat
             module.load_state_dict(tensors)
         else:
             module.load_state_dict(tensors, assign=True)  # in place of the empty ones: nothing is copied twice
-    except (RuntimeError, TypeError, AssertionError, KeyError, ValueError) as exc:
-        raise ModelError(f"the checkpoint does not fit its network {family}: {str(exc).splitlines()[0]}") from exc
+        _require_usual(module)
+    except (RuntimeError, TypeError, AssertionError, KeyError, ValueError, ArithmeticError, AttributeError) as exc:
+        why = (str(exc).splitlines() or [type(exc).__name__])[0]
+        raise ModelError(f"the checkpoint does not fit its network {family}: {why}") from exc
     return Network.of(module)
+
+
+def _most_numbers(state: Any) -> int:
+    """How many numbers a network of this state may be made of: quantised ones take one bit each at least."""
+
+    def size_bytes(value: Any) -> int:
+        if isinstance(value, Tensor):
+            return value.numel() * value.element_size()
+        inner = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
+        return sum(map(size_bytes, inner))
+
+    return _OVER + (32 if is_quantised(state) else 4) * size_bytes(state)
+
+
+def _require_usual(module: Any) -> None:
+    """ValueError for a network whose windows would be beyond all memory."""
+    least_hz, most_hz = _RATES_HZ
+    if not (
+        module.audio_channels in _CHANNELS
+        and least_hz <= module.samplerate <= most_hz
+        and 0 < module.segment <= _LONGEST_SEGMENT_S
+    ):
+        raise ValueError("its rate, its channels or its segment are beyond those of any network")
 
 
 def keep_sources(network: Network, kept: Sequence[int]) -> None:
