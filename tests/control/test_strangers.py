@@ -163,6 +163,36 @@ def test_a_host_with_many_ports_is_one_sender_and_leaves_the_others_their_share(
         assert gate.packet(packet, From("127.0.0.1", 60_000 + port)), "a quiet program is heard among noisy ones"
 
 
+def test_a_flood_is_taken_in_by_the_hundred_and_not_by_the_piece() -> None:
+    """One datagram a turn of the loop was slower than a flood, and the system dropped what the others sent."""
+    heard: list[bytes] = []
+
+    class Counting:
+        packets = None
+
+        def packet(self, data: bytes, _client: Any) -> None:
+            heard.append(data)
+
+    async def turns_for(count: int) -> int:
+        loop = asyncio.get_running_loop()
+        transport, _protocol = await loop.create_datagram_endpoint(
+            lambda: server._UdpProtocol(None, Counting()),  # type: ignore[arg-type]
+            local_addr=("127.0.0.1", 0),
+        )
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as flood:
+            for number in range(count):
+                flood.sendto(b"%d" % number, transport.get_extra_info("sockname"))
+        turns = 0
+        while len(heard) < count:
+            await asyncio.sleep(0)
+            turns += 1
+        transport.close()
+        return turns
+
+    assert asyncio.run(turns_for(200)) < 20
+    assert heard == [b"%d" % number for number in range(200)]
+
+
 def test_a_dripping_sender_costs_what_its_bytes_cost() -> None:
     deframer = SlipDeframer()
     deframer.feed(b"\xc0/" + b"\xdb\xdd" * 60_000)

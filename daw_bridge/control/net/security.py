@@ -13,6 +13,7 @@ import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -30,6 +31,7 @@ SHARE_PER_S = 100.0
 MIN_TOKEN_CHARACTERS = 16
 
 
+@lru_cache(MAX_HOSTS)
 def is_loopback(host: str) -> bool:
     """Whether an address (or `localhost`) is this machine only."""
     if host == "localhost":
@@ -40,6 +42,7 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+@lru_cache(MAX_HOSTS)
 def sender_of(host: str) -> str:
     """Whom an address belongs to: in IPv6 a single machine has as many addresses as it likes, of one /64."""
     try:

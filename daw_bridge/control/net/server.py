@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import os
 import socket
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -35,6 +37,8 @@ OVER_RATE_REST_S = 0.1
 RECEIVE_BUFFER_BYTES = 1_048_576
 SEND_BUFFER_BYTES = 131_072
 FREE_PORT_TRIES = 8
+MAX_DATAGRAM_BYTES = 65_536
+DATAGRAMS_A_TURN = 256
 TOTAL_PER_S = 8000.0
 """Messages a second from all senders together; beyond that they are dropped before they are read."""
 
@@ -184,17 +188,39 @@ class Gate:
 
 
 class _UdpProtocol(asyncio.DatagramProtocol):
+    """Takes many datagrams a turn of the loop, which by itself takes one: what a flood is over its rate has to be
+    dropped faster than it comes, or the system drops what others send."""
+
     def __init__(self, bridge: Bridge, gate: Gate) -> None:
         self._bridge, self._gate = bridge, gate
         self._transport: asyncio.DatagramTransport | None = None
+        self._socket: socket.socket | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # A cast, not a check: asyncio's own datagram transport is no DatagramTransport in Python 3.11.
         self._transport = cast("asyncio.DatagramTransport", transport)
         udp_socket = transport.get_extra_info("socket")
         udp_socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+        if sys.platform != "win32":  # where the loop has a read of its own under way
+            self._socket = socket.socket(fileno=os.dup(udp_socket.fileno()))
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # asyncio's signature
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
 
     def datagram_received(self, data: bytes, addr: tuple[str | int, ...]) -> None:
+        self._take(data, addr)
+        for _ in range(DATAGRAMS_A_TURN):
+            if self._socket is None:
+                return
+            try:
+                data, addr = self._socket.recvfrom(MAX_DATAGRAM_BYTES)
+            except OSError:  # nothing more has come; what is wrong with the socket the loop will say
+                return
+            self._take(data, addr)
+
+    def _take(self, data: bytes, addr: tuple[str | int, ...]) -> None:
         if self._transport is not None and int(addr[1]) != 0:
             client = UdpClient(self._transport, (str(addr[0]), int(addr[1])), self._bridge, self._gate.packets)
             self._gate.packet(data, client)
