@@ -7,6 +7,7 @@ import sys
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,9 +18,13 @@ from daw_bridge.build_options import BuildOptions
 from daw_bridge.cli.main import main
 from daw_bridge.errors import Cancelled, InputError, OutputError, UsageError
 from daw_bridge.progress import CancelToken
+from daw_bridge.workflow import batch as batch_module
+from daw_bridge.workflow import finished as finished_module
 from daw_bridge.workflow.batch import SongOutcome, estimate, run_batch
 from daw_bridge.workflow.chain import build
+from daw_bridge.workflow.finished import build_if_needed
 from daw_bridge.workflow.ledger import Ledger
+from daw_bridge.workflow.options import BuildResult
 from daw_bridge.workflow.songs import Listing, list_songs, song_folders
 
 FAST = BuildOptions(model="preview", template="neutral", daws=())
@@ -187,6 +192,26 @@ def test_two_batches_at_once_share_the_work(songs: list[Path], tmp_path: Path) -
     outcomes = run_batch([songs[0], songs[1], songs[3]], FAST, Ledger(tmp_path / "ledger.sqlite"), on_song=on_song)
     assert order == ["b.wav", "c.wav", "a.wav"]
     assert not [outcome.error for outcome in outcomes if outcome.error] and outcomes[0].skipped
+
+
+def test_a_song_that_another_batch_finishes_in_the_same_moment_is_done(
+    songs: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the question whether it is finished and the claim of its folder."""
+
+    def beaten(mix: Path, options: BuildOptions, **how: Any) -> BuildResult:
+        if not (options.output / "manifest.json").exists():  # type: ignore[operator]
+            build(mix, replace(options, residual="keep"))
+        return build(mix, options, **how)
+
+    monkeypatch.setattr(batch_module, "build", beaten)
+    monkeypatch.setattr(finished_module, "build", beaten)
+    (outcome,) = run_batch(songs[:1], FAST, Ledger(tmp_path / "ledger.sqlite"))
+    assert not outcome.error and outcome.skipped
+    asked = replace(FAST, output=tmp_path / "job")
+    assert build_if_needed(songs[0], asked).folder == tmp_path / "job"
+    with pytest.raises(OutputError, match="holds stems already"):
+        build_if_needed(songs[0], replace(asked, residual="none"))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has file names that are no text")

@@ -14,7 +14,7 @@ from queue import SimpleQueue
 
 from daw_bridge.audio.reader import glance
 from daw_bridge.build_options import BuildOptions
-from daw_bridge.errors import Busy, Cancelled, DawBridgeError, InputError, UsageError
+from daw_bridge.errors import Busy, Cancelled, DawBridgeError, InputError, OutputError, UsageError
 from daw_bridge.files import output_errors
 from daw_bridge.progress import CancelToken, OnProgress, Progress, ignore_progress
 from daw_bridge.separation.engine.memory import SONGS_IN_FLIGHT
@@ -204,18 +204,27 @@ def _note(ledger: Ledger, outcome: SongOutcome) -> None:
         ledger.failed(outcome.mix, outcome.error)
 
 
+def _before(mix: Path, options: BuildOptions) -> SongOutcome | None:
+    """The outcome of a song that is finished already, in the ledger or not."""
+    song = finished_before(mix, options)
+    if song is None:
+        return None
+    return SongOutcome(mix=mix, folder=song.folder, null_depth_db=song.separation.null_depth_db, skipped=True)
+
+
 def build_song(mix: Path, options: BuildOptions, keeper: ModelKeeper, cancel: CancelToken) -> SongOutcome:
     """One song, with whatever goes wrong in its outcome. Raises Cancelled only."""
     try:
-        before = finished_before(mix, options)
+        before = _before(mix, options)
         if before is not None:
-            return SongOutcome(
-                mix=mix,
-                folder=before.folder,
-                null_depth_db=before.separation.null_depth_db,
-                skipped=True,
-            )
-        result = build(mix, options, cancel=cancel, load_model=keeper)
+            return before
+        try:
+            result = build(mix, options, cancel=cancel, load_model=keeper)
+        except OutputError:
+            before = _before(mix, options)  # another batch may have come to its end since the question above
+            if before is None:
+                raise
+            return before
     except Cancelled:
         raise
     except Busy:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from daw_bridge.archive import LOCK_NAME, folder_lock
 from daw_bridge.build_options import BuildOptions
-from daw_bridge.errors import InputError
+from daw_bridge.errors import InputError, OutputError
 from daw_bridge.files import confined
 from daw_bridge.manifest import read_manifest
 from daw_bridge.progress import CancelToken, OnProgress, ignore_progress
@@ -76,8 +76,22 @@ def build_if_needed(
     For whoever cannot know whether an earlier call came to its end, as a queue whose machine was switched off.
     """
     mix = as_on_disk(mix)
+    found = _made_before(mix, options, on_progress)
+    if found is not None:
+        return found
+    try:
+        return build(mix, options, on_progress=on_progress, cancel=cancel, load_model=load_model)
+    except OutputError:
+        found = _made_before(mix, options, on_progress)  # another run has come to its end since the question above
+        if found is None:
+            raise
+        return found
+
+
+def _made_before(mix: Path, options: BuildOptions, on_progress: OnProgress) -> BuildResult | None:
+    """What `build` would make, where it is there."""
     found = finished_before(mix, replace(options, daws=()), on_progress)
     made = {(record.adapter, record.template) for record in found.sessions} if found is not None else set()
-    if found is not None and made >= {(name, options.template) for name in options.daws}:
-        return BuildResult(folder=found.folder, manifest=found.manifest, reports=(), elapsed_s=0.0)
-    return build(mix, options, on_progress=on_progress, cancel=cancel, load_model=load_model)
+    if found is None or not made >= {(name, options.template) for name in options.daws}:
+        return None
+    return BuildResult(folder=found.folder, manifest=found.manifest, reports=(), elapsed_s=0.0)
