@@ -39,7 +39,7 @@ SEND_BUFFER_BYTES = 131_072
 FREE_PORT_TRIES = 8
 MAX_DATAGRAM_BYTES = 65_536
 DATAGRAMS_A_TURN = 256
-TOTAL_PER_S = 8000.0
+TOTAL_PER_S = 3000.0
 """Messages a second from all senders together; beyond that they are dropped before they are read."""
 
 
