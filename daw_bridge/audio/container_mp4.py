@@ -36,7 +36,7 @@ def check_mp4(path: Path, handle: BinaryIO, size_bytes: int) -> tuple[str, ...]:
 
     Most programs write it last, so that it is what a cut-off file lacks. Remarks about what is not read.
     """
-    boxes, found = set(), False
+    boxes, found, count = set(), False, 0
     data_start, data_bytes = 0, 0
     for name, position, length in _boxes(handle, 0, size_bytes):
         if length < 8:
@@ -50,9 +50,12 @@ def check_mp4(path: Path, handle: BinaryIO, size_bytes: int) -> tuple[str, ...]:
         if name == b"mdat":
             data_start, data_bytes = position, length
         boxes.add(name)
+        count += 1
     there = size_bytes - data_start
     if found:
         return ()
+    if count == _MOST_BOXES and boxes.isdisjoint((b"moov", b"moof", b"mdat")):
+        raise InputError(f"{path}: {count} boxes of an MP4 and no sound in them: it is damaged, or made to do harm")
     if b"moov" in boxes or data_start + data_bytes > size_bytes or (b"mdat" in boxes and b"meta" not in boxes):
         # `meta` is a photo's index
         how = f"holds {min(99.9, 100 * there / data_bytes):.1f} % of its data and " if data_bytes > there else ""
