@@ -177,7 +177,8 @@ def test_a_run_goes_on_only_where_the_last_bits_are_rounded_as_before(
     rung: Rung, batch_segments: int | None, algorithm: str, goes_on: bool, tmp_path: Path, monkeypatch: Any
 ) -> None:
     """A run is cut off on a GPU and begun again; one with less free memory repeats the batch that the first one had."""
-    mix, token, repeated = write_mix(tmp_path / "mix.wav", noise(40_000), 44_100), CancelToken(), []
+    mix, token = write_mix(tmp_path / "mix.wav", noise(40_000), 44_100), CancelToken()
+    repeated: list[Rung] = []
 
     def stop_halfway(event: Progress) -> None:
         if event.stage == "separate":
