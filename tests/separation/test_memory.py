@@ -18,7 +18,16 @@ from daw_bridge.errors import DeviceError
 from daw_bridge.progress import CancelToken, ignore_progress
 from daw_bridge.separation.engine import memory
 from daw_bridge.separation.engine.devices import choose_rungs, usable_devices
-from daw_bridge.separation.engine.memory import LARGEST_BATCH, Need, Rung, batch_for, cpu_rung, ladder, usable_cores
+from daw_bridge.separation.engine.memory import (
+    LARGEST_BATCH,
+    USUAL_SHARE,
+    Need,
+    Rung,
+    batch_for,
+    cpu_rung,
+    ladder,
+    usable_cores,
+)
 from daw_bridge.separation.engine.runners import is_out_of_memory
 from daw_bridge.separation.engine.separator import ArraySource
 from daw_bridge.separation.engine.speed import kept_memory, plain_attention, strict_fp32
@@ -165,7 +174,7 @@ def test_the_batch_of_a_model_on_a_card_is_the_same_whatever_else_lies_there(mon
     """A card of 20 GB, said to have so much free: sums over another batch are rounded in another order."""
     devices = "daw_bridge.separation.engine.devices."
     monkeypatch.setattr(devices + "pick_device", lambda _device: "cuda")
-    monkeypatch.setattr(devices + "whole_device_gb", lambda _device: 20.0)
+    monkeypatch.setattr(devices + "usual_device_gb", lambda _device: USUAL_SHARE * 20.0)
     need, notes = Need(weights_gb=0.6, per_segment_gb=0.9), list[str]()
 
     def batch(free_gb: float, asked: int | None = None) -> int:
@@ -176,8 +185,8 @@ def test_the_batch_of_a_model_on_a_card_is_the_same_whatever_else_lies_there(mon
     assert batch(20.0, asked=2) == 2 and not notes
     assert batch(6.0) == 4
     assert notes == [
-        "6.0 of 20.0 GB of the GPU's memory are free: 4 segment(s) at once in place of 8; the last bits of the stems "
-        "can differ from those of a run with more"
+        "6.0 GB of the GPU's memory are free: 4 segment(s) at once in place of 8; the last bits of the stems can "
+        "differ from those of a run with more"
     ]
     assert choose_rungs(need, "auto", None, notes.append)[0].device == "cuda"
     monkeypatch.setattr(devices + "free_device_gb", lambda _device: 2.0)

@@ -17,7 +17,7 @@ from daw_bridge.separation.engine.memory import (
     ladder,
     usable_cores,
     usual_batch,
-    whole_device_gb,
+    usual_device_gb,
 )
 
 
@@ -27,7 +27,7 @@ def choose_rungs(need: Need, device: str, batch_segments: int | None, note: Call
     chosen = pick_device(device)
     if chosen != "cpu":
         free_gb = free_device_gb(chosen)
-        batch = batch_segments or usual_batch(need, whole_device_gb(chosen), free_gb, note)
+        batch = batch_segments or usual_batch(need, usual_device_gb(chosen), free_gb, note)
         if batch == 0 and device == "auto":
             note(f"{chosen} has {free_gb:.1f} GB free, {need.of(1):.1f} GB are needed; computing on the CPU")
         else:

@@ -120,16 +120,16 @@ def batch_for(need: Need, free_gb: float) -> int:
     return batch
 
 
-def usual_batch(need: Need, whole_gb: float, free_gb: float, note: Callable[[str], None]) -> int:
-    """The batch of this model on this card, of `whole_gb`; a smaller one, which is said, where it does not fit today.
+def usual_batch(need: Need, usual_gb: float, free_gb: float, note: Callable[[str], None]) -> int:
+    """The batch of this model on this card (`usual_device_gb`); a smaller one, which is said, where less is free today.
 
     0 when no segment fits.
     """
-    usual, fitting = max(1, batch_for(need, USUAL_SHARE * whole_gb)), batch_for(need, free_gb)
+    usual, fitting = max(1, batch_for(need, usual_gb)), batch_for(need, free_gb)
     if 0 < fitting < usual:
         note(
-            f"{free_gb:.1f} of {whole_gb:.1f} GB of the GPU's memory are free: {fitting} segment(s) at once in place "
-            f"of {usual}; the last bits of the stems can differ from those of a run with more"
+            f"{free_gb:.1f} GB of the GPU's memory are free: {fitting} segment(s) at once in place of {usual}; the "
+            "last bits of the stems can differ from those of a run with more"
         )
     return min(usual, fitting)
 
@@ -225,19 +225,14 @@ def free_device_gb(device: str) -> float:
     return free_host_gb()
 
 
-def whole_device_gb(device: str) -> float:
-    """All memory of a CUDA device; for others the host's, and as much as is free where the system does not say."""
-    if device.startswith("cuda"):
-        import torch
+def usual_device_gb(device: str) -> float:
+    """The share of a CUDA device that a batch is made for; for others what counts as free (on Apple's 4 GB, always)."""
+    if not device.startswith("cuda"):
+        return free_device_gb(device)
+    import torch
 
-        _free, total = torch.cuda.mem_get_info(torch.device(device))
-        return float(total) / GIB
-    if sys.platform == "win32":
-        return free_host_gb()
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / GIB
-    except (OSError, ValueError):
-        return free_host_gb()
+    _free, total = torch.cuda.mem_get_info(torch.device(device))
+    return USUAL_SHARE * float(total) / GIB
 
 
 def rung_of(recorded: Any) -> Rung | None:
