@@ -351,8 +351,12 @@ def _part_of_a_project(name: str) -> str:
 
 
 def _newest(document: Document) -> Document:
-    """The document with one version of the project: of several in an .rpp-bak the one that was saved last."""
-    versions = [document.root, *(part for part in document.after if isinstance(part, Chunk))]
+    """The document with one version of the project: of several in an .rpp-bak the one that was saved last.
+
+    Other chunks behind the project are no versions: a `>` too many closed it early, and they stay where they are.
+    """
+    behind = (part for part in document.after if isinstance(part, Chunk))
+    versions = [document.root, *(part for part in behind if part.name == document.root.name)]
     if len(versions) == 1:
         return document
 

@@ -127,3 +127,12 @@ def test_what_is_no_project_is_refused(tmp_path: Path) -> None:
         rpp.load(path)
     with pytest.raises(InputError, match="cannot read"):
         rpp.load(tmp_path / "none.rpp")
+
+
+def test_a_closing_mark_too_many_loses_nothing_of_the_project(tmp_path: Path) -> None:
+    """What follows lies behind the project; it is no newer version of it."""
+    path = tmp_path / "early.rpp"
+    path.write_bytes(b"<REAPER_PROJECT 0.1\n  TEMPO 120 4 4\n>\n>\n  <TRACK\n    NAME a\n  >\n>\n")
+    document = rpp.load(path)
+    assert document.root.name == "REAPER_PROJECT" and rpp.to_bytes(document) == path.read_bytes()
+    assert any("outside the project" in problem for problem in document.problems) and not document.notes
