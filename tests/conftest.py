@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -93,6 +94,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
     turns = {TESTS / name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: turns.get(item.path, turns.get(item.path.parent, len(turns))))
+
+
+def pytest_collection_finish() -> None:
+    """What has been imported by now lives to the end: no collection of garbage needs to look at it again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

@@ -358,7 +358,7 @@ def song(music: Path) -> Path:
 
 
 expect.set_options(timeout=60_000)  # a busy machine is no failure
-CHROMIUM = shutil.which("chromium")
+CHROMIUM = shutil.which("chromium-headless-shell") or shutil.which("chromium")  # the former draws no windows
 ARTIFACTS = Path(os.environ.get("DAW_BRIDGE_ARTIFACTS", "")) if os.environ.get("DAW_BRIDGE_ARTIFACTS") else None
 """Where screenshots are kept, if anywhere."""
 
@@ -370,7 +370,7 @@ def browser() -> Iterator[Browser]:
     For a module, not the session: Playwright's loop runs as long as it lives, and no other test could have one.
     """
     if CHROMIUM is None:
-        pytest.skip("chromium is not installed (apt-get install chromium)")
+        pytest.skip("chromium is not installed (apt-get install chromium-headless-shell)")
     arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
     arguments += ["--autoplay-policy=no-user-gesture-required", "--host-resolver-rules=MAP evil.example 127.0.0.1"]
     with sync_playwright() as playwright:
