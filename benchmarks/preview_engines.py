@@ -17,9 +17,11 @@ import numpy as np
 import torch
 
 from daw_bridge.progress import CancelToken, ignore_progress
-from daw_bridge.separation.families.band_split.backends import FloatArray, NetworkState, OnnxEngine, TorchEngine
-from daw_bridge.separation.families.band_split.causal import WEIGHTS_FOLDER, load_net, load_preview_separator
-from daw_bridge.separation.families.band_split.streaming import Engine, StreamingModel
+from daw_bridge.separation.families.band_split.bundled import WEIGHTS_FOLDER
+from daw_bridge.separation.families.band_split.causal import load_net, load_preview_separator
+from daw_bridge.separation.families.band_split.onnx_engine import OnnxEngine
+from daw_bridge.separation.families.band_split.streaming import Engine, FloatArray, NetworkState, StreamingModel
+from daw_bridge.separation.families.band_split.torch_engine import TorchEngine
 
 RATE_HZ = 44_100
 

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     )
     from daw_bridge.metrics.evaluation import Evaluation
     from daw_bridge.progress import CancelToken, Progress
-    from daw_bridge.separation.families.band_split.causal import load_streaming_model
+    from daw_bridge.separation.families.band_split.bundled import load_streaming_model
     from daw_bridge.separation.families.family import LoadModel
     from daw_bridge.separation.families.keeper import ModelKeeper
     from daw_bridge.separation.options import SeparationOptions
@@ -123,7 +123,7 @@ _HOME = {
     "evaluate": "workflow.evaluating",
     "extract_template": "workflow.extract",
     "open_song": "song",
-    "load_streaming_model": "separation.families.band_split.causal",
+    "load_streaming_model": "separation.families.band_split.bundled",
     "rebuild": "workflow.chain",
     "render": "workflow.rendering",
     "separate": "workflow.chain",

@@ -74,7 +74,7 @@ def run_live(args: argparse.Namespace) -> None:
     from daw_bridge.live.devices import CardStream, list_devices
     from daw_bridge.live.graph import OnnxGraph
     from daw_bridge.live.host import LiveHost
-    from daw_bridge.separation.families.band_split.causal import load_streaming_model
+    from daw_bridge.separation.families.band_split.bundled import load_streaming_model
 
     if args.list_devices:
         lines = list_devices()

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import correlate
 
 from daw_bridge.errors import DeviceError
 from daw_bridge.live.devices import card_errors, choose_device, sounddevice
@@ -34,6 +33,8 @@ def chirp(sample_rate_hz: int) -> FloatArray:
 
 def delays_samples(recorded: FloatArray, sent: FloatArray, starts: list[int]) -> list[int]:
     """How long after each of `starts` the signal `sent` comes in `recorded` (samples,); the unheard are left out."""
+    from scipy.signal import correlate
+
     found = []
     for start in starts:
         window = recorded[start : start + int(_EVERY_S * sent.size / _CHIRP_S)]

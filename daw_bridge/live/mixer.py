@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import butter, sosfilt
 
 from daw_bridge.errors import UsageError, did_you_mean
 from daw_bridge.mixer import MIXER_PARAMETERS, MixerParameter
@@ -88,6 +87,9 @@ class LowEnd:
     """
 
     def __init__(self, stems: Sequence[str], sample_rate_hz: int) -> None:
+        from scipy.signal import butter, sosfilt  # a second of the start, and few want it
+
+        self._sosfilt = sosfilt
         self._bass = stems.index("bass") if "bass" in stems else None
         self._givers = [index for index, name in enumerate(stems) if name in ("vocals", "other")]
         self._sos = butter(2, _LOW_END_HZ, fs=sample_rate_hz, output="sos")
@@ -97,7 +99,7 @@ class LowEnd:
         """(stems, 2, n), the sum unchanged."""
         if self._bass is None or not self._givers or stems.shape[2] == 0:
             return stems
-        low, self._memory = sosfilt(self._sos, stems[self._givers], axis=2, zi=self._memory)
+        low, self._memory = self._sosfilt(self._sos, stems[self._givers], axis=2, zi=self._memory)
         self._memory[np.abs(self._memory) < 1e-15] = 0.0
         out = stems.copy()
         out[self._givers] -= low.astype(np.float32)

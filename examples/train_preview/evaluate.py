@@ -18,7 +18,8 @@ import numpy as np
 import torch
 from scores import read_stems, sdr_db, separate
 
-from daw_bridge.separation.families.band_split.causal import WEIGHTS_FOLDER, load_net
+from daw_bridge.separation.families.band_split.bundled import WEIGHTS_FOLDER
+from daw_bridge.separation.families.band_split.causal import load_net
 from daw_bridge.separation.families.band_split.network import BandSplitNet
 
 SONGS = ("sodium", "francium", "caesium", "potassium", "rubidium")

@@ -18,8 +18,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from daw_bridge.files import sha256_of_file
-from daw_bridge.separation.families.band_split.causal import WEIGHTS_FOLDER
-from daw_bridge.separation.families.band_split.network import BandSplitConfig, BandSplitNet
+from daw_bridge.separation.families.band_split.bundled import WEIGHTS_FOLDER
+from daw_bridge.separation.families.band_split.config import BandSplitConfig
+from daw_bridge.separation.families.band_split.network import BandSplitNet
 
 
 class Step(nn.Module):

@@ -30,8 +30,10 @@ from scores import score_song
 from torch import Tensor, nn
 
 from daw_bridge.separation.families.band_split.causal import load_net
-from daw_bridge.separation.families.band_split.network import BandSplitConfig, BandSplitNet
-from daw_bridge.separation.families.band_split.stft import analyse, asymmetric_windows
+from daw_bridge.separation.families.band_split.config import BandSplitConfig
+from daw_bridge.separation.families.band_split.network import BandSplitNet
+from daw_bridge.separation.families.band_split.stft import analyse
+from daw_bridge.separation.families.band_split.windows import asymmetric_windows
 
 FloatArray = NDArray[np.float32]
 

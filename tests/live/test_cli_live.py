@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,9 +16,10 @@ from daw_bridge.cli.main import main
 from daw_bridge.errors import InputError
 from daw_bridge.live.devices import open_song
 from daw_bridge.live.host import LiveHost
-from daw_bridge.separation.families.band_split.backends import TorchEngine
 from daw_bridge.separation.families.band_split.streaming import StreamingModel
+from daw_bridge.separation.families.band_split.torch_engine import TorchEngine
 from tests.audio.signals import encode, noise
+from tests.conftest import ROOT
 from tests.separation.small_net import make_net
 
 
@@ -84,3 +87,13 @@ def test_a_song_may_be_anything_that_build_reads(tmp_path: Path) -> None:
     audio = noise(44_100)
     played = open_song(encode(tmp_path / "a.m4a", audio, 44_100, "alac"), 44_100)
     assert np.abs(played - audio).max() < 2**-15
+
+
+def test_with_onnx_runtime_nothing_of_torch_or_scipy_is_loaded() -> None:
+    pytest.importorskip("onnxruntime", reason="no onnxruntime (extra live)")
+    code = (
+        "import sys; import daw_bridge.live.devices, daw_bridge.live.loopback, daw_bridge.live.remote\n"
+        "from daw_bridge import load_streaming_model; load_streaming_model()\n"
+        "sys.exit(', '.join({'torch', 'scipy'} & set(sys.modules)) or None)"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

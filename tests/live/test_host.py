@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from daw_bridge.live.host import LiveHost
-from daw_bridge.separation.families.band_split.backends import FloatArray, NetworkState, TorchEngine
-from daw_bridge.separation.families.band_split.streaming import StreamingModel
+from daw_bridge.separation.families.band_split.streaming import FloatArray, NetworkState, StreamingModel
+from daw_bridge.separation.families.band_split.torch_engine import TorchEngine
 from tests.separation.small_net import make_net
 
 CEILING = 10 ** (-0.3 / 20)

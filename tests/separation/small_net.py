@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from daw_bridge.separation.families.band_split.network import BandSplitConfig, BandSplitNet
+from daw_bridge.separation.families.band_split.config import BandSplitConfig
+from daw_bridge.separation.families.band_split.network import BandSplitNet
 
 
 def make_net(*, seed: int = 0, causal: bool = True) -> BandSplitNet:

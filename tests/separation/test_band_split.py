@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from daw_bridge.separation.families.band_split.network import BandSplitConfig, BandSplitNet, band_widths
-from daw_bridge.separation.families.band_split.stft import analyse, asymmetric_windows, synthesise
+from daw_bridge.separation.families.band_split.config import BandSplitConfig
+from daw_bridge.separation.families.band_split.network import BandSplitNet, band_widths
+from daw_bridge.separation.families.band_split.stft import analyse, synthesise
+from daw_bridge.separation.families.band_split.windows import asymmetric_windows
 from tests.separation.small_net import make_net
 
 

@@ -15,11 +15,12 @@ from daw_bridge.errors import ModelError
 from daw_bridge.progress import CancelToken, ignore_progress
 from daw_bridge.separation.engine.memory import Rung
 from daw_bridge.separation.engine.separator import ArraySource, FloatArray
-from daw_bridge.separation.families.band_split.backends import TorchEngine
 from daw_bridge.separation.families.band_split.bidirectional import BidirectionalSeparator, SegmentNet
-from daw_bridge.separation.families.band_split.causal import load_preview_separator, load_streaming_model
+from daw_bridge.separation.families.band_split.bundled import load_streaming_model
+from daw_bridge.separation.families.band_split.causal import load_preview_separator
 from daw_bridge.separation.families.band_split.network import BandSplitNet
 from daw_bridge.separation.families.band_split.streaming import StreamingModel
+from daw_bridge.separation.families.band_split.torch_engine import TorchEngine
 from daw_bridge.separation.options import SeparationOptions
 from daw_bridge.separation.run import separate_reference
 from tests.separation.small_net import make_net

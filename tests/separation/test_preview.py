@@ -17,14 +17,9 @@ from safetensors.torch import save_file
 from daw_bridge.errors import Cancelled, WeightsCorrupt, WeightsMissing
 from daw_bridge.progress import CancelToken, Progress, ignore_progress
 from daw_bridge.separation.engine.separator import ArraySource, Separator
-from daw_bridge.separation.families.band_split import causal as preview
-from daw_bridge.separation.families.band_split.causal import (
-    WEIGHTS_FOLDER,
-    PreviewSeparator,
-    load_net,
-    load_preview_separator,
-    load_streaming_model,
-)
+from daw_bridge.separation.families.band_split import bundled
+from daw_bridge.separation.families.band_split.bundled import WEIGHTS_FOLDER, load_streaming_model
+from daw_bridge.separation.families.band_split.causal import PreviewSeparator, load_net, load_preview_separator
 from tests.separation.small_net import make_net
 
 FloatArray = NDArray[np.float32]
@@ -136,7 +131,7 @@ def test_bundled_weights_that_changed_are_refused(
         with (tmp_path / name).open("r+b") as handle:
             handle.seek(-1, 2)
             handle.write(b"\x7f")
-    monkeypatch.setattr(preview, "WEIGHTS_FOLDER", tmp_path)
+    monkeypatch.setattr(bundled, "WEIGHTS_FOLDER", tmp_path)
     with pytest.raises(WeightsCorrupt, match="sha256"):
         load()
     (tmp_path / "preview.json").unlink()

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from daw_bridge.separation.families.band_split.backends import TorchEngine
 from daw_bridge.separation.families.band_split.streaming import StreamingModel
+from daw_bridge.separation.families.band_split.torch_engine import TorchEngine
 from tests.separation.small_net import make_net
 
 FloatArray = NDArray[np.float32]

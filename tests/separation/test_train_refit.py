@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from daw_bridge.separation.families.band_split.network import BandSplitConfig, BandSplitNet
+from daw_bridge.separation.families.band_split.config import BandSplitConfig
+from daw_bridge.separation.families.band_split.network import BandSplitNet
 
 RECIPE = Path(__file__).resolve().parents[2] / "examples" / "train_preview"
 CONFIG = BandSplitConfig(features=6, time_hidden=8, band_hidden=4, mask_hidden=5, layers=1)

@@ -19,7 +19,8 @@ from daw_bridge.separation.engine.runners import run_lanes
 from daw_bridge.separation.engine.separator import Emit, SampleSource
 from daw_bridge.separation.engine.speed import strict_fp32
 from daw_bridge.separation.families.band_split.network import BandSplitNet
-from daw_bridge.separation.families.band_split.stft import analyse, asymmetric_windows, synthesise
+from daw_bridge.separation.families.band_split.stft import analyse, synthesise
+from daw_bridge.separation.families.band_split.windows import asymmetric_windows
 
 SEGMENT_S = 8.0
 MEMORY_GB_PER_SECOND = 0.05

@@ -11,16 +11,16 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from daw_bridge.errors import ModelError, WeightsCorrupt, WeightsMissing
-from daw_bridge.files import sha256_of_file
 from daw_bridge.progress import CancelToken, OnProgress, Progress
 from daw_bridge.separation.engine.separator import Emit, SampleSource
-from daw_bridge.separation.families.band_split.backends import OnnxEngine, TorchEngine, onnx_runtime_is_here
-from daw_bridge.separation.families.band_split.network import BandSplitConfig, BandSplitNet
+from daw_bridge.separation.families.band_split.bundled import bundled_file
+from daw_bridge.separation.families.band_split.config import BandSplitConfig
+from daw_bridge.separation.families.band_split.network import BandSplitNet
 from daw_bridge.separation.families.band_split.streaming import StreamingModel
+from daw_bridge.separation.families.band_split.torch_engine import TorchEngine
 
 FloatArray = NDArray[np.float32]
 
-WEIGHTS_FOLDER = Path(__file__).parent / "weights_data"
 _BLOCK_SAMPLES = 4 * 44_100
 
 
@@ -92,30 +92,13 @@ def load_preview_separator(weights_path: Path | None = None, threads: int | None
     `threads` is how many cores may share one run; one is the default and mostly the best. Raises WeightsMissing,
     WeightsCorrupt, ModelError for a bidirectional network.
     """
-    return PreviewSeparator(_load_causal(weights_path), threads=threads)
-
-
-def load_streaming_model(weights_path: Path | None = None, *, engine: str = "auto") -> StreamingModel:
-    """The model to be fed block by block.
-
-    `engine` is "onnx" (ONNX Runtime, several times quicker for one frame, an extra), "torch", or "auto": the first of
-    the two that can be had. One's own weights run on torch. Raises WeightsMissing, WeightsCorrupt, ModelError for a
-    bidirectional network.
-    """
-    if engine == "onnx" or (engine == "auto" and weights_path is None and onnx_runtime_is_here()):
-        graph = WEIGHTS_FOLDER / "preview.onnx" if weights_path is None else weights_path.with_suffix(".onnx")
-        if weights_path is None:
-            _check_bundled(graph)
-        return StreamingModel(OnnxEngine(graph))
-    return StreamingModel(TorchEngine(_load_causal(weights_path)))
+    return PreviewSeparator(load_causal(weights_path), threads=threads)
 
 
 def load_net(weights_path: Path | None = None) -> BandSplitNet:
     """The network with its weights, ready to listen. Raises WeightsMissing, WeightsCorrupt."""
-    path = weights_path or WEIGHTS_FOLDER / "preview.safetensors"
-    if weights_path is None:
-        _check_bundled(path)
-    elif not path.is_file():
+    path = weights_path or bundled_file("preview.safetensors")
+    if not path.is_file():
         raise WeightsMissing(f"{path}: no such weights file; leave `weights` out to use the bundled ones")
     try:
         with safe_open(path, framework="pt") as file:
@@ -129,25 +112,12 @@ def load_net(weights_path: Path | None = None) -> BandSplitNet:
     return net.eval()
 
 
-def _load_causal(weights_path: Path | None) -> BandSplitNet:
+def load_causal(weights_path: Path | None) -> BandSplitNet:
+    """`load_net`, and ModelError for a network that looks ahead."""
     net = load_net(weights_path)
     if not net.config.causal:
         raise ModelError(f"{weights_path}: a bidirectional network cannot run live; it is for separate and build")
     return net
-
-
-def _check_bundled(path: Path) -> None:
-    """The bundled files must be those that the package was made with."""
-    again = "install daw-bridge again"
-    try:
-        about = json.loads((WEIGHTS_FOLDER / "preview.json").read_text(encoding="utf-8"))
-        expected = about["sha256"][path.name]
-    except (OSError, ValueError, KeyError) as exc:
-        raise WeightsMissing(f"{WEIGHTS_FOLDER}: the bundled weights have no description; {again}") from exc
-    if not path.is_file():
-        raise WeightsMissing(f"{path}: the bundled weights are missing; {again}")
-    if sha256_of_file(path) != expected:
-        raise WeightsCorrupt(f"{path}: does not match its sha256; {again}")
 
 
 def _silence(samples: int) -> FloatArray:

@@ -12,8 +12,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from daw_bridge.separation.families.band_split.network import BandSplitConfig
-from daw_bridge.separation.families.band_split.stft import asymmetric_windows
+from daw_bridge.separation.families.band_split.config import BandSplitConfig
+from daw_bridge.separation.families.band_split.windows import asymmetric_windows
 
 FloatArray = NDArray[np.float32]
 NetworkState = tuple[FloatArray, FloatArray]
