@@ -11,6 +11,7 @@ from daw_bridge.separation.model_info import Licence, ModelInfo, Score, WeightFi
 _HUB = "https://huggingface.co"
 _RELEASES = "https://github.com/ZFTurbo/Music-Source-Separation-Training/releases/download"
 _NOMAD = "https://github.com/nomadkaraoke/python-audio-separator/releases/download/model-configs"
+_MIRROR = f"{_HUB}/baicai1145/pymss/resolve/main"
 _BY_NAME = "by the file's name; its maker's own test set"
 
 _KIM = RoformerConfig(dim=384, depth=6, hop_samples=441, mel_band_count=60, mask_hidden_layers=2)
@@ -70,6 +71,7 @@ MODELS = (
             913,
             "87201f4d31afb5bc79993230fc49446918425574db48c01c405e44f365c7559e",
             f"{_HUB}/KimberleyJSN/melbandroformer/resolve/main/MelBandRoformer.ckpt",
+            f"{_NOMAD}/vocals_mel_band_roformer.ckpt",
         ),
         notes=("10.98 dB on the MVSep multisong set, another protocol again",),
     ),
@@ -133,6 +135,7 @@ MODELS = (
             204,
             "60347271e8493fdff28ef558c3b2297afb869a1f4462594ed548038264bec395",
             f"{_HUB}/anvuew/BS-RoFormer/resolve/main/bs_roformer_ft1_anvuew_sdr_12.55.ckpt",
+            f"{_MIRROR}/experimental_general/bs_roformer_ft1_anvuew_sdr_12.55.ckpt",
         ),
         notes=("what it was fine-tuned from is not documented",),
     ),
@@ -157,6 +160,7 @@ MODELS = (
             1369,
             "c62820893bbf86d4e734f966bd142d9157cfc8bb8e79e9d8f9ea553f3ff3519f",
             f"{_RELEASES}/v1.0.21/mvsep_mega_model_bs_roformer_53_stems_v1.ckpt",
+            f"{_MIRROR}/music_stems/mega_53_stems/mvsep_mega_model_bs_roformer_53_stems_v1.ckpt",
         ),
         notes=("ask for a few stems: only their heads are computed, and the rest stays in the residual",),
     ),
@@ -216,6 +220,7 @@ MODELS = (
             204,
             "206d04757cb5f75ca3b55f8a0a48f5c26aa2351d4ff3c7adbfc9affa30ea3ae4",
             f"{_HUB}/anvuew/karaoke_bs_roformer/resolve/main/karaoke_bs_roformer_anvuew.ckpt",
+            f"{_MIRROR}/karaoke/bs_roformer_karaoke_anvuew.ckpt",
         ),
     ),
     ModelInfo(
@@ -247,6 +252,8 @@ MODELS = (
             913,
             "9262877b87e9ebb0fb808a456b0a411fa677f5df31c8383c1254af531c078970",
             f"{_HUB}/anvuew/dereverb_mel_band_roformer/resolve/main/dereverb_mel_band_roformer_anvuew_sdr_19.1729.ckpt",
+            f"{_HUB}/Eddycrack864/audio-separator-models/resolve/main/roformers/"
+            "dereverb_mel_band_roformer_anvuew_sdr_19.1729.ckpt",
         ),
     ),
     ModelInfo(
@@ -278,6 +285,7 @@ MODELS = (
             913,
             "7c1c39191edc34e942ca7f2346ce6b6c0e1208a5f76349ffce6f696bd12910de",
             f"{_RELEASES}/v.1.0.7/denoise_mel_band_roformer_aufr33_sdr_27.9959.ckpt",
+            f"{_HUB}/poiqazwsx/melband-roformer-denoise/resolve/main/denoise_mel_band_roformer_aufr33_sdr_27.9959.ckpt",
         ),
     ),
 )

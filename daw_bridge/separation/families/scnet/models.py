@@ -9,6 +9,7 @@ from daw_bridge.separation.families.scnet.config import ScnetConfig
 from daw_bridge.separation.model_info import FOUR, Licence, ModelInfo, WeightFile, whole_song_score
 
 _RELEASES = "https://github.com/ZFTurbo/Music-Source-Separation-Training/releases/download"
+_MIRROR = "https://huggingface.co/baicai1145/pymss/resolve/main"
 _NOTES = "the MSST project's list of pretrained models"
 _LICENCE = "none stated; trained on MUSDB18-HQ alone, whose songs are for non-commercial use"
 
@@ -47,7 +48,10 @@ MODELS = (
         files=(
             WeightFile(
                 name="model_scnet_ep_36_sdr_10.0891.ckpt",
-                urls=(f"{_RELEASES}/v1.0.15/model_scnet_ep_36_sdr_10.0891.ckpt",),
+                urls=(
+                    f"{_RELEASES}/v1.0.15/model_scnet_ep_36_sdr_10.0891.ckpt",
+                    f"{_MIRROR}/music_stems/four_stem/model_scnet_ep_36_sdr_10.0891.ckpt",
+                ),
                 size_bytes=214_000_000,
                 sha256="ac25975f0f5704f3d1a3c3c251505b7a0f417a22eafe82773440ee4f7e14b74f",
             ),
