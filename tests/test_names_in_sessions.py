@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import gzip
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import aaf2
+import av
 import numpy as np
 import pytest
 import rpp as independent_rpp
 import soundfile as sf
 
+from daw_bridge.model import SessionPlan
 from daw_bridge.session import Session
+from daw_bridge.testing import example_plan
+from daw_bridge_aaf.adapter import ADAPTER as AAF
+from daw_bridge_liveset.adapter import ADAPTER as LIVE
+from daw_bridge_nistem.adapter import ADAPTER as NISTEM
 
 RATE_HZ = 44_100
 NAMES = ["Don't Stop", "100%", "a&b`c", "#1; $5 + {x} [y] = ~z^ @!,", "it's ]]> &amp; `quoted`"]
@@ -66,3 +75,36 @@ def test_dawproject_files_keep_names(name: str, tmp_path: Path) -> None:
         assert files and set(files) <= set(container.namelist())
         assert ET.fromstring(container.read("metadata.xml")).findtext("Title") == session.plan.name  # noqa: S314
     assert name in {track.get("name") for track in root.iter("Track")}
+
+
+MARKS = 'Don\'t "stop" `a/b` \\ c & <d> ]]> {e} [f]; 100 % #1 🎛 Größe'
+"""What a person may call a song and a track where no file bears that name."""
+
+
+def called(name: str, folder: Path) -> SessionPlan:
+    """The example, with a song, a track and markers of that name."""
+    plan = example_plan(folder, name=name)
+    tracks = (replace(plan.tracks[0], name=name), *plan.tracks[1:])
+    return replace(plan, tracks=tracks, markers=tuple(replace(each, name=name) for each in plan.markers))
+
+
+def test_live_sets_keep_names(tmp_path: Path) -> None:
+    report = LIVE.write(called(MARKS, tmp_path), tmp_path, "Song")
+    root = ET.fromstring(gzip.decompress(report.session_path.read_bytes()))  # noqa: S314
+    names = {each.get("Value") for each in root.iter("EffectiveName")}
+    assert MARKS in names
+    assert MARKS in {each.get("Value") for each in root.findall("LiveSet/Locators/Locators/Locator/Name")}
+
+
+def test_aaf_files_keep_names(tmp_path: Path) -> None:
+    report = AAF.write(called(MARKS, tmp_path), tmp_path, "Song")
+    with aaf2.open(str(report.session_path)) as file:
+        [composition] = file.content.toplevel()
+        assert composition.name == MARKS
+        assert any((slot.name or "").startswith(MARKS) for slot in composition.slots)
+
+
+def test_stem_files_keep_names(tmp_path: Path) -> None:
+    report = NISTEM.write(called(MARKS, tmp_path), tmp_path, "Song")
+    with av.open(str(report.session_path)) as container:
+        assert container.metadata["title"] == MARKS

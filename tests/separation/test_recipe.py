@@ -35,7 +35,7 @@ DEEPEST_DB = -120.0
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Five models of one's own, remembered once for all tests: a voice, two bands, a kit and a lead voice."""
+    """Models of one's own, remembered once for all tests: a voice, two bands, a kit, a lead voice, a voice's room."""
     folder = tmp_path_factory.mktemp("models")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DAW_BRIDGE_CONFIG", str(folder / "settings"))
@@ -45,6 +45,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
             ("band2", "bs", FOUR, None),
             ("kit", "mdx23c", ("kick", "snare", "toms"), None),
             ("lead", "bs", ("lead", "backing"), "lead"),
+            ("room", "mel", ("dry", "reverb"), None),
         ):
             files = write_model(folder, kind, stems, target=target, name=name, seed=len(name))
             add_own_model(name, *files, licence_class=Licence.CLEAR)
