@@ -153,6 +153,15 @@ class BuildOptions(SeparationOptions):
         parse=_times,
         group="music",
     )
+    beats: str = option(
+        "own",
+        "who finds the beats: own, or the trained tracker beat_this where it is installed with its weights; "
+        "beat_this:FILE.ckpt for a file of weights",
+        influences=Influence.NOTHING,
+        flags=("--beats",),
+        metavar="WHO",
+        group="music",
+    )
     click: bool = option(
         False,
         "a muted click track that follows the song's tempo",
@@ -207,6 +216,9 @@ class BuildOptions(SeparationOptions):
     def _check_music(self) -> None:
         if self.grid is not None:
             one_of("grid", self.grid, get_args(GridChoice))
+        who, colon, file = self.beats.partition(":")
+        if (who, colon) != ("own", "") and (who != "beat_this" or bool(colon) != bool(file)):
+            raise UsageError(f"`beats` {self.beats}: give own, beat_this or beat_this:FILE.ckpt")
         if self.tempo_bpm is not None:
             number_in("`tempo_bpm`", self.tempo_bpm, 20.0, 400.0, unit=" BPM")
         if self.downbeat_s is not None:

@@ -62,7 +62,7 @@ class Activations:
 
 def hear_notes(blocks: Iterable[FloatArray], sample_rate_hz: int) -> tuple[HeardNote, ...]:
     """The notes of mono blocks, in order. Raises AdapterMissing without onnxruntime."""
-    audio = _at_rate(blocks, sample_rate_hz)
+    audio = at_rate(blocks, sample_rate_hz)
     if not len(audio) or not audio.any():
         return ()
     found = [note for note in find_notes(activations(audio)) if note.velocity >= WEAKEST]
@@ -80,7 +80,8 @@ def _loud_enough(audio: FloatArray, found: Sequence[HeardNote]) -> Iterator[Hear
             yield note
 
 
-def _at_rate(blocks: Iterable[FloatArray], sample_rate_hz: int) -> FloatArray:
+def at_rate(blocks: Iterable[FloatArray], sample_rate_hz: int) -> FloatArray:
+    """Mono blocks as one piece at 22 050 Hz."""
     stream = soxr.ResampleStream(sample_rate_hz, RATE_HZ, 1, dtype="float32", quality="HQ")
     parts = [stream.resample_chunk(block) for block in blocks]
     parts.append(stream.resample_chunk(np.zeros(0, np.float32), last=True))

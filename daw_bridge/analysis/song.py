@@ -14,6 +14,8 @@ from daw_bridge.analysis.grid import Grid, GridMode, Heard, find_grid, grid_at, 
 from daw_bridge.analysis.key import find_key
 from daw_bridge.analysis.notes import hear_notes
 from daw_bridge.analysis.sections import find_sections
+from daw_bridge.analysis.trained_beats import NAME as BEAT_THIS
+from daw_bridge.analysis.trained_beats import grid_of_beats, trained_beats, weights_file
 from daw_bridge.audio.reader import open_audio
 from daw_bridge.music import Guess, HeardNote, Region, SongMusic
 from daw_bridge.tempo_map import TempoEvent
@@ -25,12 +27,16 @@ WITH_BANDS = ("drums", "bass")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TempoWish:
-    """What a person knows better: a tempo, a downbeat, or taps on beats of which the first is a downbeat."""
+    """What a person knows better: a tempo, a downbeat, or taps on beats of which the first is a downbeat.
+
+    `beats` is who finds the beats: `own`, or `beat_this` with perhaps a file of weights behind a colon.
+    """
 
     mode: GridMode = "auto"
     bpm: float | None = None
     downbeat_s: float | None = None
     taps_s: tuple[float, ...] = ()
+    beats: str = "own"
 
     @property
     def given(self) -> bool:
@@ -54,7 +60,7 @@ def hear_song(stems: Mapping[str, Path], mix: Path, wish: TempoWish, *, asked: s
     heard = listen(parts, whole)
     if heard is None:
         return _without_sound(whole, wish, asked, "the song is silent")
-    grid = _grid(heard, wish, whole.length_s)
+    grid = _grid(heard, wish, mix)
     key = find_key(_tonal(parts, whole))
     taken = grid is not None and (grid.sure or wish.given or wish.mode in ("constant", "follow"))
     sections = find_sections(heard, grid) if grid is not None and taken else ()
@@ -100,13 +106,21 @@ def _tonal(parts: Mapping[str, Features], whole: Features) -> FloatArray:
     return np.sum(tonal, axis=0).astype(np.float32) if tonal else whole.chroma
 
 
-def _grid(heard: Heard, wish: TempoWish, length_s: float) -> Grid | None:
+def _grid(heard: Heard, wish: TempoWish, mix: Path) -> Grid | None:
     if wish.taps_s:
         bpm, downbeat_s = tapped(wish.taps_s)
-        return plain_grid(bpm, downbeat_s, length_s)
+        return plain_grid(bpm, downbeat_s, heard.length_s)
     if wish.bpm is not None and wish.downbeat_s is not None:
-        return plain_grid(wish.bpm, wish.downbeat_s, length_s)
-    grid = grid_at(heard, wish.bpm) if wish.bpm is not None else find_grid(heard, wish.mode)
+        return plain_grid(wish.bpm, wish.downbeat_s, heard.length_s)
+    if wish.bpm is not None:
+        grid: Grid | None = grid_at(heard, wish.bpm)
+    elif wish.beats != "own":
+        weights = weights_file(wish.beats)
+        with open_audio(mix) as reader:
+            found = trained_beats(_mono(reader), reader.sample_rate_hz, weights)
+        grid = grid_of_beats(heard, found, wish.mode)
+    else:
+        grid = find_grid(heard, wish.mode)
     if grid is not None and wish.downbeat_s is not None and len(grid.beats_s) > 1:
         return with_downbeat(grid, wish.downbeat_s)
     return grid
@@ -142,7 +156,8 @@ def _remarks(grid: Grid | None, wish: TempoWish, *, taken: bool) -> tuple[str, .
     if wish.taps_s or (wish.bpm is not None and wish.downbeat_s is not None):
         return (f"tempo: {grid.bpm:.6g} BPM as given",)
     moving = "steady" if grid.constant else "moving, bar by bar"
-    origin = "as given" if wish.bpm is not None else f"heard, confidence {grid.confidence:.2f}"
+    by = "" if wish.beats == "own" else f" by {BEAT_THIS}"
+    origin = "as given" if wish.bpm is not None else f"heard{by}, confidence {grid.confidence:.2f}"
     said = [f"tempo: {grid.bpm:.6g} BPM, {moving}, {grid.beats_per_bar} beats a bar ({origin})"]
     if grid.doubts:
         said.append(f"tempo: what was heard does not agree well with it ({'; '.join(grid.doubts)})")

@@ -40,11 +40,12 @@ class MusicWish:
     click: bool = False
     sections: bool = True
     midi: tuple[str, ...] = ()
+    beats: str = "own"
 
     @property
     def asked(self) -> str:
         """The same for the same wish, in every version that hears the same."""
-        return json.dumps({"hearing": 1, **asdict(self)}, sort_keys=True)
+        return json.dumps({"hearing": 2, **asdict(self)}, sort_keys=True)
 
 
 def music_wish(options: BuildOptions, template: BusTemplate) -> MusicWish:
@@ -56,6 +57,7 @@ def music_wish(options: BuildOptions, template: BusTemplate) -> MusicWish:
         taps_s=options.taps_s,
         click=options.click,
         sections=template.sections,
+        beats=options.beats,
         midi=tuple(dict.fromkeys(each.casefold() for each in options.midi or template.notes)),
     )
 
@@ -66,6 +68,10 @@ def check_wish(wish: MusicWish, length_s: float | None) -> None:
         from daw_bridge.analysis.notes import require_runtime
 
         require_runtime()
+    if wish.beats != "own":
+        from daw_bridge.analysis.trained_beats import weights_file
+
+        weights_file(wish.beats)
     check_downbeat(wish, length_s)
 
 
@@ -102,7 +108,9 @@ def _heard(folder: Path, manifest: Manifest, wish: MusicWish) -> SongMusic:
 
     stems = manifest.stem_set(folder)
     drafts, said = _drafts(stems, wish.midi)
-    tempo = TempoWish(mode=wish.grid, bpm=wish.tempo_bpm, downbeat_s=wish.downbeat_s, taps_s=wish.taps_s)
+    tempo = TempoWish(
+        mode=wish.grid, bpm=wish.tempo_bpm, downbeat_s=wish.downbeat_s, taps_s=wish.taps_s, beats=wish.beats
+    )
     if wish.grid == "off" and not tempo.given:
         return SongMusic(asked=wish.asked, notes=drafts, remarks=said)
     paths = {stem.name: stem.path for stem in stems.stems if stem.role == "stem"}

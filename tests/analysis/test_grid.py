@@ -156,3 +156,14 @@ def test_the_same_sound_gives_the_same_features_in_any_blocks() -> None:
     np.testing.assert_allclose(once.bands, often.bands, atol=1e-4)
     np.testing.assert_allclose(once.level_db, often.level_db, atol=1e-3)
     assert once.chroma.shape == often.chroma.shape
+
+
+def test_a_phrase_and_changing_notes_have_no_key() -> None:
+    """Eight seconds are needed, and a tonic that most of the song keeps."""
+    loop = make_loop(120.0)
+    phrase = find_key(of((loop.other + loop.bass)[: 5 * RATE_HZ]).chroma)
+    assert phrase is not None and not phrase.sure
+    t = np.arange(RATE_HZ * 4) / RATE_HZ
+    tones = [0.2 * np.sin(2 * np.pi * 220.0 * 2.0 ** (step * 7 % 12 / 12.0) * t) for step in range(12)]
+    changing = find_key(of(np.concatenate(tones).astype(np.float32)).chroma)
+    assert changing is not None and not changing.sure
