@@ -1,6 +1,6 @@
 """Tempo grids against truth: songs with true stems, the same separated, and loops.
 
-    python -m benchmarks.grid --true-stems SONGS [--separated] [--synthetic]
+    python -m benchmarks.grid --true-stems SONGS [--separated] [--synthetic] [--broken]
 
 SONGS holds a folder a song with `drums.ogg`, `bass.ogg`, ...; their tempo stands in TEMPOS, bar 1 is the start of the
 file. `--separated` runs the preview model on the sum of the stems and listens to what comes out. Exit status 1 when a
@@ -118,11 +118,32 @@ def run_loops() -> bool:
     return good
 
 
+def run_broken() -> bool:
+    """Broken beats, hard on purpose: no share has to be right, none may be wrong and called sure."""
+    wrong = 0
+    for kind in ("drums", "mix"):
+        rows = [(case, grid_loops.score(case, kind, hear)) for case in grid_loops.BROKEN_CASES]
+        for case, row in rows:
+            if row.wrong or row.wrong_bars:
+                what = "beats" if row.wrong else "bars"
+                print(
+                    f"  {kind}: {case.pattern} at {case.bpm:g}, {case.kind}: {what} wrong and sure, AMLt {row.amlt:.2f}"
+                )
+        mistakes = sum(row.wrong for _, row in rows), sum(row.wrong_bars for _, row in rows)
+        print(
+            f"{kind:5} {len(rows)} broken beats: AMLt {np.mean([row.amlt for _, row in rows]):.3f}, "
+            f"sure {sum(row.sure for _, row in rows)}, of these wrong {mistakes[0]}, bars wrong and sure {mistakes[1]}"
+        )
+        wrong += sum(mistakes)
+    return not wrong
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--true-stems", type=Path, nargs="?", const=Path("../shared/audio"), metavar="SONGS")
     parser.add_argument("--separated", type=Path, nargs="?", const=Path("../shared/audio"), metavar="SONGS")
     parser.add_argument("--synthetic", action="store_true")
+    parser.add_argument("--broken", action="store_true")
     args = parser.parse_args()
     good = True
     if args.true_stems:
@@ -131,6 +152,8 @@ def main() -> int:
         good &= run_songs(args.separated, separate_first=True)
     if args.synthetic:
         good &= run_loops()
+    if args.broken:
+        good &= run_broken()
     return 0 if good else 1
 
 

@@ -1,4 +1,5 @@
-"""Loops with exact truth for `benchmarks.grid`: eleven patterns, a steady tempo, a ramp, a jump, a human's drift."""
+"""Loops with exact truth for `benchmarks.grid`: eleven patterns, a steady tempo, a ramp, a jump, a human's drift; and
+broken ones, of which a tracker has to say that it is not sure rather than be wrong."""
 
 from __future__ import annotations
 
@@ -31,6 +32,20 @@ TEMPOS = {
     "rock": (84, 120, 168), "four": (124, 98), "half": (140, 150), "break": (95, 172), "boom": (88, 72), "dnb": (174,),
     "sparse": (70, 120), "off": (110,), "waltz": (96, 150), "six8": (60,), "tri": (130, 76),
 }  # fmt: skip
+BROKEN: dict[str, tuple[int, int, str, str, str]] = {
+    "ghosts": (4, 4, "x..x......x.....", "........x......x", "x.x.x.x.x.x.x.x."),
+    "late snare": (4, 4, "x.......x.......", ".....x.......x..", "x.x.x.x.x.x.x.x."),
+    "amen": (4, 4, "x.x.......xx....", "....x..x.x..x..x", "x.x.x.x.x.x.x.x."),
+    "3+3+2": (4, 4, "x..x..x.x..x..x.", "....x.......x...", "x.x.x.x.x.x.x.x."),
+    "tresillo": (4, 4, "x..x..x.x..x..x.", "................", "................"),
+    "dembow": (4, 4, "x...x...x...x...", "...x..x....x..x.", "................"),
+    "shuffle": (4, 3, "x.....x....x", "...x.....x..", "x.xx.xx.xx.x"),
+    "7/8": (7, 2, "x.....x.......", "....x.....x...", "x.x.x.x.x.x.x."),
+    "no hats": (4, 4, "x..x......xx....", "....x..x.x..x..x", "................"),
+    "linear": (4, 4, "x..x..x....x....", ".x....x..x....x.", "..x..x...x..x..x"),
+}
+BROKEN_TEMPOS = {"7/8": (220, 280), "shuffle": (88, 126), "amen": (136, 168), "linear": (90, 104)}
+BROKEN_KINDS = ("const", "human", "accel")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +57,7 @@ class Case:
     offset_s: float
     jitter_s: float
     swing: float
+    length_s: float = SECONDS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +69,8 @@ class Row:
     called_constant: bool
     sure: bool
     wrong: bool
+    wrong_bars: bool = False
+    """Bars that it is sure of, of which more than a tenth begin on no downbeat (and no half of an even bar)."""
 
 
 def _cases() -> list[Case]:
@@ -75,9 +93,32 @@ def _cases() -> list[Case]:
     return made
 
 
+def _broken() -> list[Case]:
+    made: list[Case] = []
+    for pattern in BROKEN:
+        for bpm in BROKEN_TEMPOS.get(pattern, (94, 122)):
+            for kind in BROKEN_KINDS:
+                seed = 500 + len(made)
+                rng = np.random.default_rng(seed)
+                made.append(
+                    Case(
+                        seed=seed,
+                        pattern=pattern,
+                        bpm=float(bpm),
+                        kind=kind,
+                        offset_s=float(rng.choice([0, 0.137, 1.41])),
+                        jitter_s=float(rng.choice([0, 0.004, 0.010])),
+                        swing=0.0,
+                        length_s=50.0,
+                    )
+                )
+    return made
+
+
 ALL = _cases()
 CHOSEN = [case for index, case in enumerate(ALL) if index % 5 in (0, 2)]
 """32 of 80: every kind eight times, every pattern at least once; chosen by number and not by result."""
+BROKEN_CASES = _broken()
 
 
 def score(case: Case, kind: str, hear: Callable[..., Grid | None]) -> Row:
@@ -90,6 +131,10 @@ def score(case: Case, kind: str, hear: Callable[..., Grid | None]) -> Row:
     f = mir_eval.beat.f_measure(beats, found)
     amlt = mir_eval.beat.continuity(beats, found)[3]
     near = np.array([np.abs(beats - time_s).min() for time_s in found])
+    per_bar = _pattern(case)[0]
+    lines = beats[:: per_bar // 2 if per_bar % 2 == 0 else per_bar]
+    bars = grid.downbeats_s[(grid.downbeats_s > beats[0] - 0.3) & (grid.downbeats_s < beats[-1] + 0.3)]
+    on_a_line = np.mean([np.abs(lines - time_s).min() < 0.07 for time_s in bars]) if len(bars) else 1.0
     return Row(
         amlt=amlt,
         f=f,
@@ -98,14 +143,19 @@ def score(case: Case, kind: str, hear: Callable[..., Grid | None]) -> Row:
         called_constant=grid.constant,
         sure=grid.sure,
         wrong=grid.sure and amlt < 0.9,
+        wrong_bars=grid.downbeat_sure and bool(on_a_line < 0.9),
     )
+
+
+def _pattern(case: Case) -> tuple[int, int, str, str, str]:
+    return BROKEN[case.pattern] if case.pattern in BROKEN else PATTERNS[case.pattern]
 
 
 def render(case: Case) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Drums, drums with bass and chords, and the times of the beats."""
     rng = np.random.default_rng(case.seed)
-    per_bar, steps, kicks, snares, hats = PATTERNS[case.pattern]
-    count = int(SECONDS * case.bpm / 60) // per_bar * per_bar
+    per_bar, steps, kicks, snares, hats = _pattern(case)
+    count = int(case.length_s * case.bpm / 60) // per_bar * per_bar
     lengths = 60.0 / _tempo(case, count, rng)
     beats = case.offset_s + np.concatenate([[0.0], np.cumsum(lengths)])[:count]
     drums = np.zeros(int((beats[-1] + lengths[-1] + 2.0) * RATE), np.float32)
@@ -135,6 +185,8 @@ def _tempo(case: Case, count: int, rng: np.random.Generator) -> np.ndarray:
     place = np.arange(count)
     if case.kind == "ramp":
         return case.bpm * (1.0 + rng.choice([-1, 1]) * 0.10 * place / count)
+    if case.kind == "accel":
+        return case.bpm * (0.88 + 0.30 * place / count)
     if case.kind == "jump":
         return np.where(place < count // 2 // 4 * 4, case.bpm, case.bpm * rng.choice([1.06, 0.92]))
     if case.kind == "human":
@@ -167,7 +219,7 @@ def _hat(rng: np.random.Generator) -> np.ndarray:
 
 
 def _backing(case: Case, beats: np.ndarray, lengths: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
-    per_bar = PATTERNS[case.pattern][0]
+    per_bar = _pattern(case)[0]
     made = np.zeros(size, np.float32)
     roots, key = rng.choice([[0, 5, 7, 0], [0, 9, 5, 7], [0, 7, 9, 5], [9, 5, 0, 7]]), int(rng.integers(40, 52))
 

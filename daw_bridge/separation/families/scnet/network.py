@@ -273,7 +273,7 @@ class Scnet(nn.Module):
             level = levels.pop()
             x = block[1](block[0](x, level.skip), level)
         bins, frames = spectrum.shape[2:]
-        made = _to_complex(x if self.mask_layer is None else self.mask_layer(x))
+        made = _to_complex(x if self.mask_layer is None else _masks(self.mask_layer, x))
         if self.mask_layer is not None:
             made = made.view(batch, -1, channels, bins, frames) * _to_complex(spectrum).view(
                 batch, 1, channels, bins, frames
@@ -303,6 +303,12 @@ class Scnet(nn.Module):
         )
         parts = torch.view_as_real(spectrum).permute(0, 3, 1, 2)
         return parts.reshape(batch, channels * 2, *parts.shape[2:])
+
+
+def _masks(layers: nn.Sequential, x: Tensor) -> Tensor:
+    """A convolution, GELU, a convolution, tanh; the many channels between the two exist for a few rows at a time."""
+    first, _, last, _ = layers
+    return conv_in_blocks(cast("nn.Conv2d", first), x, lambda made: last(gelu_in_place(made)).tanh_())
 
 
 def _to_complex(x: Tensor) -> Tensor:
