@@ -15,7 +15,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from daw_bridge.cli.console import ProgressPrinter, StageTimes, working
+from daw_bridge.cli.console import ProgressPrinter, StageTimes, one_line, print_error, say, say_lines, working
+from daw_bridge.cli.main import main
 from daw_bridge.control.daemon import _on_signals
 from daw_bridge.progress import Progress, Stage, ignore_progress
 
@@ -97,3 +98,30 @@ def test_a_job_of_such_a_daemon_can_be_cancelled_all_the_same() -> None:
     argv = [sys.executable, "-m", "daw_bridge.control.queue.worker", sys.executable, "-c", asks]
     with subprocess.Popen(argv, stdin=subprocess.PIPE) as worker:
         assert worker.wait(200) == 0
+
+
+NOISY = "a\nb\r\x1b[2J\x07\x9bc\u202edcba\udcff.wav"
+QUIET = r"a\nb\r\x1b[2J\x07\x9bc\u202edcba\xff.wav"
+
+
+def test_a_file_name_can_neither_break_a_line_nor_drive_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    said = Namespace(quiet=False, json=False)
+    say(said, f"Folder: {NOISY}")
+    say_lines(said, "two\nlines")
+    print_error(f"{NOISY}: there is no such file")
+    ProgressPrinter(out := io.StringIO(), style="lines")(Progress(stage="decode", done=1, total=2, note=NOISY))
+    printed = capsys.readouterr()
+    assert printed.out == f"Folder: {QUIET}\ntwo\nlines\n"
+    assert printed.err == f"daw-bridge: {QUIET}: there is no such file\n"
+    assert out.getvalue() == f"Decoding\n  {QUIET}\n"
+
+
+def test_names_of_all_languages_are_shown_as_they_are() -> None:
+    for name in ("Für 🎹 愛.wav", "👩\u200d🎤 夢\u3000歌.flac", "שלום.wav", "e\u0301.wav"):
+        assert one_line(name) == name
+
+
+def test_an_unknown_word_and_a_logged_name_are_shown_as_one_line_too(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["probe", "a.wav", "--\x1b[2J\nx"])
+    assert "--\\x1b[2J\\nx" in capsys.readouterr().err.splitlines()[-1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import signal
 import sys
 import time
@@ -32,6 +33,9 @@ WORDS = {
 BAR_WIDTH = 30
 REDRAW_S = 0.1
 LINE_STEP_S = 5.0
+
+_UNSHOWN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What ends or redraws a line, moves the cursor, turns what follows around, or is no character at all."""
 
 _log = logging.getLogger(__name__)
 
@@ -62,7 +66,7 @@ class ProgressPrinter:
             self._start_line(event.stage, now)
         if event.note:
             self.close()
-            print(f"  {event.note}", file=self._stream, flush=True)
+            print(f"  {one_line(event.note)}", file=self._stream, flush=True)
         share = min(1.0, event.done / event.total) if event.total > 0 else 0.0
         if self._style == "bar":
             self._draw(event, share, now)
@@ -166,7 +170,28 @@ def working(args: Namespace) -> Iterator[tuple[OnProgress, CancelToken]]:
 def say(args: Namespace, text: str) -> None:
     """A line for a person, on stdout; silent with -q and --json."""
     if not args.quiet and not args.json:
-        print(_in_flags(text))
+        print(one_line(_in_flags(text)))
+
+
+def say_lines(args: Namespace, text: str) -> None:
+    """A text of several lines: a table, a difference."""
+    for line in text.split("\n"):
+        say(args, line)
+
+
+def one_line(text: str) -> str:
+    r"""`text` as one line, whatever a file name in it holds: a line break is `\n`, a byte that is no text `\xff`.
+
+    A stranger's file can be called so that a terminal that prints its name clears the screen or shows another one.
+    """
+    return _UNSHOWN.sub(_escape, text)
+
+
+def _escape(match: re.Match[str]) -> str:
+    mark = match[0]
+    if "\udc80" <= mark <= "\udcff":  # how Python carries a byte of a file name
+        return f"\\x{ord(mark) - 0xDC00:02x}"
+    return mark.encode("unicode_escape").decode()
 
 
 def _in_flags(text: str) -> str:
@@ -185,7 +210,5 @@ def answer(args: Namespace, data: object) -> None:
 
 
 def print_error(text: str) -> None:
-    r"""One line whatever a file name holds; a byte that is no text in any encoding is shown as `\xff`."""
-    line = f"daw-bridge: {_in_flags(text)}".replace("\n", "\\n").replace("\r", "\\r")
-    line = "".join(f"\\x{ord(mark) - 0xDC00:02x}" if "\udc80" <= mark <= "\udcff" else mark for mark in line)
-    print(line.encode("utf-8", "backslashreplace").decode("utf-8"), file=sys.stderr)
+    """One line on standard error."""
+    print(one_line(f"daw-bridge: {_in_flags(text)}"), file=sys.stderr)

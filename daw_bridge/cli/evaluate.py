@@ -33,7 +33,7 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
 
 def run_evaluate(args: argparse.Namespace) -> None:
     """Measure, print, draw."""
-    from daw_bridge.cli.console import answer, say, working
+    from daw_bridge.cli.console import answer, say, say_lines, working
     from daw_bridge.metrics import find_stem_files
     from daw_bridge.metrics.plot import check_plot_path, write_plot
     from daw_bridge.metrics.report import to_json, to_table
@@ -48,5 +48,5 @@ def run_evaluate(args: argparse.Namespace) -> None:
         evaluation = evaluate(args.estimates, args.reference, mix=args.mix, on_progress=on_progress, cancel=cancel)
     if args.plot is not None:
         write_plot(evaluation, args.plot, title=f"{args.estimates.resolve().name} against {args.reference.name}")
-    say(args, to_table(evaluation))
+    say_lines(args, to_table(evaluation))
     answer(args, {**to_json(evaluation), "paired": paired})

@@ -70,7 +70,7 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
 
 def run_live(args: argparse.Namespace) -> None:
     """Open the card, run until the end, say what happened."""
-    from daw_bridge.cli.console import answer, say
+    from daw_bridge.cli.console import answer, say, say_lines
     from daw_bridge.live.devices import CardStream, list_devices
     from daw_bridge.live.graph import OnnxGraph
     from daw_bridge.live.host import LiveHost
@@ -78,7 +78,7 @@ def run_live(args: argparse.Namespace) -> None:
 
     if args.list_devices:
         lines = list_devices()
-        say(args, "\n".join(lines) or "no sound card is here")
+        say_lines(args, "\n".join(lines) or "no sound card is here")
         answer(args, {"devices": lines})
         return
     if not 1 <= args.block <= 8192:

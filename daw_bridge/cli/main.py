@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from daw_bridge.cli import interrupt
-from daw_bridge.cli.console import print_error
+from daw_bridge.cli.console import one_line, print_error
 from daw_bridge.cli.library_noise import kept_off_stderr
 from daw_bridge.cli.parser import Parser
 from daw_bridge.cli.streams import OutputLost
@@ -139,9 +139,18 @@ class _ToStderr(logging.Handler):
             print(self.format(record), file=sys.stderr)
 
 
+class _OneLine(logging.Formatter):
+    """Names in a message cannot break its line; a traceback below it has its own."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # logging's name
+        return one_line(super().formatMessage(record))
+
+
 def _log_to_stderr(*, verbose: bool) -> None:
     """Warnings of all, and with -v what daw-bridge itself has to say; other libraries' details help nobody here."""
-    logging.basicConfig(level=logging.WARNING, format="daw-bridge: %(message)s", handlers=[_ToStderr()])
+    handler = _ToStderr()
+    handler.setFormatter(_OneLine("daw-bridge: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("daw_bridge").setLevel(logging.DEBUG if verbose else logging.NOTSET)
     if verbose:
         from daw_bridge.registry import adapter_packages

@@ -57,7 +57,7 @@ def _record(info: ModelInfo) -> dict[str, Any]:
 
 
 def run_list(args: argparse.Namespace) -> None:
-    from daw_bridge.cli.console import answer, say
+    from daw_bridge.cli.console import answer, say, say_lines
     from daw_bridge.separation.catalog import all_models
     from daw_bridge.separation.model_info import CSDR
 
@@ -84,7 +84,7 @@ def run_list(args: argparse.Namespace) -> None:
         "cSDR dB: published, MUSDB18-HQ test, median of 1 s chunks then of songs. song: SDR over whole songs, on "
         "different sets, not to be compared with it; 'models info MODEL' has the protocol",
     )
-    say(args, LICENCES)
+    say_lines(args, LICENCES)
     answer(args, {"models": records})
 
 

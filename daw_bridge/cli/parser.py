@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
+from daw_bridge.cli.console import one_line
 from daw_bridge.errors import did_you_mean
 
 
@@ -21,6 +22,10 @@ class Parser(argparse.ArgumentParser):
             hint = did_you_mean(unknown[0].partition("=")[0], self._option_string_actions)
             self.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
         return found, []
+
+    def error(self, message: str) -> NoReturn:
+        """See ArgumentParser.error."""
+        super().error(one_line(message))
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is None or value in action.choices:

@@ -66,10 +66,10 @@ def _undo(args: argparse.Namespace) -> None:
 
 
 def _show(args: argparse.Namespace, report: SetupReport, done: str) -> None:
-    from daw_bridge.cli.console import answer, say
+    from daw_bridge.cli.console import answer, say, say_lines
 
     if args.dry_run:
-        say(args, report.diff or "Nothing would change.")
+        say_lines(args, report.diff or "Nothing would change.")
     for path in report.changed:
         say(args, f"{'would write' if args.dry_run else 'wrote'} {path}")
     for path in report.deleted:

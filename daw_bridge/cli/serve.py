@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from daw_bridge.cli.console import one_line
 from daw_bridge.cli.main import add_output_options
 from daw_bridge.control import DEFAULT_PORT
 from daw_bridge.errors import InputError, UsageError
@@ -118,7 +119,8 @@ def run(args: argparse.Namespace, parts: Sequence[Part] = ()) -> None:
     def ready(port: int) -> None:
         if not args.quiet:
             folders = ", ".join(str(folder) for folder in options.music)
-            print(f"daw-bridge serves OSC on {options.host}:{port} (UDP and TCP), music in {folders}", flush=True)
+            where = f"OSC on {options.host}:{port} (UDP and TCP), music in {folders}"
+            print(one_line(f"daw-bridge serves {where}"), flush=True)
 
     try:
         asyncio.run(serve(options, on_ready=ready))

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from daw_bridge.cli.console import one_line
 from daw_bridge.errors import OutputError, TemplateError, UsageError
 
 if TYPE_CHECKING:
@@ -72,13 +73,13 @@ def _extract(args: argparse.Namespace) -> int:
         print(json.dumps(answer | {"usage": extracted.usage(), "files": list(extracted.files)}))
         return 0
     for limit in limits:
-        print(limit, file=sys.stderr)
+        print(one_line(limit), file=sys.stderr)
     if not args.quiet:
-        print(extracted.usage(), file=sys.stderr)
+        print(one_line(extracted.usage()), file=sys.stderr)
     if args.output is None:
         print(extracted.text, end="")
     elif not args.quiet:
-        print(f"{args.output}: {_summary(extracted.template)}")
+        print(one_line(f"{args.output}: {_summary(extracted.template)}"))
     return 0
 
 
@@ -102,7 +103,7 @@ def _list(args: argparse.Namespace) -> int:
     width = max(len(str(row["name"])) for row in rows) if rows else 0
     for row in rows:
         origin = "" if row["origin"] == "shipped" else " [yours]"
-        print(f"{row['name']:{width}}  {row.get('error') or row['description']}{origin}")
+        print(one_line(f"{row['name']:{width}}  {row.get('error') or row['description']}{origin}"))
     print(f"\nYour own go into {user_folder()}", file=sys.stderr)
     return 0
 
@@ -147,14 +148,14 @@ def _check(args: argparse.Namespace) -> int:
             results.append(row | {"others": [str(other) for other in exc.others]})
             if not args.json:
                 lines = dict.fromkeys(str(each) for each in (exc, *exc.others))
-                print("\n".join(f"daw-bridge: {line}" for line in lines), file=sys.stderr)
+                for line in lines:
+                    print(one_line(f"daw-bridge: {line}"), file=sys.stderr)
             continue
         notes = doubtful(template)
         results.append({"template": name, "ok": True, "path": str(find_template(name)), "notes": list(notes)})
         if not args.json and not args.quiet:
-            print(f"{name}: right ({_summary(template)})")
-            for note in notes:
-                print(f"{name}: {note}")
+            for line in (f"right ({_summary(template)})", *notes):
+                print(one_line(f"{name}: {line}"))
     if args.json:
         print(json.dumps({"results": results}, indent=2))
     return failed
