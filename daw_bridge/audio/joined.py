@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from daw_bridge.audio.audio_file import AudioInfo, AudioReader, BlockReader, FloatArray
 from daw_bridge.audio.lengths import LengthClaim
+from daw_bridge.errors import InputError
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,3 +98,16 @@ class JoinedReader(BlockReader):
     def close(self) -> None:
         for reader in self._readers:
             reader.close()
+
+
+def open_all(openers: Iterable[Callable[[], AudioReader]]) -> list[AudioReader]:
+    """The readers of the parts of a file; where one cannot be opened, none is left open."""
+    readers: list[AudioReader] = []
+    try:
+        for opener in openers:
+            readers.append(opener())
+    except InputError:
+        for reader in readers:
+            reader.close()
+        raise
+    return readers

@@ -40,7 +40,7 @@ _MOST_FAILURES = 100_000
 _INTEGER_SCALES = {"u8": 2.0**7, "s16": 2.0**15, "s32": 2.0**31, "s64": 2.0**63}
 
 
-def open_with_ffmpeg(path: Path, notes: tuple[str, ...], *, accept_damaged: bool = False) -> AvReader | None:
+def open_av(path: Path, notes: tuple[str, ...], *, accept_damaged: bool = False) -> AvReader | None:
     """A reader, or None when FFmpeg does not know the file either. Raises InputError."""
     import av
 
@@ -62,7 +62,7 @@ def open_with_ffmpeg(path: Path, notes: tuple[str, ...], *, accept_damaged: bool
 def first_hole_samples(path: Path) -> int | None:
     """Where the first part of a damaged file is that cannot be decoded; None where FFmpeg finds none."""
     try:
-        reader = open_with_ffmpeg(path, (), accept_damaged=True)
+        reader = open_av(path, (), accept_damaged=True)
     except InputError:
         return None
     if reader is None:
