@@ -32,6 +32,10 @@ class StreamInfo:
     total_samples: int
     md5: bytes
 
+    def largest_frame_bytes(self, count_samples: int) -> int:
+        """A frame of so many samples is never longer: it may hold them as they are, behind its headers."""
+        return 64 + self.channels * (8 + count_samples * (self.bits + 1) // 8)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastFrame:

@@ -5,13 +5,10 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO
 
-from daw_bridge.errors import InputError
-from daw_bridge.units import human_bytes
-
 _FIRST_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
+_KNOWN_BOXES = frozenset((*_FIRST_BOXES, b"moof", b"mfra", b"sidx", b"styp", b"uuid", b"meta", b"pnot", b"udta"))
 _MOST_BOXES = 1 << 16
 """Fragmented files have some for each second."""
 _LOOK_BYTES = 256
@@ -31,21 +28,32 @@ def is_mp4(head: bytes) -> bool:
     return head[4:8] in _FIRST_BOXES
 
 
-def check_mp4(path: Path, handle: BinaryIO, size_bytes: int) -> tuple[str, ...]:
-    """Raises InputError without an index, `moov`: nobody can tell then what is sound in the data.
+def mp4_end(handle: BinaryIO, start: int, size_bytes: int) -> int:
+    """Where the MP4 that begins at `start` ends: before another one's first box, or before what is no box."""
+    found = False
+    for name, position, length in _boxes(handle, start, size_bytes):
+        if length < 8 or (name not in _KNOWN_BOXES and (position + length > size_bytes or not _is_name(name))):
+            return position
+        if name == b"ftyp" and found:
+            return position
+        found = found or name == b"moov"
+    return size_bytes
 
-    Most programs write it last, so that it is what a cut-off file lacks. Remarks about what is not read.
+
+def _is_name(name: bytes) -> bool:
+    return all(0x20 <= mark < 0x7F for mark in name)
+
+
+def index_missing(handle: BinaryIO, start: int, size_bytes: int) -> str:
+    """What is wrong where the index, `moov`, is not there: nobody can tell then what is sound in the data.
+
+    Most programs write it last, so that it is what a cut-off file lacks.
     """
     boxes, found, count = set(), False, 0
-    data_start, data_bytes = 0, 0
-    for name, position, length in _boxes(handle, 0, size_bytes):
+    data_start, data_bytes = start, 0
+    for name, position, length in _boxes(handle, start, size_bytes):
         if length < 8:
-            return ()  # no box: FFmpeg may make something of it
-        if name == b"ftyp" and found:
-            return (
-                f"another MP4 file begins behind the first one, {human_bytes(size_bytes - position)}; it is not read: "
-                "cut the two apart",
-            )
+            return ""  # no box: FFmpeg may make something of it
         found = found or (name == b"moov" and position + length <= size_bytes)
         if name == b"mdat":
             data_start, data_bytes = position, length
@@ -53,18 +61,17 @@ def check_mp4(path: Path, handle: BinaryIO, size_bytes: int) -> tuple[str, ...]:
         count += 1
     there = size_bytes - data_start
     if found:
-        return ()
+        return ""
     if count == _MOST_BOXES and boxes.isdisjoint((b"moov", b"moof", b"mdat")):
-        raise InputError(f"{path}: {count} boxes of an MP4 and no sound in them: it is damaged, or made to do harm")
+        return f"{count} boxes of an MP4 and no sound in them: it is damaged, or made to do harm"
     if b"moov" in boxes or data_start + data_bytes > size_bytes or (b"mdat" in boxes and b"meta" not in boxes):
         # `meta` is a photo's index
         how = f"holds {min(99.9, 100 * there / data_bytes):.1f} % of its data and " if data_bytes > there else ""
-        raise InputError(
-            f"{path}: cut off, {how}its index (moov) is missing, without which nothing can be decoded; "
-            "copy or download it again, or let a program such as untrunc rebuild the index by a whole file of the same "
-            "recorder"
+        return (
+            f"cut off, {how}its index (moov) is missing, without which nothing can be decoded; copy or download it "
+            "again, or let a program such as untrunc rebuild the index by a whole file of the same recorder"
         )
-    return ()
+    return ""
 
 
 def _boxes(handle: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:

@@ -18,6 +18,7 @@ _AIFC = {b"fl32": "FLOAT", b"FL32": "FLOAT", b"fl64": "DOUBLE", b"FL64": "DOUBLE
 _AU = {1: "ULAW", 2: "PCM_S8", 3: "PCM_16", 4: "PCM_24", 5: "PCM_32", 6: "FLOAT", 7: "DOUBLE", 27: "ALAW"}
 _BYTES = {"FLOAT": 4, "DOUBLE": 8, "ULAW": 1, "ALAW": 1, "PCM_S8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4}
 _CAF_FLOAT, _CAF_LITTLE = 1, 2
+_LARGEST_SCRAP_BYTES = 16
 
 Found = tuple[SampleFormat | None, list[DataPiece]]
 
@@ -56,21 +57,23 @@ def read_aiff(handle: BinaryIO, size_bytes: int) -> Found:
         # Two claims: the one that the file bears out wins.
         claimed = by_frames if not form.subtype or 0 < by_frames <= there else by_size
     goes_on = claimed <= there and claimed == by_size and not is_placeholder(by_size)
-    goes_on = goes_on and _goes_on(handle, start + claimed, size_bytes)
+    end = start + claimed
+    goes_on = goes_on and any(_chunks_fill(handle, at, size_bytes, ">4sI", 2) for at in (end + end % 2, end))
     piece = DataPiece(start=start, claimed_bytes=claimed, there_bytes=there, goes_on=goes_on, size_at=size_at)
     return form, [piece]
 
 
-def _goes_on(handle: BinaryIO, end: int, size_bytes: int) -> bool:
-    """Whether the file ends at `end`, but for a pad byte, or goes on with a chunk."""
-    for position in (end + end % 2, end):
+def _chunks_fill(handle: BinaryIO, position: int, size_bytes: int, header: str, padded_to: int) -> bool:
+    """Whether the file ends at `position`, or goes on with whole chunks up to its end, but for a scrap."""
+    header_bytes = struct.calcsize(header)
+    for count in range(MOST_CHUNKS):
+        if size_bytes - position < (_LARGEST_SCRAP_BYTES if count else 2):
+            return position <= size_bytes + 1
         handle.seek(position)
-        head = handle.read(8)
-        if len(head) < 8:
-            return size_bytes - end <= 1
-        name, length = struct.unpack(">4sI", head)
-        if name.isascii() and name.decode().isprintable() and position + 8 + length <= size_bytes + 1:
-            return bool(name != b"FORM")
+        name, length = struct.unpack(header, handle.read(header_bytes).ljust(header_bytes, b"\0"))
+        if not all(0x20 <= mark < 0x7F for mark in name) or name in (b"FORM", b"caff"):
+            return False
+        position += header_bytes + length + length % padded_to
     return False
 
 
@@ -158,7 +161,7 @@ def read_caf(handle: BinaryIO, size_bytes: int) -> Found:
         if name == b"data":
             there = max(0, size_bytes - start - 4)  # four bytes count the edits
             claimed = max(0, length - 4)
-            goes_on = claimed <= there
+            goes_on = claimed <= there and _chunks_fill(handle, start + length, size_bytes, ">4sQ", 1)
             piece = DataPiece(
                 start=start + 4, claimed_bytes=claimed, there_bytes=there, goes_on=goes_on, size_at=start - 8
             )

@@ -163,6 +163,7 @@ def _decode(
         raise InputError(f"{source}: there are no samples in it; export the mix again")
     if how.gain_db:
         notes = (f"a gain of {how.gain_db:+.1f} dB was applied to the mix", *notes)
+    said = (*reader.info.notes, *reader.late_notes)  # parts of a file say the same
     return DecodedAudio(
         info=reader.info,
         sample_rate_hz=rate_hz,
@@ -172,7 +173,7 @@ def _decode(
         silent=linear_to_db(peak) < SILENT_BELOW_DB,
         audio_sha256=digest.hexdigest(),
         holes=tuple(reader.holes),
-        notes=(*reader.info.notes, *reader.late_notes, *_about_holes(reader), *plausibility.remarks(), *notes),
+        notes=tuple(dict.fromkeys((*said, *_about_holes(reader), *plausibility.remarks(), *notes))),
     )
 
 

@@ -65,7 +65,7 @@ class JoinedReader(BlockReader):
     """Several encodings in one file, one after the other at the rate of the first; sequential only."""
 
     def __init__(self, readers: Sequence[AudioReader]) -> None:
-        self._readers = readers
+        self._readers, self._before_samples = readers, 0
         first = readers[0].info
         channels = max(reader.channels for reader in readers)
         pieces = [Piece(reader.sample_rate_hz, reader.channels, self._part(reader)) for reader in readers]
@@ -75,7 +75,9 @@ class JoinedReader(BlockReader):
         ]
         each = " + ".join(f"{length_s:.3f} s" for length_s in lengths[:6]) + (" + ..." if len(lengths) > 6 else "")
         total = round(sum(lengths) * first.sample_rate_hz)
-        notes = (f"{len(readers)} {first.container} files in one: {each}, one after the other", *said)
+        kinds = {reader.info.container.partition(",")[0].upper().replace("MOV", "MP4") for reader in readers}
+        kind = f" {kinds.pop()}" if len(kinds) == 1 else ""
+        notes = (f"{len(readers)}{kind} files in one: {each}, one after the other", *said)
         info = AudioInfo(
             path=first.path,
             container=first.container,
@@ -92,8 +94,14 @@ class JoinedReader(BlockReader):
         super().__init__(info, blocks)
 
     def _part(self, reader: AudioReader) -> Iterator[FloatArray]:
-        yield from reader.blocks()
+        done, ratio = 0, self.sample_rate_hz / reader.sample_rate_hz
+        for block in reader.blocks():
+            done += block.shape[1]
+            yield block
         self.late_notes += reader.late_notes
+        for hole in reader.holes:
+            self.add_hole(hole.moved(self._before_samples, ratio))
+        self._before_samples += round(done * ratio)
 
     def close(self) -> None:
         for reader in self._readers:

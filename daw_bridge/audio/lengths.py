@@ -47,6 +47,13 @@ class Hole:
     start_samples: int
     length_samples: int
 
+    def moved(self, by_samples: int, ratio: float) -> Hole:
+        """The same hole in a file at another rate, in which this one's begins so much later."""
+        return Hole(
+            start_samples=by_samples + round(self.start_samples * ratio),
+            length_samples=max(1, round(self.length_samples * ratio)),
+        )
+
 
 def is_placeholder(claimed_bytes: int) -> bool:
     """Whether a size only says "not known": what encoders write to a pipe, and recorders before they finish.

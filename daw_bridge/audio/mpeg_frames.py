@@ -144,6 +144,11 @@ def _tag_bytes(head: bytes) -> int:
     return 0
 
 
+def frames_begin_at(handle: BinaryIO, position: int, size_bytes: int) -> bool:
+    """Whether frames of one encoding follow one another from there on."""
+    return _chain(_Bytes(handle, size_bytes), position, 4)
+
+
 def scan(handle: BinaryIO, start: int, size_bytes: int) -> Scan | None:
     """Every frame from `start` to `size_bytes`; None where there is no MPEG audio."""
     data = _Bytes(handle, size_bytes)

@@ -15,7 +15,7 @@ import soundfile
 
 from daw_bridge.audio import container_pcm, container_wave
 from daw_bridge.audio.audio_file import AudioInfo, AudioReader, library_path
-from daw_bridge.audio.container_mp4 import check_mp4, glance_mp4, is_mp4
+from daw_bridge.audio.container_mp4 import glance_mp4, is_mp4
 from daw_bridge.audio.layout import lay_out
 from daw_bridge.audio.lengths import Verdict
 from daw_bridge.audio.mpeg_frames import after_tags
@@ -189,7 +189,9 @@ def _open_known(
             form, pieces = read(handle, size_bytes)
             return open_pcm(path, 0, form, pieces, accept_damaged) if form is not None and pieces else None
     if is_mp4(head):
-        return open_plain(path, accept_damaged, check_mp4(path, handle, size_bytes))
+        from daw_bridge.audio.reader_joined import open_mp4
+
+        return open_mp4(path, handle, size_bytes, accept_damaged=accept_damaged)
     return open_ogg(path, accept_damaged=accept_damaged) if head[:4] == b"OggS" else None
 
 

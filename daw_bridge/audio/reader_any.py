@@ -42,8 +42,12 @@ def open_plain(path: Path, accept_damaged: bool, notes: tuple[str, ...] = ()) ->
 
 def open_with_ffmpeg(path: Path, notes: tuple[str, ...], *, accept_damaged: bool) -> AudioReader:
     from daw_bridge.audio.reader_av import open_av
+    from daw_bridge.audio.reader_joined import read_on
 
-    reader = open_av(path, notes, accept_damaged=accept_damaged) or open_mpeg(path, accept_damaged=accept_damaged)
+    found = open_av(path, notes, accept_damaged=accept_damaged)
+    if found is not None:
+        return read_on(path, found, accept_damaged=accept_damaged)
+    reader = open_mpeg(path, accept_damaged=accept_damaged)
     if reader is None:
         raise not_audio(path)
     return reader

@@ -20,12 +20,15 @@ import numpy as np
 from daw_bridge.audio.audio_file import AudioInfo, BlockReader, FloatArray, not_audio
 from daw_bridge.audio.joined import with_channels
 from daw_bridge.audio.lengths import Hole, LengthClaim, cut_off, damaged, precise_clock
+from daw_bridge.audio.next_file import next_file
 from daw_bridge.audio.resample import Resampler
+from daw_bridge.audio.spans import SpanFile
 from daw_bridge.errors import InputError
 
 # Only containers of one file: a playlist (HLS, concat) could make FFmpeg open other files or the network.
 _CONTAINERS = (
-    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,aac,avi,wav,mpegts,mpeg,asf,flv,flac,ogg,caf,ac3,eac3,dts,tta,wv,ape"
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,aac,avi,wav,w64,aiff,au,mpegts,mpeg,asf,flv,flac,ogg,caf,ac3,eac3,dts,tta,wv,"
+    "ape"
 )
 _DURATION_IS_EXACT = ("mov", "matroska")
 _KNOWN_BY_CONTENT = (*_DURATION_IS_EXACT, "wv", "tta", "ape", "asf", "avi", "flv", "caf", "ogg")
@@ -37,25 +40,35 @@ _SMALLEST_LATENESS_S = 0.002
 _LONGEST_HOLE_S = 3600
 _SILENCE_SAMPLES = 1 << 16
 _MOST_FAILURES = 100_000
+_LARGEST_TAIL_BYTES = 1 << 12
 _INTEGER_SCALES = {"u8": 2.0**7, "s16": 2.0**15, "s32": 2.0**31, "s64": 2.0**63}
 
 
-def open_av(path: Path, notes: tuple[str, ...], *, accept_damaged: bool = False) -> AvReader | None:
-    """A reader, or None when FFmpeg does not know the file either. Raises InputError."""
+def open_av(
+    path: Path, notes: tuple[str, ...], *, accept_damaged: bool = False, span: tuple[int, int] | None = None
+) -> AvReader | None:
+    """A reader for a file, or for a `span` (start, end) of one; None where FFmpeg does not know it. Raises
+    InputError.
+    """
     import av
 
+    part = None if span is None else SpanFile(path.open("rb"), [(span[0], span[1] - span[0])])
     try:
         container = av.open(
-            f"file:{path}",
+            f"file:{path}" if part is None else part,
             options={"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"},
             metadata_errors="replace",
         )
     except (av.FFmpegError, OSError, ValueError):
+        if part is not None:
+            part.close()
         return None
     try:
-        return AvReader(path, container, notes, accept_damaged=accept_damaged)
+        return AvReader(path, container, notes, accept_damaged=accept_damaged, part=part, start=span[0] if span else 0)
     except BaseException:
         container.close()
+        if part is not None:
+            part.close()
         raise
 
 
@@ -82,8 +95,18 @@ class AvReader(BlockReader):
     With `accept_damaged` silence stands where a packet cannot be decoded or is missing by the time that it says.
     """
 
-    def __init__(self, path: Path, container: Any, notes: tuple[str, ...], *, accept_damaged: bool) -> None:
+    def __init__(
+        self,
+        path: Path,
+        container: Any,
+        notes: tuple[str, ...],
+        *,
+        accept_damaged: bool,
+        part: SpanFile | None = None,
+        start: int = 0,
+    ) -> None:
         self._path, self._container, self._accept = path, container, accept_damaged
+        self._part, self._end_byte, self._start_byte = part, 0, start
         self._converter: Resampler | None = None
         self.late_notes, self.holes = [], []
         streams = container.streams.audio
@@ -95,13 +118,15 @@ class AvReader(BlockReader):
                 f"{path}: its sound is coded in a way that no decoder here knows; convert it to WAV or FLAC first"
             )
         if len(streams) > 1:
-            notes = (*notes, f"{len(streams)} audio streams; the first one is used")
+            which = ", the mix of an NI Stems file" if ".stem." in path.name.casefold() else ""
+            notes = (*notes, f"{len(streams)} audio streams; the first one is used{which}")
         notes = (*notes, *_about_delay(container.format.name, str(self._stream.codec_context.name)))
         self._decoded_samples = 0
         self._failures = 0
         self._first_pts: int | None = None
         self._first_packet_pts: int | None = None
         self._end_pts: int | None = None
+        self._restarted = False
         frames = self._decode()
         known_by_content = container.format.name.startswith(_KNOWN_BY_CONTENT)
         try:
@@ -140,6 +165,15 @@ class AvReader(BlockReader):
 
     def close(self) -> None:
         self._container.close()
+        if self._part is not None:
+            self._part.close()
+
+    def next_file(self) -> int | None:
+        """Where another file begins behind the last packet that was read; None for an MP4, whose boxes tell it."""
+        if not self._end_byte or self._container.format.name.startswith("mov"):
+            return None
+        with self._path.open("rb") as handle:
+            return next_file(handle, self._start_byte + self._end_byte, self._path.stat().st_size)
 
     def _decode(self) -> Iterator[FloatArray]:
         """Every frame as float32 (channels, n), as the first one is; priming already dropped by FFmpeg."""
@@ -176,9 +210,13 @@ class AvReader(BlockReader):
                 if self._first_packet_pts is None:
                     self._first_packet_pts = packet.pts
                 if packet.pts is not None and packet.duration:
+                    self._restarted |= self._end_pts is not None and packet.pts + packet.duration < self._end_pts
                     self._end_pts = max(self._end_pts or 0, packet.pts + packet.duration)
                 frames = packet.decode()
+                self._end_byte = packet.pos + packet.size if packet.size and packet.pos is not None else self._end_byte
             except (av.FFmpegError, OSError, ValueError) as exc:
+                if self._another_begins():
+                    return
                 if not self._accept:
                     raise damaged(self._path, self._where_s()) from exc
                 self._failures += 1
@@ -189,6 +227,11 @@ class AvReader(BlockReader):
                 if self._first_pts is None and frame.pts is not None:
                     self._first_pts = frame.pts
                 yield frame
+
+    def _another_begins(self) -> bool:
+        """Whether what cannot be decoded is the beginning of another file."""
+        following = self.next_file()
+        return following is not None and following - self._start_byte - self._end_byte < _LARGEST_TAIL_BYTES
 
     def _counted(self, block: FloatArray) -> Iterator[FloatArray]:
         if block.shape[1]:
@@ -224,6 +267,7 @@ class AvReader(BlockReader):
             return ()
         starts_s = float(self._first_pts * self._stream.time_base)
         if not pictures:
+            starts_s -= self._itunes_numbers()[0] / self._rate_hz  # FFmpeg drops these and counts on
             late = starts_s > _SMALLEST_LATENESS_S and self._container.format.name.startswith("mov")
             return (f"players wait {starts_s:.3f} s before its sound; left out",) if late else ()
         late_s = starts_s - float(pictures[0].start_time * pictures[0].time_base)
@@ -234,9 +278,7 @@ class AvReader(BlockReader):
 
         So do fragmented files, and programs that replace the edit list.
         """
-        stated = self._first_pts != self._first_packet_pts or _itunes_length(
-            self._container.metadata, self._stream.metadata
-        )
+        stated = self._first_pts != self._first_packet_pts or self._itunes_numbers()[1]
         name = str(self._container.format.name)
         if stated or str(self._stream.codec_context.name) != "aac" or not name.startswith(_DURATION_IS_EXACT):
             return ()
@@ -268,12 +310,14 @@ class AvReader(BlockReader):
 
     def _announced_samples(self) -> int:
         """How long the sound is by the container's best word; never less than what may be real sound."""
-        exact = _itunes_length(self._container.metadata, self._stream.metadata)
-        if exact is not None and exact <= self._decoded_samples:
+        exact = self._itunes_numbers()[1]
+        if 0 < exact <= self._decoded_samples:
             return exact
         ends = [self._decoded_samples]
         # Only a clock that counts samples: 90 kHz ticks of AC-3 or MPEG-TS are rounded for each packet, and add up.
         tick = Fraction(self._stream.time_base or 1)
+        if self._restarted:  # a chain: each link counts from its own beginning
+            return self._decoded_samples
         if self._end_pts is not None and self._first_pts is not None and (tick * self._rate_hz).denominator == 1:
             ends.append(ceil((self._end_pts - self._first_pts) * tick * self._rate_hz))
         edit_s = self._stream_duration_s()
@@ -281,6 +325,17 @@ class AvReader(BlockReader):
             # Edit lists count in the movie's units, mostly milliseconds, and may be rounded down by one.
             ends.append(ceil((edit_s + 0.001) * self._rate_hz))
         return min(ends)
+
+    def _itunes_numbers(self) -> tuple[int, int]:
+        """What Apple's iTunSMPB tag says: samples of priming, and samples without it and the padding; 0 for unknown."""
+        for tags in (self._container.metadata, self._stream.metadata):
+            fields = tags.get("iTunSMPB", "").split()
+            if len(fields) >= 4:
+                try:
+                    return int(fields[1], 16), int(fields[3], 16)
+                except ValueError:
+                    break
+        return 0, 0
 
     def _stream_duration_s(self) -> float:
         if not self._stream.duration or not self._container.format.name.startswith(_DURATION_IS_EXACT):
@@ -302,22 +357,12 @@ class AvReader(BlockReader):
 
 def _about_delay(container: str, codec: str) -> tuple[str, ...]:
     """A remark where the container has no place for the encoder's delay."""
-    named = {"aac": "raw AAC", "avi": "AVI", "mpegts": "MPEG-TS", "mpeg": "MPEG-PS", "flv": "FLV", "asf": "WMA/ASF"}
+    named = {"aac": "raw AAC", "avi": "AVI", "mpegts": "MPEG-TS", "mpeg": "MPEG-PS", "flv": "FLV"}
+    if container == "asf":
+        return ("WMA/ASF does not state its encoder delay; start and end may be off by about 50 ms",)
     if container not in named or codec.startswith(("pcm_", *_LOSSLESS)):
         return ()
     return (f"{named[container]} does not state its encoder delay; the start may be about 25 ms late",)
-
-
-def _itunes_length(*metadata: dict[str, str]) -> int | None:
-    """The fourth number of Apple's iTunSMPB tag: samples without priming and padding."""
-    for tags in metadata:
-        fields = tags.get("iTunSMPB", "").split()
-        if len(fields) >= 4:
-            try:
-                return int(fields[3], 16) or None
-            except ValueError:
-                return None
-    return None
 
 
 def _to_float32(frame: Any) -> FloatArray:

@@ -14,13 +14,17 @@ from daw_bridge.audio import container_wave
 from daw_bridge.audio.audio_file import AudioReader, library_path
 from daw_bridge.audio.joined import JoinedReader, open_all
 from daw_bridge.audio.layout import DataPiece, Layout, SampleFormat, lay_out
-from daw_bridge.audio.lengths import Verdict, cut_off
+from daw_bridge.audio.lengths import Verdict, cut_off, is_placeholder
+from daw_bridge.audio.next_file import next_file
 from daw_bridge.audio.reader_any import closing, open_with_ffmpeg
 from daw_bridge.audio.reader_mpeg import open_mpeg
 from daw_bridge.audio.reader_soundfile import SoundfileReader, with_notes
 from daw_bridge.audio.sound_behind import is_sound
 from daw_bridge.audio.spans import Span, SpanFile
 from daw_bridge.errors import DamagedInput, InputError
+
+_FARTHEST_FOLLOWING_BYTES, _MOST_SEARCHED_BYTES = 1 << 24, 1 << 28
+"""Behind the samples only chunks may come before another file."""
 
 
 def open_waves(path: Path, handle: BinaryIO, base: int, size_bytes: int, accept_damaged: bool) -> AudioReader:
@@ -45,7 +49,7 @@ def _open_wave(
         start, length = layout.spans[0]
         reader = open_mpeg(path, accept_damaged=accept_damaged, span=(start, start + length))
         if reader is not None:
-            said = () if layout.verdict in (Verdict.AS_CLAIMED, Verdict.CUT) else layout.notes
+            said = () if layout.verdict is Verdict.CUT else layout.notes
             return with_notes(reader, ("MPEG audio inside a WAV file", *said))
     if form.tag in container_wave.BIT_STREAM_TAGS:
         inside = f"{container_wave.BIT_STREAM_TAGS[form.tag]} inside a WAV file"
@@ -54,7 +58,37 @@ def _open_wave(
 
 
 def open_pcm(path: Path, base: int, form: SampleFormat, pieces: list[DataPiece], accept_damaged: bool) -> AudioReader:
-    """Samples that lie in the file as they are: through libsndfile, with the length that the rule gives."""
+    """Samples that lie in the file as they are, and what is joined behind them."""
+    following, pieces = _split_at_next_file(path, base, pieces)
+    reader = _open_pcm(path, base, form, pieces, accept_damaged)
+    if following is None:
+        return reader
+    from daw_bridge.audio.reader_joined import with_following
+
+    return with_following(path, reader, following, accept_damaged=accept_damaged)
+
+
+def _split_at_next_file(path: Path, base: int, pieces: list[DataPiece]) -> tuple[int | None, list[DataPiece]]:
+    """Where another file begins behind the samples (None where none does), and the pieces up to there."""
+    last = pieces[-1]
+    if last.goes_on:
+        return None, pieces
+    unknown = is_placeholder(last.claimed_bytes)
+    with path.open("rb") as handle:
+        begin, end = last.start + last.claimed_bytes, last.start + last.there_bytes
+        if unknown:  # all of it is read anyway; what is looked for is only a header that would be heard as a click
+            handle.seek(base)
+            mark = handle.read(4)
+            following = next_file(handle, last.start, min(end, last.start + _MOST_SEARCHED_BYTES), mark=mark)
+        else:
+            following = next_file(handle, begin, min(end, begin + _FARTHEST_FOLLOWING_BYTES))
+    if following is None:
+        return None, pieces
+    return following, [*pieces[:-1], replace(last, there_bytes=following - last.start, goes_on=not unknown)]
+
+
+def _open_pcm(path: Path, base: int, form: SampleFormat, pieces: list[DataPiece], accept_damaged: bool) -> AudioReader:
+    """Through libsndfile, with the length that the rule gives."""
     layout = lay_out(form, pieces, accept_damaged=accept_damaged)
     if layout.verdict is Verdict.CUT and not accept_damaged:
         raise _cut_off(path, layout)

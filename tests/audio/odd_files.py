@@ -184,6 +184,8 @@ def overwritten(data: bytes, share: float, fill: bytes, count: int) -> bytes:
 @cache
 def odd_files() -> dict[str, bytes]:
     """Every case, by name."""
+    from tests.audio.odd_containers import container_files
+
     return {
         **_wav_files(),
         **_coded_wav_files(),
@@ -192,6 +194,7 @@ def odd_files() -> dict[str, bytes]:
         **_flac_files(),
         **_ogg_files(),
         **_other_files(),
+        **container_files(),
         **_foreign_files(),
     }
 
@@ -388,7 +391,6 @@ def _other_files() -> dict[str, bytes]:
         "m4a": encoded("ipod", "aac"),
         "m4a, ALAC": encoded("ipod", "alac"),
         "m4a, fragmented": encoded("mp4", "aac", options={"movflags": "frag_keyframe+empty_moov"}),
-        "m4a, two joined": encoded("ipod", "aac") + encoded("ipod", "aac"),
         "m4a, half missing": encoded("ipod", "aac", options={"movflags": "faststart"})[:12_000],
         "aac, raw": encoded("adts", "aac"),
         "wma": encoded("asf", "wmav2"),
