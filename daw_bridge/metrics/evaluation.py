@@ -23,9 +23,12 @@ from daw_bridge.metrics.signals import FloatArray
 from daw_bridge.metrics.song_level import SongLevels
 from daw_bridge.metrics.stem_files import ReferenceFiles
 from daw_bridge.progress import CancelToken, OnProgress, Progress
+from daw_bridge.units import db_to_linear
 
 _PASSES = 3
 _BLOCK_SAMPLES = 1 << 17
+_NEARLY_SILENT_DB = -80.0
+"""RMS of a whole song: what dither leaves of silence lies below."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +167,9 @@ class _Run:
     def _stems_with_sound(self, levels: SongLevels) -> list[int]:
         rated = []
         for index, name in enumerate(self._names):
+            mean_square = levels.reference_energy[index] / (self._pair.length_samples * self._pair.channels)
+            if 0.0 < mean_square < db_to_linear(_NEARLY_SILENT_DB) ** 2:
+                self._notes.append(f"{name}: its reference is nearly silent, so that its figures say little")
             silent = [
                 kind
                 for kind, energy in (("reference", levels.reference_energy), ("estimate", levels.estimate_energy))

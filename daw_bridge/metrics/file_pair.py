@@ -34,8 +34,7 @@ class FilePair:
             for what, there, wanted in zip(("Hz", "channels", "samples"), _shape(path), expected, strict=True):
                 if there != wanted:
                     raise InputError(
-                        f"{path}: {there} {what}, but {first} has {wanted}; "
-                        "stems and references must have the same rate, channels and length"
+                        f"{path}: {there} {what}, but {first} has {wanted}; {_way_on(what, there, wanted)}"
                     )
 
     @property
@@ -61,6 +60,20 @@ class FilePair:
                 signals = np.stack([_sum(readers, count) for readers in groups])
                 self.on_block(count)
                 yield signals[: self.sources], signals[self.sources :]
+
+
+def _way_on(what: str, there: int, wanted: int) -> str:
+    """How to make a file fit."""
+    if what == "samples":
+        filters = f"apad=whole_len={wanted},atrim=end_sample={wanted}"
+        return (
+            f"if they begin together, cut or pad it: ffmpeg -i FILE -af {filters} same.wav (a lossy file may "
+            "begin with its encoder's delay: take what it was made of)"
+        )
+    options = f"-ar {wanted}" if what == "Hz" else f"-ac {wanted}"
+    if (what, there, wanted) == ("channels", 1, 2):  # -ac 2 would make it 3 dB softer
+        options = '-af "pan=stereo|c0=c0|c1=c0"'
+    return f"convert it first: ffmpeg -i FILE {options} converted.wav"
 
 
 def _sum(readers: Sequence[AudioReader], count_samples: int) -> FloatArray:

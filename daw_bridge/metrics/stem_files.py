@@ -69,7 +69,8 @@ def find_stem_files(estimates: Path, references: Path) -> StemFiles:
     missing = [name for name in paired if name not in found]
     if missing:
         raise InputError(
-            f"{estimates}: no estimate for {', '.join(missing)}; found {', '.join(found) or 'no audio files'}"
+            f"{estimates}: no estimate for {', '.join(missing)}; found {', '.join(found) or 'no audio files'}; "
+            "call the files as the references are called, or leave those references out"
         )
     return StemFiles(
         estimates={name: found[name] for name in paired},

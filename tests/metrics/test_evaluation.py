@@ -158,7 +158,7 @@ def test_folders_that_do_not_match_are_refused_in_one_line(tmp_path: Path) -> No
     blip = make_sources(1, channels=1, seconds=0.5)[0]
     write_stems(tmp_path / "ref", dict.fromkeys(NAMES, blip))
     write_stems(tmp_path / "est", {"vocals": blip})
-    with pytest.raises(InputError, match=r"no estimate for drums; found vocals"):
+    with pytest.raises(InputError, match=r"no estimate for drums; found vocals; call the files as the references"):
         find_stem_files(tmp_path / "est", tmp_path / "ref")
     with pytest.raises(InputError, match="is not a folder"):
         find_stem_files(tmp_path / "nowhere", tmp_path / "ref")
@@ -172,7 +172,10 @@ def test_folders_that_do_not_match_are_refused_in_one_line(tmp_path: Path) -> No
 
 @pytest.mark.parametrize(
     ("shorten", "rate_hz", "message"),
-    [(1, RATE_HZ, "3999 samples, but .* has 4000"), (0, 2 * RATE_HZ, "16000 Hz, but .* has 8000")],
+    [
+        (1, RATE_HZ, "3999 samples, but .* has 4000; .*apad=whole_len=4000,atrim=end_sample=4000"),
+        (0, 2 * RATE_HZ, "16000 Hz, but .* has 8000; convert it first: ffmpeg -i FILE -ar 8000"),
+    ],
 )
 def test_lengths_and_rates_must_match(tmp_path: Path, shorten: int, rate_hz: int, message: str) -> None:
     blip = make_sources(1, channels=1, seconds=0.5)[0]
@@ -181,6 +184,23 @@ def test_lengths_and_rates_must_match(tmp_path: Path, shorten: int, rate_hz: int
     write_stems(tmp_path / "est", {"drums": blip[:, shorten:]}, rate_hz=rate_hz)
     with pytest.raises(InputError, match=message):
         evaluate_folder(tmp_path)
+
+
+@pytest.mark.parametrize(("mono", "way"), [("est", r"pan=stereo\|c0=c0\|c1=c0"), ("ref", "-ac 1")])
+def test_mono_beside_stereo_is_refused_with_what_makes_it_fit(tmp_path: Path, mono: str, way: str) -> None:
+    blip = make_sources(1, channels=2, seconds=0.5)[0]
+    for folder in ("ref", "est"):
+        write_stems(tmp_path / folder, dict.fromkeys(NAMES, blip[:1] if folder == mono else blip))
+    with pytest.raises(InputError, match=f"channels, but .*; convert it first: ffmpeg .*{way}"):
+        evaluate_folder(tmp_path)
+
+
+def test_a_reference_of_dither_alone_is_said(tmp_path: Path) -> None:
+    write_song(tmp_path)
+    dither = np.random.default_rng(1).standard_normal((1, 4 * RATE_HZ)) * 2.0**-16
+    write_stems(tmp_path / "ref", {"bass": dither})
+    write_stems(tmp_path / "est", {"bass": dither})
+    assert "bass: its reference is nearly silent, so that its figures say little" in evaluate_folder(tmp_path).notes
 
 
 def test_samples_that_are_not_numbers_are_refused(tmp_path: Path) -> None:
