@@ -6,6 +6,7 @@ import os
 import sys
 import time
 import unicodedata
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -166,7 +167,7 @@ def test_a_cue_sheet_cuts_a_file_into_songs_on_the_sample(music: Path, encoding:
     parts = []
     for path in listing.songs:
         path.parent.mkdir(parents=True)
-        listing.cuts[path].write(path, CancelToken())
+        listing.cuts[path].write(path, accept_damaged=False, cancel=CancelToken())
         parts.append(sf.read(path, dtype="float32")[0].T)
     assert parts[0].shape[1] == 40 * 588
     assert np.array_equal(np.concatenate(parts, axis=1), song())
@@ -205,6 +206,51 @@ def test_a_wrong_cue_sheet_is_one_line(music: Path, text: str, message: str) -> 
     listing = list_songs([str(music)])  # in a folder the file itself is the song then
     assert [path.name for path in listing.songs] == ["album.wav"]
     assert message in str(listing.skipped)
+
+
+def test_what_lies_before_the_first_track_is_a_hidden_song_and_a_pause_is_none(music: Path) -> None:
+    (music / "album.wav").write_bytes(wav())
+    for start, names in (("00:04:74", ["01", "02"]), ("00:05:00", ["00 before track 1", "01", "02"])):
+        (music / "album.cue").write_text(
+            f'FILE "album.wav" WAVE\n TRACK 01 AUDIO\n  INDEX 00 00:00:00\n  INDEX 01 {start}\n'
+            " TRACK 02 AUDIO\n  INDEX 01 00:09:00\n TRACK 03 MODE1/2352\n  INDEX 01 1:0:0\n"
+        )
+        listing = list_songs([str(music)])
+        assert [path.stem for path in listing.songs] == names
+        starts = [listing.cuts[path].start_frames for path in listing.songs]
+        assert starts == sorted(starts) and (starts[0] == 0) == (len(names) == 3)
+
+
+def test_a_track_that_begins_in_the_file_before_its_own_is_not_lost(music: Path) -> None:
+    """As rippers write sheets that keep the pauses: INDEX 00 stands behind one FILE, INDEX 01 behind the next."""
+    for name in ("a.wav", "b.wav", "c.wav"):
+        (music / name).write_bytes(wav())
+    (music / "album.cue").write_text(
+        'FILE "a.wav" WAVE\n TRACK 01 AUDIO\n  INDEX 01 00:00:00\n TRACK 02 AUDIO\n  TITLE "Two"\n  INDEX 00 00:00:50\n'
+        'FILE "b.wav" WAVE\n  INDEX 01 00:00:00\n TRACK 03 AUDIO\n  INDEX 01 00:00:40\n'
+        'FILE "c.wav" WAVE\n TRACK 04 AUDIO\n  INDEX 01 00:00:00\n'
+    )
+    cuts, whole = read_cue(music / "album.cue")
+    assert [(cut.name, cut.source.name, cut.start_frames) for cut in cuts] == [
+        ("02 Two", "b.wav", 0),
+        ("03", "b.wav", 40),
+    ]
+    assert [path.name for path in whole] == ["a.wav", "c.wav"]
+    for source in (music, music / "album.cue", music / "*.cue"):  # every song once, whichever way
+        assert sorted(path.stem for path in list_songs([str(source)]).songs) == ["02 Two", "03", "a", "c"]
+
+
+def test_a_damaged_file_under_a_cue_sheet_can_be_accepted(music: Path, tmp_path: Path) -> None:
+    data = flac()
+    (music / "album.flac").write_bytes(data[: len(data) * 9 // 10])
+    (music / "album.cue").write_text(SHEET, "utf-8")
+    listing, ledger, notes = list_songs([str(music)]), Ledger(tmp_path / "ledger.sqlite"), list[str]()
+    refused = run_batch(listing, FAST, ledger)
+    assert all("cut off at 0:00" in outcome.error and "accept_damaged" in outcome.error for outcome in refused)
+    accepting = replace(FAST, accept_damaged=True)
+    outcomes = run_batch(listing, accepting, ledger, on_progress=lambda event: notes.append(event.note))
+    assert [outcome.error for outcome in outcomes] == ["", ""]
+    assert any("cut off" in note for note in notes)
 
 
 def test_a_cue_sheet_of_one_file_a_song_changes_nothing(music: Path) -> None:

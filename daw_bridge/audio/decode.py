@@ -25,7 +25,9 @@ from daw_bridge.progress import CancelToken, OnProgress, Progress, ignore_progre
 from daw_bridge.units import db_to_linear, linear_to_db
 
 ChannelChoice = None | str | tuple[int, int]
-"""None (mono and stereo only), "downmix", or a pair of channels counted from 1."""
+"""None (mono and stereo only), "downmix", ALL_CHANNELS, or a pair of channels counted from 1."""
+ALL_CHANNELS = "all"
+NO_SAMPLES = "there are no samples in it"
 
 LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 8_000, 192_000
 SILENT_BELOW_DB = -120.0
@@ -160,7 +162,7 @@ def _decode(
         done += len(frames)
         on_progress(Progress(stage="decode", done=done, total=max(done, expected)))
     if not done:
-        raise InputError(f"{source}: there are no samples in it; export the mix again")
+        raise InputError(f"{source}: {NO_SAMPLES}; export the mix again")
     if how.gain_db:
         notes = (f"a gain of {how.gain_db:+.1f} dB was applied to the mix", *notes)
     said = (*reader.info.notes, *reader.late_notes)  # parts of a file say the same
@@ -221,7 +223,7 @@ def _channel_chooser(
             raise InputError(f"{source}: `channels` {wanted}: it has channels 1 to {count}")
         rows = [channel - 1 for channel in choice]
         return (lambda block: np.ascontiguousarray(block[rows])), 2, ()
-    if count <= 2:
+    if count <= 2 or choice == ALL_CHANNELS:
         return (lambda block: block), count, ()
     if choice is None:
         raise InputError(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -54,10 +55,10 @@ def probe(path: Path, *, accept_damaged: bool = False) -> AudioInfo:
         return reader.info
 
 
-def glance(path: Path) -> AudioInfo:
+def glance(path: Path, *, otherwise: Callable[[Path], AudioInfo] = probe) -> AudioInfo:
     """About how long a file is, in a millisecond: by its header and first frames alone. Raises InputError.
 
-    For estimates over whole libraries; what is true `probe` tells.
+    For estimates over whole libraries; what is true `probe` tells, or `otherwise`, where the header is not enough.
     """
     _check_file(path)
     try:
@@ -71,14 +72,14 @@ def glance(path: Path) -> AudioInfo:
                 return plain
             if is_mp4(head) and not base:
                 in_index = _glance_mp4(path, handle, size_bytes)
-                return in_index or probe(path)
+                return in_index or otherwise(path)
             if head[:4] in (b"fLaC", b"OggS"):
                 with SoundfileReader(path, soundfile.SoundFile(library_path(path)), known=False) as reader:
                     return reader.info
             info = glance_mpeg(path, handle, base, size_bytes) if base or head[:1] == b"\xff" else None
     except (OSError, soundfile.LibsndfileError):
         info = None  # what is wrong with it is told below
-    return info or probe(path)
+    return info or otherwise(path)
 
 
 def _glance_mp4(path: Path, handle: BinaryIO, size_bytes: int) -> AudioInfo | None:

@@ -12,6 +12,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from queue import SimpleQueue
 
+from daw_bridge.audio import guarded
 from daw_bridge.audio.reader import glance
 from daw_bridge.build_options import BuildOptions
 from daw_bridge.errors import Busy, Cancelled, DawBridgeError, InputError, OutputError, UsageError
@@ -64,7 +65,7 @@ def estimate(listing: Listing, options: BuildOptions, ledger: Ledger) -> Estimat
     for mix in listing.songs:
         cut = listing.cuts.get(mix)
         try:
-            info = glance(cut.source if cut is not None else mix)
+            info = glance(cut.source if cut is not None else mix, otherwise=guarded.probe)
         except InputError as exc:
             unreadable.append(str(exc))
             continue
@@ -135,6 +136,10 @@ def run_batch(
     for outcome in outcomes.values():
         on_song(outcome)
     todo = [mix for mix in songs if mix not in outcomes]
+
+    def tell(note: str) -> None:
+        on_progress(Progress(stage="separate", done=len(outcomes), total=len(songs), note=note))
+
     runner = _processes(jobs, options) if jobs > 1 else _threads(options, cancel)
     with runner as submit:
         pending: dict[Future[SongOutcome], Path] = {}
@@ -143,7 +148,7 @@ def run_batch(
             for mix in queue:  # a bounded queue: never more songs in flight than there is room for
                 cut = listing.cuts.get(mix)
                 if cut is not None and not mix.exists():
-                    failed = _cut_failed(mix, cut, cancel)
+                    failed = _cut_failed(mix, cut, options.accept_damaged, tell, cancel)
                     if failed is not None:
                         outcomes[mix] = failed
                         on_song(failed)
@@ -184,12 +189,15 @@ def _done_before(songs: Sequence[Path], ledger: Ledger) -> dict[Path, SongOutcom
     }
 
 
-def _cut_failed(mix: Path, cut: Cut, cancel: CancelToken) -> SongOutcome | None:
+def _cut_failed(
+    mix: Path, cut: Cut, accept_damaged: bool, tell: Callable[[str], None], cancel: CancelToken
+) -> SongOutcome | None:
     """Write a song that a CUE sheet cuts out of a file; the outcome when that is not possible."""
     try:
         with output_errors(mix):
             mix.parent.mkdir(parents=True, exist_ok=True)
-        cut.write(mix, cancel)
+        for note in cut.write(mix, accept_damaged=accept_damaged, cancel=cancel):
+            tell(f"{cut.name}: {note}")
     except Cancelled:
         raise
     except DawBridgeError as exc:

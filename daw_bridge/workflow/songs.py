@@ -81,23 +81,31 @@ def list_songs(sources: Sequence[str]) -> Listing:
 def _named(source: str, listing: Listing) -> Iterator[Path]:
     """The songs of one source, cut where a sheet says so."""
     path = as_on_disk(Path(source))
-    if path.is_dir():
-        yield from _in_folder(path, listing)
-    elif path.suffix.lower() in LIST_SUFFIXES:
+    if path.suffix.lower() in LIST_SUFFIXES and not path.is_dir():
         songs, others = read_playlist(path)
         for other in others:
             listing.skip("web addresses", other)
         for song in songs:
-            yield from _in_folder(song, listing) if song.is_dir() else [song]
-    elif path.suffix.lower() == CUE_SUFFIX and path.exists():
-        cuts = read_cue(path)
-        if not cuts:
-            raise InputError(f"{path}: cuts no file into songs; give the files themselves")
-        yield from _cut(cuts, listing)
+            yield from _one(song, listing)
     elif path.exists():
-        yield path
+        yield from _one(path, listing)
     else:
-        yield from (Path(name) for name in sorted(glob.glob(source, recursive=True)))  # noqa: PTH207  a whole pattern, maybe absolute
+        for name in sorted(glob.glob(source, recursive=True)):  # noqa: PTH207  a whole pattern, maybe absolute
+            yield from _one(Path(name), listing)
+
+
+def _one(path: Path, listing: Listing) -> Iterator[Path]:
+    """The songs of a folder, of a sheet, or the file itself."""
+    if path.is_dir():
+        yield from _in_folder(path, listing)
+    elif path.suffix.lower() == CUE_SUFFIX and path.exists():
+        cuts, whole = read_cue(path)
+        if not cuts and not whole:
+            raise InputError(f"{path}: names no file with songs; give the files themselves")
+        yield from _cut(cuts, listing)
+        yield from whole
+    else:
+        yield path
 
 
 def _entries(folder: Path, listing: Listing) -> list[os.DirEntry[str]]:
@@ -151,7 +159,7 @@ def _sheets(folder: Path, names: Sequence[str], listing: Listing) -> dict[Path, 
         if _suffix(name) != CUE_SUFFIX or name.startswith(".") or not sheet.is_file():
             continue
         try:
-            cuts = read_cue(sheet)
+            cuts, _whole = read_cue(sheet)
         except InputError as exc:
             listing.skip("CUE sheets that cannot be read", str(exc))
             cut_files[sheet] = []
