@@ -117,6 +117,10 @@ def test_a_folder_without_songs_says_what_it_passed_over(music: Path) -> None:
         ("  plain song.wav  ", "plain song.wav"),
         ("J\u00f3ga.wav", "Jo\u0301ga.wav"),
         ("J%C3%B3ga.wav", "Jo\u0301ga.wav"),
+        ("J%F3ga.wav", "Jo\u0301ga.wav"),
+        ("ARTIST\\Song.WAV", "Artist/song.wav"),
+        (r'"D:\Music\Artist\song.wav"', "Artist/song.wav"),
+        ("'plain song.wav'", "plain song.wav"),
     ],
 )
 @pytest.mark.parametrize("list_name", ["list.m3u", "list.m3u8", "list.txt"])

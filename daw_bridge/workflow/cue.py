@@ -125,10 +125,11 @@ def _cuts_of(sheet: Path, source: Path, tracks: list[_Track]) -> list[Cut]:
 def _file_of(sheet: Path, name: str) -> Path:
     """The file that a sheet names; where it was encoded since (album.wav is album.flac now), the one of that stem."""
     plain = name.replace("\\", "/").rpartition("/")[2]
-    for text in (name, name.replace("\\", "/"), plain):
-        path = as_on_disk(sheet.parent / text)
-        if path.is_file():
-            return path
+    for any_case in (False, True):
+        for text in (name, name.replace("\\", "/"), plain):
+            path = as_on_disk(sheet.parent / text, any_case=any_case)
+            if path.is_file():
+                return path
     from daw_bridge.audio.suffixes import AUDIO_SUFFIXES
 
     same = [

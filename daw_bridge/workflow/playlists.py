@@ -18,9 +18,10 @@ _LARGEST_LIST_BYTES = 64 << 20
 def read_playlist(path: Path) -> tuple[list[Path], list[str]]:
     """The files of a list, in its order, and the lines that name no file (web addresses). Raises InputError.
 
-    A line is a path as it stands, with `%20` and the like, with backslashes, from a Windows disk, or a file:// address;
-    relative ones are below the list's folder. A line that begins with `#` is a song when there is such a file. Where no
-    spelling of a line is a file, the line as it stands is kept, so that it is heard of.
+    A line is a path as it stands, with `%20` and the like, with backslashes, in quotes, in other capitals, from a
+    Windows disk, or a file:// address; relative ones are below the list's folder. A line that begins with `#` is a song
+    when there is such a file. Where no spelling of a line is a file, the line as it stands is kept, so that it is heard
+    of.
     """
     songs, others = [], []
     for line in read_text(path).splitlines():
@@ -59,13 +60,15 @@ def read_text(path: Path) -> str:
 
 
 def _existing(folder: Path, text: str) -> Path | None:
-    for spelling in _spellings(text):
-        try:
-            path = as_on_disk(folder / spelling)
-            if path.is_file() or path.is_dir():
-                return path
-        except (OSError, ValueError):  # too long, or a null byte
-            continue
+    spellings = list(dict.fromkeys(_spellings(text)))
+    for any_case in (False, True):
+        for spelling in spellings:
+            try:
+                path = as_on_disk(folder / spelling, any_case=any_case)
+                if path.is_file() or path.is_dir():
+                    return path
+            except (OSError, ValueError):  # too long, or a null byte
+                continue
     return None
 
 
@@ -75,8 +78,12 @@ def _spellings(text: str) -> Iterator[str]:
         text = unquote(urlsplit(text).path or text[7:])
         text = text[1:] if PureWindowsPath(text[1:]).drive else text
     yield text
-    yield unquote(text)
-    for plain in (text, unquote(text)):
+    if len(text) > 2 and text[0] == text[-1] and text[0] in "\"'":  # as Windows' "copy as path" gives it
+        text = text[1:-1]
+        yield text
+    unquoted = unquote(text), unquote(text, "cp1252", "replace")
+    yield from unquoted
+    for plain in dict.fromkeys((text, *unquoted)):
         yield plain.replace("\\", "/")
         parts = PureWindowsPath(plain).parts
         if PureWindowsPath(plain).anchor:  # from another machine's disk: what lies below the list in the same folders
