@@ -10,10 +10,13 @@ import zlib
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
+from daw_bridge.audio.spans import Span
+
 _WINDOW_BYTES = 1 << 20
 _LARGEST_PAGE_BYTES = 65_307
 _FIRST, _LAST = 0x02, 0x04
 _NO_GRANULE = (1 << 64) - 1
+_OPUS_RATE = (48_000).to_bytes(4, "little")
 _MIRROR = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
@@ -37,6 +40,11 @@ class Link:
     def codec(self) -> str:
         """ "vorbis", "opus", or "" for anything else."""
         return "vorbis" if self.head[:7] == b"\x01vorbis" else "opus" if self.head[:8] == b"OpusHead" else ""
+
+    @property
+    def is_at_full_rate(self) -> bool:
+        """Whether libsndfile decodes it at the rate that it has."""
+        return self.codec != "opus" or self.head[12:16] == _OPUS_RATE
 
     @property
     def sample_rate_hz(self) -> int:
@@ -98,10 +106,29 @@ def _page(window: bytes, at: int) -> bytes | None:
 
 
 def _is_intact(page: bytes) -> bool:
+    return _checksum(page) == page[22:26]
+
+
+def _checksum(page: bytes) -> bytes:
     """Ogg's CRC-32 is zlib's polynomial the other way round, without inversions: mirror the bytes, and zlib does it."""
     plain = page[:22] + b"\0\0\0\0" + page[26:]
     mirrored = zlib.crc32(plain.translate(_MIRROR), 0xFFFFFFFF) ^ 0xFFFFFFFF
-    return int(f"{mirrored:032b}"[::-1], 2) == int.from_bytes(page[22:26], "little")
+    return int(f"{mirrored:032b}"[::-1], 2).to_bytes(4, "little")
+
+
+def spans_at_full_rate(handle: BinaryIO, link: Link) -> list[Span]:
+    """A link as libsndfile is to see it: Opus is decoded at 48 kHz, whatever its header says of what was encoded."""
+    whole: list[Span] = [(link.start, link.end - link.start)]
+    if link.is_at_full_rate:
+        return whole
+    handle.seek(link.start)
+    page = _page(handle.read(_LARGEST_PAGE_BYTES), 0)
+    if page is None:
+        return whole
+    at = page.index(b"OpusHead") + 12
+    page = page[:at] + _OPUS_RATE + page[at + 4 :]
+    page = page[:22] + _checksum(page) + page[26:]
+    return [page, (link.start + len(page), link.end - link.start - len(page))]
 
 
 def _take(chain: Chain, page: bytes, position: int) -> None:

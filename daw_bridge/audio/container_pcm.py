@@ -17,6 +17,7 @@ _INTEGERS = {1: "PCM_S8", 2: "PCM_16", 3: "PCM_24", 4: "PCM_32"}
 _AIFC = {b"fl32": "FLOAT", b"FL32": "FLOAT", b"fl64": "DOUBLE", b"FL64": "DOUBLE", b"ulaw": "ULAW", b"alaw": "ALAW"}
 _AU = {1: "ULAW", 2: "PCM_S8", 3: "PCM_16", 4: "PCM_24", 5: "PCM_32", 6: "FLOAT", 7: "DOUBLE", 27: "ALAW"}
 _BYTES = {"FLOAT": 4, "DOUBLE": 8, "ULAW": 1, "ALAW": 1, "PCM_S8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4}
+_AIFF_CHUNKS = frozenset((b"COMM", b"SSND", b"MARK", b"INST", b"NAME", b"AUTH", b"ANNO", b"FVER", b"ID3 ", b"APPL"))
 _CAF_FLOAT, _CAF_LITTLE = 1, 2
 _LARGEST_SCRAP_BYTES = 16
 
@@ -86,7 +87,10 @@ def _aiff_chunks(handle: BinaryIO, size_bytes: int) -> Iterator[tuple[bytes, int
             return
         name, length = struct.unpack(">4sI", head)
         yield name, position + 8, length
-        position += 8 + length + length % 2
+        position += 8 + length
+        if length % 2:
+            handle.seek(position)
+            position += 0 if handle.read(4) in _AIFF_CHUNKS else 1  # some programs forget the pad byte
 
 
 def _aiff_format(body: bytes) -> tuple[SampleFormat | None, int]:

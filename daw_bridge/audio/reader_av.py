@@ -19,7 +19,7 @@ import numpy as np
 
 from daw_bridge.audio.audio_file import AudioInfo, BlockReader, FloatArray, not_audio
 from daw_bridge.audio.joined import with_channels
-from daw_bridge.audio.lengths import Hole, LengthClaim, cut_off, damaged, precise_clock
+from daw_bridge.audio.lengths import Hole, LengthClaim, cut_off, damaged, is_placeholder, precise_clock
 from daw_bridge.audio.next_file import next_file
 from daw_bridge.audio.resample import Resampler
 from daw_bridge.audio.spans import SpanFile
@@ -342,12 +342,25 @@ class AvReader(BlockReader):
             return 0.0
         return float(self._stream.duration * self._stream.time_base)
 
+    def _refuse_cut_avi(self, there_s: float) -> None:
+        """An AVI tells its size in bytes alone (RIFF); what is behind it says nothing of it."""
+        with self._path.open("rb") as handle:
+            claimed = 8 + int.from_bytes(handle.read(8)[4:], "little")
+        there = self._path.stat().st_size
+        if claimed - there < _LARGEST_TAIL_BYTES or is_placeholder(claimed - 8):
+            return
+        if not self._accept:
+            raise cut_off(self._path, there, claimed, at_s=there_s)
+        self.late_notes.append(f"cut off: the container announces {claimed} bytes, there are {there}")
+
     def _refuse_cut_off(self) -> None:
         announced_s = self._stream_duration_s()
         if not announced_s and not self._container.streams.video:
             exact = self._container.format.name.startswith(_DURATION_IS_EXACT)
             announced_s = (self._container.duration or 0) / 1e6 if exact else 0.0
         there_s = self._decoded_samples / self._rate_hz
+        if self._container.format.name == "avi" and self._part is None:
+            self._refuse_cut_avi(there_s)
         if announced_s - there_s <= _SMALLEST_MISS_S:
             return
         if not self._accept:

@@ -8,7 +8,7 @@ from pathlib import Path
 import soundfile
 
 from daw_bridge.audio.audio_file import AudioInfo, AudioReader, BlockReader, FloatArray, library_path
-from daw_bridge.audio.container_ogg import Chain, Link, read_chain
+from daw_bridge.audio.container_ogg import Chain, Link, read_chain, spans_at_full_rate
 from daw_bridge.audio.joined import Piece, join
 from daw_bridge.audio.lengths import LengthClaim, damaged
 from daw_bridge.audio.reader_soundfile import SoundfileReader
@@ -35,8 +35,8 @@ def open_ogg(path: Path, *, accept_damaged: bool) -> AudioReader | None:
         return None
     notes = _remarks(chain)
     try:
-        if len(chain.links) == 1 and chain.links[0].start == 0 and not chain.cut:
-            link = chain.links[0]
+        link = chain.links[0]
+        if len(chain.links) == 1 and link.start == 0 and not chain.cut and link.is_at_full_rate:
             claim = LengthClaim(claimed_samples=link.granules, behind_samples=link.granules)
             sound = soundfile.SoundFile(library_path(path))
             return SoundfileReader(path, sound, notes, known=not _starts_late(link), claim=claim)
@@ -117,7 +117,7 @@ class ChainReader(BlockReader):
         self._handle.close()
 
     def _open_link(self, link: Link) -> soundfile.SoundFile:
-        return soundfile.SoundFile(SpanFile(self._handle, [(link.start, link.end - link.start)]))
+        return soundfile.SoundFile(SpanFile(self._handle, spans_at_full_rate(self._handle, link)))
 
     def _shape(self, link: Link) -> tuple[int, int]:
         with self._open_link(link) as sound:

@@ -12,7 +12,7 @@ from typing import Any
 import av
 import numpy as np
 
-from tests.audio.odd_files import RATE_HZ, encoded, flac, mp3, song, wav, written
+from tests.audio.odd_files import LENGTH, RATE_HZ, chunk, encoded, flac, fmt, mp3, ogg, pcm, song, wav, written
 
 CUT = 20_000
 """Where the song is cut in two for joined files."""
@@ -69,7 +69,26 @@ def container_files() -> dict[str, bytes]:
         "flac in ogg, two in a chain": joined("ogg", "flac"),
         "aac, raw, two joined": joined("adts", "aac"),
         "mka, two joined": joined("matroska", "flac"),
+        "ogg and opus joined": ogg(1) + ogg(2, "OPUS"),
+        "ogg, 48 kHz behind 44.1 kHz": ogg(1) + written("OGG", "VORBIS", song(48_000, 48_000)[:, :24_000], 48_000),
+        "opus, made of 24 kHz": written("OGG", "OPUS", song(24_000, 24_000), 24_000),
+        "aiff, odd chunk without its pad byte": with_name(written("AIFF", "PCM_16")),
+        "rf64, ds64 too small": rf64(LENGTH // 3 * 4),
+        "bw64": rf64(LENGTH * 4).replace(b"RF64", b"BW64"),
+        "avi, cut off": encoded("avi", "libmp3lame")[:15_000],
+        "webm, cut off": encoded("webm", "libopus", rate_hz=48_000, audio=song(48_000, 48_000))[:15_000],
     }
+
+
+def rf64(data_bytes: int) -> bytes:
+    """RF64 whose 64-bit size of the data is this (EBU Tech 3306)."""
+    long = chunk(b"ds64", struct.pack("<QQQI", 0, data_bytes, LENGTH, 0))
+    return b"RF64\xff\xff\xff\xffWAVE" + long + chunk(b"fmt ", fmt()) + chunk(b"data", pcm(), size=0xFFFFFFFF)
+
+
+def with_name(aiff: bytes) -> bytes:
+    """The AIFF with a chunk of five bytes in front, as programs write it that forget the pad byte."""
+    return aiff[:12] + b"NAME" + struct.pack(">I", 5) + b"a bus" + aiff[12:]
 
 
 def pcm_half(number: int) -> bytes:
