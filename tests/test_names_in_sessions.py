@@ -108,3 +108,20 @@ def test_stem_files_keep_names(tmp_path: Path) -> None:
     report = NISTEM.write(called(MARKS, tmp_path), tmp_path, "Song")
     with av.open(str(report.session_path)) as container:
         assert container.metadata["title"] == MARKS
+
+
+@pytest.mark.parametrize("name", [*RESERVED_BY_ARDOUR, "Main", "A-Return"])
+def test_live_sets_have_no_reserved_names(name: str, tmp_path: Path) -> None:
+    """Live's own strips stand elsewhere in the file."""
+    (report,) = session_of(name, tmp_path).save(tmp_path / "out", daw="live")
+    root = ET.fromstring(gzip.decompress(report.session_path.read_bytes()))  # noqa: S314
+    names = [node.get("Value") for node in root.findall("LiveSet/Tracks/*/Name/EffectiveName")]
+    assert names.count(name) == 2  # the bus and its track
+
+
+@pytest.mark.parametrize("name", RESERVED_BY_ARDOUR)
+def test_aaf_files_have_no_reserved_names(name: str, tmp_path: Path) -> None:
+    (report,) = session_of(name, tmp_path).save(tmp_path / "out", daw="aaf")
+    with aaf2.open(str(report.session_path)) as file:
+        names = {slot.name for mob in file.content.toplevel() for slot in mob.slots}
+    assert {f"{name}.L", f"{name}.R"} <= names
