@@ -21,8 +21,9 @@ INTEGER_SCALE_ABOVE = 100.0
 """+40 dBFS: no chain of gains leaves a float mix there, but integers written as floats begin above."""
 HEAVY_DC, HEAVY_DC_FROM = 0.05, 0.01
 """Of the peak, and of full scale."""
-_DC_NEEDS_SAMPLES = 4_410
-_SAME_BELOW_DB, _INVERTED_BELOW_DB = -90.0, -60.0
+_LEAST_SAMPLES = 4_410
+_SAME_BELOW_DB, _INVERTED_BELOW_DB = -80.0, -20.0
+"""The peak of the difference, of the mix; what is left in mono of what the channels differ in, by energy."""
 _SYNC_SEARCH_SAMPLES = 1 << 18
 _INTEGER_BITS = (16, 24, 32)
 # Words of 16 bits as they lie in PCM: IEC 61937-1 (Pa, Pb); DTS of 16 and 14 bits in both orders (ETSI TS 102 114).
@@ -97,7 +98,7 @@ class Plausibility:
     def __init__(self, channels: int) -> None:
         self._peak = np.zeros(channels)
         self._sum = np.zeros(channels)
-        self._difference = self._opposition = 0.0
+        self._difference = self._middle = self._side = 0.0
         self._count = 0
 
     def update(self, block: FloatArray) -> None:
@@ -105,8 +106,10 @@ class Plausibility:
         self._sum += block.sum(axis=1, dtype=np.float64)
         self._count += block.shape[1]
         if len(block) == 2:
-            self._difference = max(self._difference, float(np.abs(block[0] - block[1]).max()))
-            self._opposition = max(self._opposition, float(np.abs(block[0] + block[1]).max()))
+            side, middle = block[0] - block[1], block[0] + block[1]
+            self._difference = max(self._difference, float(np.abs(side).max()))
+            self._side += float(np.dot(side, side))
+            self._middle += float(np.dot(middle, middle))
 
     def remarks(self) -> tuple[str, ...]:
         """One remark for each thing that a listener would notice."""
@@ -127,14 +130,15 @@ class Plausibility:
             return ""
         if linear_to_db(self._difference / loudest) < _SAME_BELOW_DB:
             return "both channels are the same: mono in a stereo file"
-        if linear_to_db(self._opposition / loudest) < _INVERTED_BELOW_DB:
-            return "one channel is the other one inverted: on a mono speaker nothing is heard"
+        left_db = linear_to_db(math.sqrt(self._middle / self._side))
+        if left_db < _INVERTED_BELOW_DB and self._count >= _LEAST_SAMPLES:
+            return "one channel is the other one inverted: on a mono speaker next to nothing is heard"
         return ""
 
     def _dc(self) -> str:
         offsets = self._sum / self._count
         heaviest, loudest = float(np.abs(offsets).max()), float(self._peak.max())
-        if self._count < _DC_NEEDS_SAMPLES or heaviest < HEAVY_DC_FROM or heaviest < HEAVY_DC * loudest:
+        if self._count < _LEAST_SAMPLES or heaviest < HEAVY_DC_FROM or heaviest < HEAVY_DC * loudest:
             return ""
         values = ", ".join(f"{offset:+.3f}" for offset in offsets)
         return f"heavy DC offset ({values} of full scale): the export is faulty, or a filter is missing"

@@ -170,10 +170,13 @@ class AvReader(BlockReader):
 
     def next_file(self) -> int | None:
         """Where another file begins behind the last packet that was read; None for an MP4, whose boxes tell it."""
+        return self._next_file(self._path.stat().st_size)
+
+    def _next_file(self, up_to: int) -> int | None:
         if not self._end_byte or self._container.format.name.startswith("mov"):
             return None
         with self._path.open("rb") as handle:
-            return next_file(handle, self._start_byte + self._end_byte, self._path.stat().st_size)
+            return next_file(handle, self._start_byte + self._end_byte, up_to)
 
     def _decode(self) -> Iterator[FloatArray]:
         """Every frame as float32 (channels, n), as the first one is; priming already dropped by FFmpeg."""
@@ -230,8 +233,8 @@ class AvReader(BlockReader):
 
     def _another_begins(self) -> bool:
         """Whether what cannot be decoded is the beginning of another file."""
-        following = self.next_file()
-        return following is not None and following - self._start_byte - self._end_byte < _LARGEST_TAIL_BYTES
+        up_to = self._start_byte + self._end_byte + _LARGEST_TAIL_BYTES
+        return self._next_file(min(up_to, self._path.stat().st_size)) is not None
 
     def _counted(self, block: FloatArray) -> Iterator[FloatArray]:
         if block.shape[1]:
