@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
+import zipfile
 from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
@@ -55,6 +58,27 @@ def test_stems_null_and_keep_rate_channels_and_length(make_mix: MakeMix, rate_hz
         info = sf.info(result.folder / stem.file)
         assert (info.samplerate, info.channels, info.frames) == (rate_hz, channels, sf.info(mix).frames)
     assert null_depth_db(result.folder) <= -120.0
+
+
+@pytest.mark.parametrize(("rate_hz", "samples"), [(44_056, 4_000), (44_100, 1), (11_025, 7)])
+def test_odd_rates_and_a_single_sample_arrive_in_every_session(make_mix: MakeMix, rate_hz: int, samples: int) -> None:
+    mix = make_mix()
+    sf.write(mix, 0.3 * np.random.default_rng(3).standard_normal((samples, 2)), rate_hz, subtype="FLOAT")
+    result = build(mix, replace(FAST, daws=("reaper", "ardour", "dawproject", "render")))
+    assert null_depth_db(result.folder) <= -120.0
+    opened = {report.adapter: report.session_path for report in result.reports}
+    text = opened["reaper"].read_text("utf-8")
+    assert re.search(rf"SAMPLERATE {rate_hz} ", text)
+    lengths = {round(float(length) * rate_hz, 3) for length in re.findall(r"^\s+LENGTH (\S+)", text, re.MULTILINE)}
+    assert lengths == {samples}
+    with zipfile.ZipFile(opened["dawproject"]) as container:
+        root = ET.fromstring(container.read("project.xml"))  # noqa: S314
+    audio = {
+        (node.get("sampleRate"), round(float(node.get("duration", "0")) * rate_hz, 3)) for node in root.iter("Audio")
+    }
+    assert audio == {(str(rate_hz), samples)}
+    assert re.search(r'sample-rate="\d+"', next(opened["ardour"].glob("*.ardour")).read_text("utf-8"))
+    assert np.abs(read(opened["render"]) - read(mix)).max() <= 1e-6
 
 
 def test_the_neutral_session_sums_to_the_reference(make_mix: MakeMix) -> None:
