@@ -232,8 +232,8 @@ RESUME = (
     _m(
         "batch: a finished song is not known without its ledger",
         CORE + "workflow/batch.py",
-        "        if before is not None:",
-        "        if False:",
+        "    song = finished_before(mix, options)",
+        "    song = None",
         "tests/test_batch.py::test_a_song_that_is_finished_but_in_no_ledger_is_done",
     ),
     _m(
