@@ -57,7 +57,8 @@ def legacy_file(data: bytes) -> None:
     """Files of torch.save: the bytes as a file, and as the pickle in an archive."""
     import zipfile
 
-    from daw_bridge.separation.families.legacy_file import LegacyFile, NotData
+    from daw_bridge.separation.families.legacy_file import LegacyFile
+    from daw_bridge.separation.families.pickle_data import NotData
 
     archive = BytesIO()
     with zipfile.ZipFile(archive, "w") as made:

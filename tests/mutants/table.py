@@ -396,7 +396,7 @@ CHECKSUMS = (
     ),
     _m(
         "checkpoint: names of any kind",
-        SEP + "families/legacy_file.py",
+        SEP + "families/pickle_data.py",
         "        if family not in self._allowed:",
         "        if False:",
         LEGACY,

@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 
 from daw_bridge.errors import WeightsCorrupt
 from daw_bridge.separation.families.demucs.checkpoint import read_checkpoint
-from daw_bridge.separation.families.legacy_file import Inert, LegacyFile, NotData
+from daw_bridge.separation.families.legacy_file import LegacyFile
+from daw_bridge.separation.families.pickle_data import Inert, NotData
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -197,7 +198,8 @@ def test_foreign_objects_are_names_with_data() -> None:
 def test_reading_imports_nothing_that_a_file_names() -> None:
     """In a process of its own, where neither torch nor numpy was there before."""
     code = (
-        "import sys, io, zipfile; from daw_bridge.separation.families.legacy_file import LegacyFile, NotData\n"
+        "import sys, io, zipfile; from daw_bridge.separation.families.legacy_file import LegacyFile\n"
+        "from daw_bridge.separation.families.pickle_data import NotData\n"
         "b = io.BytesIO(); z = zipfile.ZipFile(b, 'w')\n"
         "z.writestr('a/data.pkl', b'cantigravity\\nfly\\n.'); z.close()\n"
         "try: LegacyFile(b)\n"

@@ -18,7 +18,7 @@ from daw_bridge.separation.families.demucs.bag import bag_of, find_weights, load
 from daw_bridge.separation.families.demucs.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from daw_bridge.separation.families.demucs.networks import build_network
 from daw_bridge.separation.families.demucs.quantised import _unpacked
-from daw_bridge.separation.families.legacy_file import Named
+from daw_bridge.separation.families.pickle_data import Named
 from tests.separation.test_weights import package
 from tests.separation.tiny import noise, run, tiny_separator
 

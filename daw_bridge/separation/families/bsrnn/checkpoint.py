@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 from daw_bridge.errors import ModelError, OutputError, WeightsCorrupt, WeightsMissing
 from daw_bridge.files import sha256_of_file, write_atomic
 from daw_bridge.paths import user_cache_dir
-from daw_bridge.separation.families.legacy_file import Inert, LegacyFile, NotData
+from daw_bridge.separation.families.legacy_file import LegacyFile
+from daw_bridge.separation.families.pickle_data import Inert, NotData
 
 if TYPE_CHECKING:
     from torch import Tensor

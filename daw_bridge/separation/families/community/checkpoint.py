@@ -20,7 +20,8 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from daw_bridge.errors import WeightsCorrupt, WeightsMissing
-from daw_bridge.separation.families.legacy_file import LegacyFile, NotData
+from daw_bridge.separation.families.legacy_file import LegacyFile
+from daw_bridge.separation.families.pickle_data import NotData
 
 SUFFIXES = (".safetensors", ".ckpt", ".pt", ".pth", ".th", ".bin")
 

@@ -19,7 +19,8 @@ from typing import Any
 
 from daw_bridge.errors import WeightsCorrupt, WeightsMissing
 from daw_bridge.files import write_atomic
-from daw_bridge.separation.families.legacy_file import LegacyFile, Named, NotData
+from daw_bridge.separation.families.legacy_file import LegacyFile
+from daw_bridge.separation.families.pickle_data import Named, NotData
 
 SUFFIXES = (".safetensors", ".th")
 

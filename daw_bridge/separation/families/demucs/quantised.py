@@ -28,7 +28,7 @@ import torch
 from torch import Tensor
 
 from daw_bridge.errors import ModelError
-from daw_bridge.separation.families.legacy_file import Named
+from daw_bridge.separation.families.pickle_data import Named
 
 QUANTISERS = ("diffq.diffq.DiffQuantizer", "diffq.uniform.UniformQuantizer")
 """The classes that a quantised state may name; nothing of them is ever built."""
