@@ -21,6 +21,7 @@ from daw_bridge.control.net.security import MusicFolders
 from daw_bridge.errors import InputError
 from daw_bridge.files import safe_name
 from daw_bridge.progress import CancelToken
+from daw_bridge.song import open_song
 from daw_bridge.spelling import as_on_disk
 from daw_bridge.workflow.batch import estimate, run_batch
 from daw_bridge.workflow.chain import build
@@ -255,6 +256,9 @@ def test_a_damaged_file_under_a_cue_sheet_can_be_accepted(music: Path, tmp_path:
     outcomes = run_batch(listing, accepting, ledger, on_progress=lambda event: notes.append(event.note))
     assert [outcome.error for outcome in outcomes] == ["", ""]
     assert any("cut off" in note for note in notes)
+    folder = next(outcome.folder for outcome in outcomes if outcome.mix.stem.startswith("02"))
+    assert folder is not None
+    assert any("cut off" in note for note in open_song(folder).reference.notes)
 
 
 def test_a_cue_sheet_of_one_file_a_song_changes_nothing(music: Path) -> None:

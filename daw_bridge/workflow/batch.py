@@ -24,7 +24,7 @@ from daw_bridge.separation.options import cuda_device
 from daw_bridge.separation.recipe import read_recipe
 from daw_bridge.workflow.chain import build
 from daw_bridge.workflow.cue import Cut
-from daw_bridge.workflow.finished import finished_before, is_finished
+from daw_bridge.workflow.finished import add_remarks, finished_before, is_finished
 from daw_bridge.workflow.ledger import Ledger, default_ledger
 from daw_bridge.workflow.songs import Listing, list_songs, song_folders
 
@@ -137,6 +137,8 @@ def run_batch(
         on_song(outcome)
     todo = [mix for mix in songs if mix not in outcomes]
 
+    remarks: dict[Path, tuple[str, ...]] = {}  # about the files that songs were cut out of
+
     def tell(note: str) -> None:
         on_progress(Progress(stage="separate", done=len(outcomes), total=len(songs), note=note))
 
@@ -148,11 +150,12 @@ def run_batch(
             for mix in queue:  # a bounded queue: never more songs in flight than there is room for
                 cut = listing.cuts.get(mix)
                 if cut is not None and not mix.exists():
-                    failed = _cut_failed(mix, cut, options.accept_damaged, tell, cancel)
-                    if failed is not None:
-                        outcomes[mix] = failed
-                        on_song(failed)
+                    made = _cut(mix, cut, options.accept_damaged, tell, cancel)
+                    if isinstance(made, SongOutcome):
+                        outcomes[mix] = made
+                        on_song(made)
                         continue
+                    remarks[mix] = made
                 pending[submit(mix, replace(options, output=folders[mix]))] = mix
                 if len(pending) >= runner.room:
                     break
@@ -171,7 +174,7 @@ def run_batch(
                     later.append(mix)
                     continue
                 outcomes[mix] = outcome
-                _note(ledger, outcome)
+                _note(ledger, outcome, remarks.get(mix, ()))
                 on_song(outcome)
                 on_progress(Progress(stage="separate", done=len(outcomes), total=len(songs)))
             cancel.check()
@@ -189,24 +192,27 @@ def _done_before(songs: Sequence[Path], ledger: Ledger) -> dict[Path, SongOutcom
     }
 
 
-def _cut_failed(
+def _cut(
     mix: Path, cut: Cut, accept_damaged: bool, tell: Callable[[str], None], cancel: CancelToken
-) -> SongOutcome | None:
-    """Write a song that a CUE sheet cuts out of a file; the outcome when that is not possible."""
+) -> SongOutcome | tuple[str, ...]:
+    """Write a song that a CUE sheet cuts out of a file; remarks about that file, or the outcome when it cannot be."""
     try:
         with output_errors(mix):
             mix.parent.mkdir(parents=True, exist_ok=True)
-        for note in cut.write(mix, accept_damaged=accept_damaged, cancel=cancel):
-            tell(f"{cut.name}: {note}")
+        notes = cut.write(mix, accept_damaged=accept_damaged, cancel=cancel)
     except Cancelled:
         raise
     except DawBridgeError as exc:
         return SongOutcome(mix=mix, error=f"{cut.sheet}: {cut.name}: {exc}")
-    return None
+    for note in notes:
+        tell(f"{cut.name}: {note}")
+    return notes
 
 
-def _note(ledger: Ledger, outcome: SongOutcome) -> None:
+def _note(ledger: Ledger, outcome: SongOutcome, remarks: tuple[str, ...]) -> None:
     if outcome.folder is not None:
+        if remarks:
+            add_remarks(outcome.folder, remarks)
         ledger.done(outcome.mix, outcome.folder, outcome.elapsed_s)
     else:
         ledger.failed(outcome.mix, outcome.error)

@@ -9,7 +9,7 @@ from daw_bridge.archive import LOCK_NAME, folder_lock
 from daw_bridge.build_options import BuildOptions
 from daw_bridge.errors import InputError, OutputError
 from daw_bridge.files import confined
-from daw_bridge.manifest import read_manifest
+from daw_bridge.manifest import read_manifest, write_manifest
 from daw_bridge.progress import CancelToken, OnProgress, ignore_progress
 from daw_bridge.separation.families.family import LoadModel
 from daw_bridge.separation.families.loader import load
@@ -61,6 +61,14 @@ def finished_before(mix: Path, options: BuildOptions, on_progress: OnProgress = 
     written = {record.adapter for record in song.sessions}
     missing = tuple(name for name in options.daws if name not in written)
     return rebuild(song.folder, template=options.template, daws=missing).song if missing else song
+
+
+def add_remarks(folder: Path, remarks: tuple[str, ...]) -> None:
+    """What is known of a mix from before it was one (from the file that it was cut out of), into its manifest."""
+    with folder_lock(folder):
+        song = open_song(folder)
+        reference = replace(song.reference, notes=tuple(dict.fromkeys((*remarks, *song.reference.notes))))
+        write_manifest(folder, replace(song.manifest, reference=reference))
 
 
 def build_if_needed(
