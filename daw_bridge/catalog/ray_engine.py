@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from daw_bridge.catalog.dispatch import Event
@@ -36,6 +36,9 @@ TESTED = (2, 60)
 _PATIENCE_S = 120.0
 """How long a song waits for the verdict whether its worker died alone or with its machine."""
 _ASK_AGAIN_S = 0.5
+_ASK_HEAD_S = 5.0
+_HEAD_SILENT_S = 30.0
+"""How long the head may not answer before the run ends. After 60 s Ray ends this process, in its own words."""
 _OPEN_METHOD = "/ray.rpc.NodeInfoGcsService/CheckAlive"
 
 
@@ -56,6 +59,20 @@ class Cluster:
             raise UsageError(f"gpus_per_actor {self.gpus_per_actor:g}: give 0 or more")
         if not self.cpus_per_actor > 0:
             raise UsageError(f"cpus_per_actor {self.cpus_per_actor:g}: give more than 0")
+
+
+Row = list[Any]
+"""Plain values, which Ray sends for a fraction of what an object costs the driver."""
+_SONG = tuple(each.name for each in fields(PlannedSong))
+_OUTCOME = tuple(each.name for each in fields(Outcome) if each.name != "song")
+
+
+def _row(of: object, names: tuple[str, ...]) -> Row:
+    return [getattr(of, name) for name in names]
+
+
+def _named(names: tuple[str, ...], row: Row) -> dict[str, Any]:
+    return dict(zip(names, row, strict=True))
 
 
 class SongActor:
@@ -79,10 +96,10 @@ class SongActor:
             return node, 0, f"{ray.util.get_node_ip_address()}: {exc}"
         return node, self._worker.room, ""
 
-    def process(self, song: PlannedSong) -> Outcome:
+    def process(self, song: Row) -> Row:
         if self._worker is None:
             raise RuntimeError("begin() comes first")
-        return self._worker.process(song)
+        return _row(self._worker.process(PlannedSong(**_named(_SONG, song))), _OUTCOME)
 
 
 @dataclass(slots=True)
@@ -99,6 +116,31 @@ class _Member:
 
     def begin(self) -> None:
         self.beginning, self.ask_at_s = self.actor.begin.remote(), None
+
+
+@dataclass(slots=True)
+class _Head:
+    """The cluster's head, which is asked now and then whether it lives: Ray itself waits."""
+
+    address: str
+    asked_at_s: float = 0.0
+    silent_since_s: float | None = None
+
+    def require(self) -> None:
+        """Raises DeviceError when it has not answered for too long."""
+        now = time.monotonic()
+        if now - self.asked_at_s < _ASK_HEAD_S:
+            return
+        self.asked_at_s = now
+        if _answer_of(self.address) not in ("UNAVAILABLE", "DEADLINE_EXCEEDED"):
+            self.silent_since_s = None
+            return
+        self.silent_since_s = self.silent_since_s or now
+        if now - self.silent_since_s >= _HEAD_SILENT_S:
+            raise DeviceError(
+                f"the head of the Ray cluster {self.address} is gone; what is done is kept: start a cluster, and the "
+                "same command does the rest"
+            )
 
 
 class RayCrew:
@@ -126,16 +168,17 @@ class RayCrew:
         self._members = [_Member(actor, down_since_s=time.monotonic()) for actor in actors]
         for each in self._members:
             each.begin()
-        self._songs: dict[Any, int] = {}
+        self._songs: dict[Any, tuple[int, PlannedSong]] = {}
 
     @property
     def size(self) -> int:
         return len(self._members)
 
     def give(self, worker: int, song: PlannedSong) -> None:
-        self._songs[self._members[worker].actor.process.remote(song)] = worker
+        self._songs[self._members[worker].actor.process.remote(_row(song, _SONG))] = worker, song
 
     def wait(self, timeout_s: float) -> Sequence[Event]:
+        self._head.require()
         now = time.monotonic()
         for member in self._members:
             if member.ask_at_s is not None and now >= member.ask_at_s:
@@ -152,8 +195,8 @@ class RayCrew:
             ready, _ = ray.wait(awaited, num_returns=len(awaited), timeout=0)
         found = []
         for ref in ready:
-            if (worker := self._songs.pop(ref, None)) is not None:
-                found += self._ended(worker, ref)
+            if (given := self._songs.pop(ref, None)) is not None:
+                found += self._ended(*given, ref)
             elif ref in beginning and self._members[beginning[ref]].beginning is ref:
                 found += self._began(beginning[ref], ref)
         return found + (self._verdicts() if doubt else [])
@@ -179,18 +222,18 @@ class RayCrew:
             where = cluster.address or os.environ.get("RAY_ADDRESS") or "on this machine"
             raise DeviceError(f"the Ray cluster {where} cannot be used: {_first_line(exc)}") from exc
         vars(ray._private.worker)["_worker_logs_enabled"] = False  # it prints what nodes say to the answer's stdout
-        gcs = str(context.address_info["gcs_address"])
-        if not cluster.insecure and not _asks_for_token(gcs):
+        self._head = _Head(str(context.address_info["gcs_address"]), asked_at_s=time.monotonic())
+        if not cluster.insecure and _answer_of(self._head.address) not in ("UNAUTHENTICATED", "PERMISSION_DENIED"):
             ray.shutdown()
             raise UsageError(
-                f"the Ray cluster {gcs} takes commands from anybody who reaches it; start it with RAY_AUTH_MODE=token, "
-                "or insist on an insecure cluster"
+                f"the Ray cluster {self._head.address} takes commands from anybody who reaches it; start it with "
+                "RAY_AUTH_MODE=token, or insist on an insecure cluster"
             )
 
-    def _ended(self, worker: int, ref: Any) -> list[Event]:
+    def _ended(self, worker: int, song: PlannedSong, ref: Any) -> list[Event]:
         member = self._members[worker]
         try:
-            return [Event(worker, "ended", outcome=ray.get(ref))]
+            return [Event(worker, "ended", outcome=Outcome(song=song, **_named(_OUTCOME, ray.get(ref))))]
         except RayError as exc:
             self._forget(worker)
             member.down_since_s = time.monotonic()
@@ -238,7 +281,7 @@ class RayCrew:
 
     def _forget(self, worker: int) -> None:
         """What a worker that is gone was doing is no longer awaited."""
-        self._songs = {ref: at for ref, at in self._songs.items() if at != worker}
+        self._songs = {ref: given for ref, given in self._songs.items() if given[0] != worker}
 
 
 def _require_version() -> None:
@@ -274,16 +317,16 @@ def _dead_nodes() -> set[str]:
     return {str(node["NodeID"]) for node in ray.nodes() if not node["Alive"]}
 
 
-def _asks_for_token(gcs_address: str) -> bool:
-    """Whether the cluster turns a caller without a token away: asked, not believed."""
+def _answer_of(gcs_address: str) -> str:
+    """How the head answers a caller without a token: asked, not believed."""
     import grpc
 
     with grpc.insecure_channel(gcs_address) as channel:
         try:
             channel.unary_unary(_OPEN_METHOD)(b"", timeout=10.0)
         except grpc.RpcError as exc:
-            return exc.code() in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
-    return False
+            return str(exc.code().name)
+    return "OK"
 
 
 def _first_line(exc: BaseException) -> str:

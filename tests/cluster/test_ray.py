@@ -20,7 +20,7 @@ import pytest
 from daw_bridge.catalog.local import WorkerOrder
 from daw_bridge.catalog.plan import require_plan
 from daw_bridge.catalog.store import Store
-from daw_bridge.errors import AdapterMissing
+from daw_bridge.errors import AdapterMissing, DeviceError
 from tests.cluster.ray_cluster import ADDRESS, RayCluster
 from tests.cluster.songs import (
     ROOT,
@@ -67,6 +67,13 @@ class Place:
             cwd=ROOT,
             start_new_session=True,
         )
+
+    def open_cluster(self) -> None:
+        """One node that takes commands from anybody."""
+        if self.cluster.token:
+            self.cluster.end()
+            self.cluster.token = False
+            self.cluster.start(2)
 
     def ended(self, run: subprocess.Popen[str], code: int = 0) -> dict[str, Any]:
         import json
@@ -166,14 +173,14 @@ def test_a_new_cluster_goes_on_where_head_nodes_and_driver_were_killed(place: Pl
     run.kill()
     run.communicate()
     place.faults.let_go()
-    place.cluster.token = False  # the tests below need such a one
-    place.cluster.start(2)
+    place.open_cluster()  # without a token, as a test below needs it
     require_only_done(place.ended(place.run(out, 1, "--insecure-cluster")), SONGS - 13)
     require_whole(out, place.expected)
 
 
 def test_a_cluster_that_takes_commands_from_anybody_is_refused_unless_insisted_on(place: Place) -> None:
     """That it is used when one insists is seen above."""
+    place.open_cluster()
     out = place.plan("open")
     run = place.run(out, 1)
     _, wrong = run.communicate(timeout=600)
@@ -191,3 +198,17 @@ def test_ray_of_another_version_is_refused_with_a_line(monkeypatch: pytest.Monke
     order = WorkerOrder(plan=require_plan(Store(planned(write_songs(tmp_path / "m", songs=1), tmp_path))), out_url="x")
     with pytest.raises(AdapterMissing, match=r"Ray 2\.51\.1 is installed, catalogs need 2\.60: pip install"):
         RayCrew(order, 1, cluster=Cluster())
+
+
+def test_a_head_that_is_gone_ends_the_run_before_ray_ends_the_process() -> None:
+    from daw_bridge.catalog.ray_engine import _Head
+
+    head = _Head("127.0.0.1:1")
+    head.require()
+    assert head.silent_since_s is not None, "nobody answers there"
+    head.asked_at_s -= 10.0
+    head.require()
+    head.asked_at_s -= 10.0
+    head.silent_since_s -= 30.0
+    with pytest.raises(DeviceError, match=r"head of the Ray cluster 127\.0\.0\.1:1 is gone; what is done is kept"):
+        head.require()
