@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from daw_bridge.separation.families.community.blocks import gelu_in_place
 from daw_bridge.separation.families.roformer.config import RoformerConfig
 
 _CPU_ROWS = 4096
@@ -50,19 +51,24 @@ def _unit(x: Tensor) -> Tensor:
 
 
 class _Rotary(nn.Module):
-    """The table of rotations, shared by all layers of one axis."""
+    """The table of rotations, shared by all layers of one axis.
+
+    It holds the rotation of a position once for query and key of every head: one long product instead of many short
+    ones, which costs a tenth of an attention less.
+    """
 
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.freqs = nn.Parameter(1.0 / _THETA ** (torch.arange(0, dim, 2).float() / dim), requires_grad=False)
         self._table: Tensor | None = None
 
-    def table(self, length: int) -> Tensor:
-        """exp(i * position * frequency), shape (length, dim / 2)."""
+    def table(self, length: int, heads: int) -> Tensor:
+        """exp(i * position * frequency), shape (length, 2, heads, dim / 2)."""
         kept = self._table
         if kept is None or kept.shape[0] < length or kept.device != self.freqs.device:
             angles = torch.arange(length, device=self.freqs.device, dtype=torch.float32)[:, None] * self.freqs[None]
-            kept = torch.complex(angles.cos(), angles.sin())
+            once = torch.complex(angles.cos(), angles.sin())
+            kept = once[:, None, None].expand(-1, 2, heads, -1).contiguous()
             self._table = kept
         return kept[:length]
 
@@ -85,10 +91,10 @@ class _Attention(nn.Module):
         qkv = self.to_qkv(unit).view(count, length, 3, self.heads, self.head_dim)
         gates = self.to_gates(unit).sigmoid_()
         pairs = torch.view_as_complex(qkv[:, :, :2].unflatten(-1, (-1, 2)))
-        turned = torch.view_as_real(pairs * self.rotary_embed.table(length)[:, None, None]).flatten(-2)
-        query, key, value = (part.transpose(1, 2) for part in (turned[:, :, 0], turned[:, :, 1], qkv[:, :, 2]))
+        pairs.mul_(self.rotary_embed.table(length, self.heads))
+        query, key, value = (part.transpose(1, 2) for part in qkv.unbind(2))
         heard = functional.scaled_dot_product_attention(query, key, value).transpose(1, 2)
-        heard = (heard * gates.unsqueeze(-1)).view(count * length, self.heads * self.head_dim)
+        heard = heard.mul_(gates.unsqueeze(-1)).reshape(count * length, self.heads * self.head_dim)
         x.view(-1, dim).addmm_(heard, cast("nn.Linear", self.to_out[0]).weight.t())
 
 
@@ -107,7 +113,7 @@ class _FeedForward(nn.Module):
 
     def add_to(self, x: Tensor) -> None:
         """x += feed_forward(x)."""
-        hidden = functional.gelu(self.net[1](_unit(x)))
+        hidden = gelu_in_place(self.net[1](_unit(x)))
         x.add_(self.net[4](hidden))
 
 
