@@ -142,7 +142,7 @@ def score(case: Case, kind: str, hear: Callable[..., Grid | None]) -> Row:
         moves=moves,
         called_constant=grid.constant,
         sure=grid.sure,
-        wrong=grid.sure and amlt < 0.9,
+        wrong=grid.sure and bool(amlt < 0.9 or f < 0.5),  # AMLt takes beats between the beats for right
         wrong_bars=grid.downbeat_sure and bool(on_a_line < 0.9),
     )
 

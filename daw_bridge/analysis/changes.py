@@ -17,6 +17,8 @@ GUARD_S = 0.04
 """Left out at both ends of a beat: an attack a moment early must not count for the beat before."""
 STRONG = 85.0
 """Per cent of beats that change less than those that count."""
+CLEAR_STEP_DB = 12.0
+"""What the strong steps of a song reach that has sections (24 to 59 at hand); a fill in a loop gives far less."""
 ENTRY_FLOOR_DB = -80.0
 
 
@@ -78,13 +80,15 @@ def _levels_between(of: Features, begins_s: NDArray[np.float64], ends_s: NDArray
 
 
 def step_shares(voices: Sequence[Voice], beats_s: NDArray[np.float64], span: int = SPAN_BEATS) -> NDArray[np.float64]:
-    """The strongest local maxima of `step_novelty`, adding up to 1 (or to 0 where nothing changes)."""
+    """The strongest local maxima of `step_novelty`, adding up to 1, to less where even they are small, and to 0 where
+    nothing changes."""
     novelty = step_novelty(voices, beats_s, span)
     if not novelty.any():
         return novelty
     around = scipy.ndimage.maximum_filter1d(novelty, 5)
     kept = np.where((novelty == around) & (novelty >= np.percentile(novelty, STRONG)), novelty, 0.0)
-    return kept / max(float(kept.sum()), 1e-9)
+    usual_db = float(np.median(kept[kept > 0.0])) if kept.any() else 0.0
+    return kept / max(float(kept.sum()), 1e-9) * min(1.0, usual_db / CLEAR_STEP_DB)
 
 
 def harmony_changes(chroma: FloatArray, chroma_hz: float) -> Changes:

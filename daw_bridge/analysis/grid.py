@@ -43,6 +43,8 @@ CLEAR_REPETITION, CLEAR_LOCAL = 0.22, 0.28
 """A moving tempo repeats its bars; instruments and voices without one reach 0.13 and much less."""
 CLEAR_BEAT = 0.08
 """How far the beat must lie ahead of the next best subdivision."""
+ALIKE = 0.7
+"""Where even the third best of four subdivisions is this near to the best, none is known; songs reach 0.53."""
 CLEAR_BAR = 0.45
 MIN_BEATS, MIN_S = 16, 8.0
 VOICE_WEIGHT = 0.5
@@ -251,7 +253,7 @@ def _finished(heard: Heard, grid: Grid, scores: NDArray[np.float64], doubts: lis
     """With its bars, and with the doubts that every grid is held against."""
     order = np.sort(scores)[::-1]
     lead = float(order[0] - order[1])
-    if lead < CLEAR_BEAT:
+    if lead < CLEAR_BEAT or (not grid.ternary and order[2] > ALIKE * order[0]):
         doubts.append("the beat could as well lie between these")
     elif not grid.ternary and len(grid.beats_s) and is_astride(heard.cues, grid.beats_s):
         doubts.append("the beat could as well lie a sixteenth beside these")

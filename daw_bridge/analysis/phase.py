@@ -18,7 +18,7 @@ from daw_bridge.analysis.features import FloatArray
 from daw_bridge.analysis.onsets import Onsets
 
 NEAR_S = 0.02
-SWING_S = 0.025
+SWING_S, WIDE_SWING_S = 0.025, 0.045
 PRESENT = 0.12
 LAYER_WEIGHT = 0.7
 AHEAD, UNBROKEN, EVEN = 0.05, 0.7, 0.8
@@ -86,7 +86,8 @@ def beat_scores(cues: Cues, beats_s: NDArray[np.float64], division: int) -> NDAr
         times = subdivided(beats_s, step, division)
         shifted.append(times + median_offset(rhythm.strength, rate, times, SWING_S))  # sixteenths may swing
     rows = [(weight, [float(at_times(curve, rate, times).mean()) for times in shifted]) for weight, curve in curves]
-    rows.append((0.5, _step_scores(cues, beats_s, division)))
+    steps = _step_scores(cues, beats_s, division)
+    rows.append((0.5 * sum(steps), steps))
     rows.append((LAYER_WEIGHT, _layers([at_times(rhythm.strength, rate, times) for times in shifted])))
     total, weights = np.zeros(division), 0.0
     for weight, values in rows:
@@ -101,9 +102,10 @@ def is_astride(cues: Cues, beats_s: NDArray[np.float64]) -> bool:
 
     Either more of them are there, or both pulses have so many holes that neither stands out.
     """
-    rhythm = cues.rhythm
+    rhythm, rate = cues.rhythm, cues.rhythm.frames_hz
     shifted = [subdivided(beats_s, step, 4) for step in range(4)]
-    own, other = _layers([at_times(rhythm.strength, rhythm.frames_hz, times) for times in shifted])[:2]
+    shifted = [times + median_offset(rhythm.strength, rate, times, WIDE_SWING_S) for times in shifted]
+    own, other = _layers([at_times(rhythm.strength, rate, times) for times in shifted])[:2]
     return other > own + AHEAD or (max(own, other) < UNBROKEN and min(own, other) > EVEN * max(own, other))
 
 
@@ -156,7 +158,8 @@ def _phase_score(evidence: NDArray[np.float64], levels: NDArray[np.float64], met
     score = float(on.mean() - off.mean())
     total = float(levels.sum())
     if total > 0.05:
-        score += (float(levels[first::meter].sum()) / total - 1.0 / meter) * 3.0 * min(1.0, len(evidence) / 100.0)
+        share = float(levels[first::meter].sum()) / total - 1.0 / meter
+        score += share * total * 3.0 * min(1.0, len(evidence) / 100.0)
     return score
 
 
