@@ -46,11 +46,11 @@ def song(folder: Path) -> tuple[dict[str, Audio], int]:
     return {name: np.pad(audio, (0, size - len(audio))) for name, (audio, _) in found.items()}, rate
 
 
-def hear(stems: Mapping[str, Audio], mix: Audio, rate: int) -> Grid | None:
+def hear(stems: Mapping[str, Audio], mix: Audio, rate: int, model: str = "") -> Grid | None:
     parts: dict[str, Features] = {
         name: features(blocks(audio), rate, bands=name in ("drums", "bass")) for name, audio in stems.items()
     }
-    heard = listen(parts, features(blocks(mix), rate))
+    heard = listen(parts, features(blocks(mix), rate), model=model)
     return find_grid(heard) if heard is not None else None
 
 
@@ -67,10 +67,10 @@ def separated(stems: Mapping[str, Audio], rate: int) -> dict[str, Audio]:
         return {stem.name: mono(result.folder / stem.file)[0] for stem in result.manifest.stems if stem.role == "stem"}
 
 
-def score_song(name: str, stems: Mapping[str, Audio], mix: Audio, rate: int) -> tuple[bool, bool]:
+def score_song(name: str, stems: Mapping[str, Audio], mix: Audio, rate: int, model: str) -> tuple[bool, bool]:
     """Whether everything is right, and whether it is wrong with confidence."""
     started = time.process_time()
-    grid = hear(stems, mix, rate)
+    grid = hear(stems, mix, rate, model)
     used_s = time.process_time() - started
     if grid is None:
         print(f"{name:10} nothing")
@@ -95,7 +95,8 @@ def run_songs(folder: Path, *, separate_first: bool) -> bool:
         if (folder / name).is_dir():
             stems, rate = song(folder / name)
             mix = np.sum(list(stems.values()), axis=0)
-            rows.append(score_song(name, separated(stems, rate) if separate_first else stems, mix, rate))
+            model = "preview" if separate_first else ""
+            rows.append(score_song(name, separated(stems, rate) if separate_first else stems, mix, rate, model))
     right, wrong = sum(row[0] for row in rows), sum(row[1] for row in rows)
     print(f"right {right} of {len(rows)}, wrong with confidence {wrong}")
     return bool(rows) and right >= len(rows) - separate_first and not wrong

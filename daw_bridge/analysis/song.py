@@ -51,13 +51,15 @@ class HeardSong:
     grid: Grid | None
 
 
-def hear_song(stems: Mapping[str, Path], mix: Path, wish: TempoWish, *, asked: str) -> HeardSong:
-    """Tempo, bars, sections and key of the song. Raises InputError for a file that cannot be read."""
+def hear_song(stems: Mapping[str, Path], mix: Path, wish: TempoWish, *, asked: str, model: str = "") -> HeardSong:
+    """Tempo, bars, sections and key of the song, whose stems `model` made.
+
+    Raises InputError for a file that cannot be read."""
     whole = read_features(mix)
     if whole.length_s < SHORTEST_S:
         return _without_sound(whole, wish, asked, "the song is too short to hear a tempo in it")
     parts = {name: read_features(path, bands=name in WITH_BANDS) for name, path in stems.items()}
-    heard = listen(parts, whole)
+    heard = listen(parts, whole, model=model)
     if heard is None:
         return _without_sound(whole, wish, asked, "the song is silent")
     grid = _grid(heard, wish, mix)

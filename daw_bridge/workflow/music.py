@@ -114,7 +114,8 @@ def _heard(folder: Path, manifest: Manifest, wish: MusicWish) -> SongMusic:
     if wish.grid == "off" and not tempo.given:
         return SongMusic(asked=wish.asked, notes=drafts, remarks=said)
     paths = {stem.name: stem.path for stem in stems.stems if stem.role == "stem"}
-    heard = hear_song(paths, stems.reference.path, tempo, asked=wish.asked)
+    model = manifest.separation.model if manifest.separation is not None else ""
+    heard = hear_song(paths, stems.reference.path, tempo, asked=wish.asked, model=model)
     music = heard.music if wish.sections else replace(heard.music, sections=())
     if wish.click and heard.grid is not None and len(heard.grid.beats_s) > 1:
         music = replace(music, click_file=_write_click(folder, manifest, stems.reference, heard.grid))
