@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from daw_bridge.errors import ModelError
+from daw_bridge.separation.families.community import blocks
 from daw_bridge.separation.families.mdx23c.config import Mdx23cConfig
 from daw_bridge.separation.families.mdx23c.network import Mdx23c
 from daw_bridge.separation.families.roformer.bands import mel_bands
@@ -292,3 +294,13 @@ def test_mdx23c_is_the_published_one(norm: str, activation: str) -> None:
     assert (network(mix) - expected).abs().max() <= LARGEST_DIFFERENCE * max(1.0, float(expected.abs().max()))
     network.keep_stems([1])
     assert (network(mix) - expected[:, [1]]).abs().max() <= LARGEST_DIFFERENCE
+
+
+@pytest.mark.parametrize("numbers", [1 << 9, 1 << 12])
+def test_a_convolution_in_blocks_is_the_convolution(monkeypatch: pytest.MonkeyPatch, numbers: int) -> None:
+    monkeypatch.setattr(blocks, "_WHOLE_NUMBERS", 0)
+    monkeypatch.setattr(blocks, "_BLOCK_NUMBERS", numbers)
+    torch.manual_seed(1)
+    conv, x = nn.Conv2d(6, 8, 3, padding=1), torch.randn(1, 6, 61, 17)
+    made = blocks.conv_in_blocks(conv, x, lambda part: functional.glu(part, dim=1))
+    assert (made - functional.glu(conv(x), dim=1)).abs().max() < 1e-6
