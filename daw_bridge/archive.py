@@ -83,7 +83,9 @@ def folder_lock(root: Path) -> Iterator[None]:
 
 
 def _require_folder(root: Path) -> None:
-    if root.exists() and not root.is_dir():
+    with output_errors(root):
+        is_file = root.exists() and not root.is_dir()
+    if is_file:
         raise OutputError(f"{root}: is a file; give a folder with -o")
 
 

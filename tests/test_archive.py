@@ -73,6 +73,11 @@ def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
         pass
 
 
+def test_a_path_that_is_too_long_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="too long"), folder_lock(tmp_path.joinpath(*["z" * 200] * 25)):
+        pass
+
+
 def test_two_runs_never_work_on_one_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DAW_BRIDGE_CACHE", str(tmp_path / "cache"))
     with (

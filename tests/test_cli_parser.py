@@ -127,6 +127,26 @@ def test_ctrl_c_inside_exec_ends_with_the_exit_code_and_not_by_the_signal(tmp_pa
     assert (ended.returncode, ended.stderr) == (130, "daw-bridge: cancelled\n")
 
 
+@pytest.mark.parametrize(
+    ("refused", "code", "said"),
+    [
+        (OSError(36, "File name too long", "/x/y"), 4, "/x/y: the system refuses it (File name too long)"),
+        (ImportError("libopenblas.so: failed to map segment from shared object"), 8, "the memory does not suffice"),
+        (MemoryError(), 8, "the memory does not suffice"),
+        (ZeroDivisionError("ours"), 1, "unexpected ZeroDivisionError"),
+    ],
+)
+def test_what_the_system_refuses_is_told_in_its_words(
+    refused: Exception, code: int, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: object) -> None:
+        raise refused
+
+    monkeypatch.setattr("daw_bridge.templates.store.list_templates", refuse)
+    assert main(["templates", "list"]) == code
+    assert said in capsys.readouterr().err
+
+
 def test_an_ignored_ctrl_c_stays_ignored() -> None:
     ended = interrupted("signal.signal(signal.SIGINT, signal.SIG_IGN)\nos.kill(os.getpid(), signal.SIGINT)")
     assert (ended.returncode, "cancelled" in ended.stderr) == (0, False)

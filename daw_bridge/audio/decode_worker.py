@@ -135,6 +135,16 @@ def _limit(source: Path) -> None:
             continue
 
 
+def _size_is_ours() -> bool:
+    """Whether the largest file is what `_limit` allows, and not what this user may write at all (`ulimit -f`)."""
+    if sys.platform == "win32":
+        return False
+    import resource
+
+    ours, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    return ours != most
+
+
 def _obey(order: dict[str, Any]) -> None:
     """Do the work; say how it went."""
     try:
@@ -142,7 +152,7 @@ def _obey(order: dict[str, Any]) -> None:
     except MemoryError:
         _say({"error": "MemoryError", "text": ""})
     except DawBridgeError as exc:
-        large = isinstance(exc.__cause__, OSError) and exc.__cause__.errno == errno.EFBIG
+        large = isinstance(exc.__cause__, OSError) and exc.__cause__.errno == errno.EFBIG and _size_is_ours()
         _say({"error": "TooLarge" if large else type(exc).__name__, "text": str(exc)})
     except Exception as exc:  # noqa: BLE001  whatever a stranger's file makes of a decoder is told as one line
         _say({"error": "unexpected", "text": f"{type(exc).__name__}: {exc}"})

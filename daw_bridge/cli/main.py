@@ -14,7 +14,7 @@ from daw_bridge.cli.console import one_line, print_error
 from daw_bridge.cli.library_noise import kept_off_stderr
 from daw_bridge.cli.parser import Parser
 from daw_bridge.cli.streams import OutputLost
-from daw_bridge.errors import DawBridgeError, OutputError
+from daw_bridge.errors import DawBridgeError, DeviceError, OutputError
 from daw_bridge.version import __version__
 
 COMMAND_MODULES: tuple[str, ...] = (
@@ -119,8 +119,27 @@ def _code_of(args: argparse.Namespace) -> int:
             return interrupt.EXIT_CODE
         if args.verbose:
             raise
+        known = _of_the_system(exc)
+        if known is not None:
+            print_error(str(known))
+            return known.exit_code
         print_error(f"unexpected {type(exc).__name__}: {exc}; please report it with what 'daw-bridge -v ...' prints")
         return DawBridgeError.exit_code
+
+
+def _of_the_system(exc: Exception) -> DawBridgeError | None:
+    """What the system refused, in its words, where no step of ours was ready for it; None for our own mistakes."""
+    text = str(exc).lower()
+    if isinstance(exc, MemoryError) or (isinstance(exc, ImportError) and any(sign in text for sign in _NO_MEMORY)):
+        return DeviceError(f"the memory does not suffice ({exc}); close other programs, or raise the limit (ulimit)")
+    if isinstance(exc, OSError) and exc.strerror:
+        where = f"{exc.filename}: " if exc.filename else ""
+        return OutputError(f"{where}the system refuses it ({exc.strerror}); nothing else is known about it")
+    return None
+
+
+_NO_MEMORY = ("failed to map segment", "cannot allocate memory", "cannot apply additional memory protection")
+"""How the loader of libraries says it."""
 
 
 def _print_any_name() -> None:
