@@ -131,7 +131,7 @@ def _require_room_for(song: PlannedSong, place: Path) -> None:
     if song.size_bytes > free:
         raise OutputError(
             f"{song.mix}: has {human_bytes(song.size_bytes)}, and {place.parent} has {human_bytes(free)} free; "
-            "give a larger disk (--scratch)"
+            "give a `scratch` on a larger disk"
         )
 
 
