@@ -222,7 +222,7 @@ def test_a_mix_that_the_disk_cannot_take_is_not_fetched(music: Path, tmp_path: P
     found = worker.process(song)
     worker.close()
     assert found.state == "retry"  # another machine's disk may take it
-    assert re.search(r"has 1000000\.0 TB, and .*scratch.* has .* free; give a larger disk", found.error)
+    assert re.search(r"has 1000000\.0 TB, and .*scratch.* has .* free; give a `scratch` on a larger disk", found.error)
 
 
 def test_weights_that_are_not_the_plans_are_refused_before_any_song(music: Path, tmp_path: Path) -> None:
