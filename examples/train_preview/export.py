@@ -103,6 +103,8 @@ def onnx_graph(net: BandSplitNet, config: str) -> bytes:
 
 def trained(about: dict[str, dict[str, float]], curves: Path) -> dict[str, object]:
     """How far the run had come, from its curves, on top of what the weights it began with had seen."""
+    if not curves.exists():  # refit.py: no steps were made
+        return dict(about["before"])
     with curves.open(newline="") as file:
         last = list(csv.DictReader(file))[-1]
     before = about.get("before", {})

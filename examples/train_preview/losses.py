@@ -27,8 +27,12 @@ def separation_loss(estimates: Tensor, targets: Tensor, weights: Tensor) -> tupl
     error = estimates - targets
     error_energy = error.square().mean((1, 3, 4))
     mix_energy = mix.square().mean((1, 3, 4)) + 1e-6
-    stem_energy = targets.square().mean((1, 3, 4))
-    reference = torch.where(stem_energy > _AUDIBLE * mix_energy, stem_energy + _SHARE * mix_energy, mix_energy)
+    reference = reference_energy(targets.square().mean((1, 3, 4)), mix_energy)
     absolute = error.abs().mean((1, 3, 4)) / (mix.abs().mean((1, 3, 4)) + 1e-3)
     loss = ((torch.sqrt(error_energy / reference + _FLOOR) + absolute) * weights).mean()
     return loss, 10 * torch.log10(error_energy / mix_energy + _FLOOR).mean().detach()
+
+
+def reference_energy(stems: Tensor, mix: Tensor) -> Tensor:
+    """What the energy of a stem's error is measured against, from the energies of stems and mix."""
+    return torch.where(stems > _AUDIBLE * mix, stems + _SHARE * mix, mix)
