@@ -196,8 +196,9 @@ def test_nothing_is_written_while_reaper_runs(resource: Path, monkeypatch: pytes
 
 def test_running_programs_are_seen() -> None:
     assert running_programs()
-    with subprocess.Popen(["/bin/sleep", "60"]) as process:
-        assert "sleep" in running_programs()
+    with subprocess.Popen(["/bin/sleep", "600"]) as process:
+        while "sleep" not in running_programs():  # its name comes a moment after it has begun
+            assert process.poll() is None
         process.kill()
 
 
