@@ -101,5 +101,7 @@ class RoformerFamily(CommunityFamily):
         features = frames * len(config.bands) * config.dim
         spectrum = 2 * (config.fft_samples // 2 + 1) * config.channels * frames
         kept = config.depth if config.skip_connection else 0
-        numbers = (1 + kept) * features + 6 * spectrum + (2 * stems + 2) * config.channels * settings.chunk_samples
+        # The masked spectrum of a stem goes back at once, into a heap that comes apart: half of it is counted.
+        spectra = (5.5 + stems / 2) * spectrum
+        numbers = (1 + kept) * features + spectra + (2 * stems + 2) * config.channels * settings.chunk_samples
         return 4 * numbers / 1024.0**3
