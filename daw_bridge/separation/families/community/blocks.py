@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 _BLOCK_NUMBERS = 1 << 21
-_WHOLE_NUMBERS = 1 << 23
+_WHOLE_NUMBERS = 1 << 22
 """Tensors of so many numbers are convolved as a whole: blocks cost 2 to 5 % and save what is not the peak."""
 
 
