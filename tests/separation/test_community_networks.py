@@ -298,7 +298,6 @@ def test_mdx23c_is_the_published_one(norm: str, activation: str) -> None:
 
 @pytest.mark.parametrize("numbers", [1 << 9, 1 << 12])
 def test_a_convolution_in_blocks_is_the_convolution(monkeypatch: pytest.MonkeyPatch, numbers: int) -> None:
-    monkeypatch.setattr(blocks, "_WHOLE_NUMBERS", 0)
     monkeypatch.setattr(blocks, "_BLOCK_NUMBERS", numbers)
     torch.manual_seed(1)
     conv, x = nn.Conv2d(6, 8, 3, padding=1), torch.randn(1, 6, 61, 17)

@@ -13,8 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 _BLOCK_NUMBERS = 1 << 21
-_WHOLE_NUMBERS = 1 << 22
-"""Tensors of so many numbers are convolved as a whole: blocks cost 2 to 5 % and save what is not the peak."""
+"""Larger ones take more memory at the peak: with 8M numbers a chunk of drumsep5 took 1.51 instead of 1.08 GiB."""
 
 
 def conv_in_blocks(conv: nn.Conv2d, x: Tensor, after: Callable[[Tensor], Tensor] | None = None) -> Tensor:
@@ -25,7 +24,7 @@ def conv_in_blocks(conv: nn.Conv2d, x: Tensor, after: Callable[[Tensor], Tensor]
     after = after or _same
     rows = x.shape[2]
     step = max(4, _BLOCK_NUMBERS // max(1, x.shape[0] * x.shape[1] * x.shape[3]))
-    if x.device.type != "cpu" or step >= rows or x.numel() <= _WHOLE_NUMBERS:
+    if x.device.type != "cpu" or step >= rows:
         return after(conv(x))
     out: Tensor | None = None
     for first in range(0, rows, step):
