@@ -74,6 +74,7 @@ def test_a_slip_shows_the_usage_of_its_command_and_the_nearest_name(
 def test_verbose_is_about_daw_bridge_and_not_about_other_libraries(
     verbose: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    logging.getLogger("daw_bridge_reaper").setLevel(logging.NOTSET)  # what an earlier -v in this process has left
     assert main([*verbose, "-q", "templates", "list"]) == 0
     assert logging.getLogger("daw_bridge.cache").isEnabledFor(logging.DEBUG) == bool(verbose)
     assert logging.getLogger("daw_bridge_reaper.live").isEnabledFor(logging.DEBUG) == bool(verbose)
