@@ -87,6 +87,18 @@ def _is_odd(part: str) -> bool:
     return part in ("", ".", "..") or any(char < " " or char == "\x7f" or "\ud800" <= char <= "\udfff" for char in part)
 
 
+def _sorted_in(below: str, part: str, is_folder: bool, waiting: list[str], left_out: LeftOut) -> Iterator[str]:
+    """One entry of a listing: a key, a folder that waits, or what is left out."""
+    key = f"{below}{part}"
+    if _is_odd(part):
+        if is_folder or _is_audio(key):
+            left_out.add(f"{key}/" if is_folder else key, _ODD)
+    elif is_folder:
+        waiting.append(f"{key}/")
+    else:
+        yield key
+
+
 def _names_in_folder(root: Path, left_out: LeftOut) -> Iterator[str]:
     waiting, seen = [""], set[tuple[int, int]]()
     while waiting:
@@ -98,14 +110,7 @@ def _names_in_folder(root: Path, left_out: LeftOut) -> Iterator[str]:
             seen.add((here.st_dev, here.st_ino))
             entries = sorted(os.scandir(root / below), key=lambda entry: entry.name)
             for entry in entries:
-                key, is_folder = f"{below}{entry.name}", entry.is_dir()
-                if _is_odd(entry.name):
-                    if is_folder or _is_audio(key):
-                        left_out.add(f"{key}/" if is_folder else key, _ODD)
-                elif is_folder:
-                    waiting.append(f"{key}/")
-                else:
-                    yield key
+                yield from _sorted_in(below, entry.name, entry.is_dir(), waiting, left_out)
         except OSError as exc:
             raise StoreUnreachable(f"{root / below}: cannot be read: {exc.strerror}") from exc
 
@@ -125,14 +130,7 @@ def _names_in_bucket(url: str, left_out: LeftOut) -> Iterator[str]:
             base = f"{place}/{below}".rstrip("/")
             for each in client.get_file_info(fs.FileSelector(base)):
                 part = each.path.removeprefix(base).strip("/")  # none: keys with `//` lie there
-                key, is_folder = f"{below}{part}", each.type == fs.FileType.Directory
-                if _is_odd(part):
-                    if is_folder or _is_audio(key):
-                        left_out.add(f"{key}/" if is_folder else key, _ODD)
-                elif is_folder:
-                    waiting.append(f"{key}/")
-                else:
-                    yield key
+                yield from _sorted_in(below, part, each.type == fs.FileType.Directory, waiting, left_out)
     except OSError as exc:
         raise StoreUnreachable(f"{url}: cannot be listed: {' '.join(str(exc).split())[:200]}") from exc
 
