@@ -87,6 +87,18 @@ def _digest(parts: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode("utf-8")).hexdigest()
 
 
+def _influences(options: SeparationOptions, loaded: Loaded, reference_sha256: str, resampler: str) -> dict[str, Any]:
+    """Everything that the samples of a run depend on: what another run must share to go on with its work."""
+    return {
+        **sample_settings(options),
+        "algorithm": ALGORITHM,
+        "reference": reference_sha256,
+        "weights": loaded.weights_sha256,
+        **_rounded_by(loaded, options),
+        **({} if resampler == "soxr" else {"resampler": resampler}),
+    }
+
+
 def separate_reference(
     reference: Path,
     folder: Path,
@@ -114,17 +126,11 @@ def separate_reference(
     resampling = run.resampling = choose(options.resampler, loaded.rung.device if loaded.rung else "cpu")
     mine = {"reference": reference.name, "prefix": prefix}
     header = {**mine, "model": options.model, "rung": asdict(loaded.rung) if loaded.rung else None}
-    parts = {
-        **sample_settings(options),
-        "algorithm": ALGORITHM,
-        "reference": reference_sha256 or sha256_of_file(reference),
-        "weights": loaded.weights_sha256,
-        **_rounded_by(loaded, options),
-        **({} if resampling.name == "soxr" else {"resampler": resampling.name}),
-    }
+    sha256 = reference_sha256 or sha256_of_file(reference)
+    digest = _digest(_influences(options, loaded, sha256, resampling.name))
     done = False
     with ExitStack() as scope:
-        work = WorkFolder(folder, _digest(parts)[:16], header)
+        work = WorkFolder(folder, digest[:16], header)
         scope.callback(lambda: work.release(remove=done))
         mix = scope.enter_context(
             open_mix(
