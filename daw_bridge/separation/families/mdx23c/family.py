@@ -77,7 +77,7 @@ class Mdx23cFamily(CommunityFamily):
         config: Mdx23cConfig = settings.network
         frames = settings.chunk_samples // config.hop_samples + 1
         first = config.width * (config.bins_used // config.subbands) * frames
-        return 4 * (8.0 * first + 4 * stems * config.channels * settings.chunk_samples) / 1024.0**3
+        return 4 * (9.0 * first + 4 * stems * config.channels * settings.chunk_samples) / 1024.0**3
 
     def fitting_chunk(self, settings: Settings[Any], samples: int) -> int:
         """Frames have to divide by the scales all the way down."""

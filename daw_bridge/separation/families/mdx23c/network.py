@@ -7,7 +7,7 @@ is in no stem, and so in the residual.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import cast
 
 import torch
@@ -17,7 +17,8 @@ from torch.nn import functional
 from daw_bridge.separation.families.community.blocks import conv_in_blocks, gelu_in_place
 from daw_bridge.separation.families.mdx23c.config import Mdx23cConfig
 
-_CHANNELS_AT_ONCE = 32
+_NUMBERS_AT_ONCE = 1 << 18
+"""A megabyte: between norm, activation and product, numbers need not leave a core's own cache."""
 
 
 def _norm(kind: str, channels: int) -> nn.Module:
@@ -53,31 +54,57 @@ class _Block(nn.Module):
         self.tfc2 = nn.Sequential(_norm(norm, width), act, nn.Conv2d(width, width, 3, 1, 1, bias=False))
         self.shortcut = nn.Conv2d(inputs, width, 1, 1, 0, bias=False)
 
-    def forward(self, x: Tensor, *, owned: bool) -> Tensor:
-        """`owned`: nobody else needs x, which may be changed."""
+    def forward(self, x: Tensor) -> Tensor:
+        """Changes x, which nobody else may need."""
         shortcut: Tensor = self.shortcut(x)
-        x = _norm_act_conv(self.tfc1, x, owned=owned)
-        x += self._along_bins(x)
-        shortcut += _norm_act_conv(self.tfc2, x, owned=True)
-        return shortcut
+        x = conv_in_blocks(cast("nn.Conv2d", self.tfc1[2]), _ready(self.tfc1, x))
+        self._add_along_bins(x)
+        return conv_in_blocks(cast("nn.Conv2d", self.tfc2[2]), _ready(self.tfc2, x), onto=shortcut)
 
-    def _along_bins(self, x: Tensor) -> Tensor:
-        for layer in self.tdf:
-            x = gelu_in_place(x) if isinstance(layer, nn.GELU) else layer(x)
-        return x
+    def _add_along_bins(self, x: Tensor) -> None:
+        first_norm, activation, narrowing, second_norm, _, widening = self.tdf
+        for place in _places(first_norm, x):
+            y = narrowing(_active(activation, _normed(first_norm, x, place)))
+            x[place] += widening(_active(activation, _normed(second_norm, y, place, cut=True)))
 
 
-def _norm_act_conv(layers: nn.Sequential, x: Tensor, *, owned: bool) -> Tensor:
-    """A norm, an activation, and a 3 x 3 convolution; what is owned is normalised where it lies, channel by channel."""
-    norm, activation, conv = layers
-    if owned and isinstance(norm, nn.InstanceNorm2d):
-        for first in range(0, x.shape[1], _CHANNELS_AT_ONCE):
-            part = slice(first, first + _CHANNELS_AT_ONCE)
-            normed = functional.instance_norm(x[:, part], weight=norm.weight[part], bias=norm.bias[part], eps=norm.eps)
-            x[:, part] = _active(activation, normed)
-    else:
-        x = _active(activation, norm(x))
-    return conv_in_blocks(cast("nn.Conv2d", conv), x)
+def _ready(layers: nn.Sequential, x: Tensor) -> Tensor:
+    """Norm and activation, the first two of `layers`, where x lies if they can be taken there."""
+    norm, activation = layers[0], layers[1]
+    if not (isinstance(norm, nn.InstanceNorm2d) and isinstance(activation, nn.GELU)):
+        return _active(activation, norm(x))
+    for place in _places(norm, x):
+        _active(activation, _normed(norm, x, place, out=x[place]))
+    return x
+
+
+Place = tuple[slice, slice]
+"""Some channels of one mix of a batch."""
+
+
+def _places(norm: nn.Module, x: Tensor) -> Iterator[Place]:
+    """All that may be normalised by itself, as many channels as stay in the cache from one step to the next."""
+    batch, channels = x.shape[:2]
+    if not isinstance(norm, nn.InstanceNorm2d):
+        yield slice(None), slice(None)
+        return
+    step = max(1, _NUMBERS_AT_ONCE // max(1, x.shape[2] * x.shape[3])) if x.device.type == "cpu" else channels
+    for index in range(batch):
+        for first in range(0, channels, step):
+            yield slice(index, index + 1), slice(first, min(channels, first + step))
+
+
+def _normed(norm: nn.Module, x: Tensor, place: Place, *, cut: bool = False, out: Tensor | None = None) -> Tensor:
+    """The norm of what lies at a place of x, or of an x that is `cut` to it already."""
+    if not isinstance(norm, nn.InstanceNorm2d):
+        return cast("Tensor", norm(x))
+    piece = x if cut else x[place]
+    out = torch.empty_like(piece) if out is None else out
+    weight, bias = norm.weight[place[1]], norm.bias[place[1]]
+    # instance_norm itself, bit for bit, which cannot be told where to write.
+    mean, spread = piece.new_empty(piece.shape[1]), piece.new_empty(piece.shape[1])
+    torch.native_batch_norm(piece, weight, bias, None, None, True, 0.0, norm.eps, out=(out, mean, spread))
+    return out
 
 
 def _active(activation: nn.Module, x: Tensor) -> Tensor:
@@ -91,9 +118,10 @@ class _Blocks(nn.Module):
             _Block(width if index else inputs, width, bins, config) for index in range(config.blocks_per_scale)
         )
 
-    def forward(self, x: Tensor, *, owned: bool = True) -> Tensor:
-        for index, block in enumerate(self.blocks):
-            x = block(x, owned=owned or index > 0)
+    def forward(self, x: Tensor) -> Tensor:
+        """Changes x, which nobody else may need."""
+        for block in self.blocks:
+            x = block(x)
         return x
 
 
@@ -105,7 +133,8 @@ class _Scale(nn.Module):
         self.conv = nn.Sequential(_norm(config.norm, inputs), _activation(config.activation), conv)
 
     def forward(self, x: Tensor) -> Tensor:
-        return cast("Tensor", self.conv(x))
+        norm, activation, conv = self.conv
+        return cast("Tensor", conv(_active(activation, norm(x))))
 
 
 class _Encoder(nn.Module):
@@ -161,7 +190,7 @@ class Mdx23c(nn.Module):
         frames = spectrum.shape[-1]
         subbands = spectrum.reshape(batch, self.inputs, config.bins_used // config.subbands, frames)
         first = self.first_conv(subbands)
-        x = self._unet(first.transpose(-1, -2)).transpose(-1, -2) * first
+        x = self._unet(first.transpose(-1, -2).contiguous()).transpose(-1, -2) * first
         x = self.final_conv(torch.cat([subbands, x], 1))
         bins = config.fft_samples // 2 + 1
         parts = x.reshape(-1, 2, config.bins_used, frames)
@@ -171,11 +200,11 @@ class Mdx23c(nn.Module):
         return functional.pad(waves, (0, missing)).view(batch, self.stems, channels, samples)
 
     def _unet(self, x: Tensor) -> Tensor:
-        """x is (batch, width, frames, bins); frames have to divide by the scales."""
+        """x is (batch, width, frames, bins), and changed; frames have to divide by the scales."""
         skips: list[Tensor] = []
         for encoder in self.encoder_blocks:
             block = cast("_Encoder", encoder)
-            skips.append(block.tfc_tdf(x, owned=bool(skips)))  # the first one's input is needed once more
+            skips.append(block.tfc_tdf(x))
             x = block.downscale(skips[-1])
         x = self.bottleneck_block(x)
         for decoder in self.decoder_blocks:

@@ -103,5 +103,6 @@ class RoformerFamily(CommunityFamily):
         kept = config.depth if config.skip_connection else 0
         # The masked spectrum of a stem goes back at once, into a heap that comes apart: half of it is counted.
         spectra = (5.5 + stems / 2) * spectrum
-        numbers = (1 + kept) * features + spectra + (2 * stems + 2) * config.channels * settings.chunk_samples
+        # 0.3: what a layer holds of its bands beside them, in blocks.
+        numbers = (1.3 + kept) * features + spectra + (2 * stems + 2) * config.channels * settings.chunk_samples
         return 4 * numbers / 1024.0**3
