@@ -23,7 +23,7 @@ import re, sys, time
 from pathlib import Path
 import torch
 from daw_bridge.separation.options import SeparationOptions
-from daw_bridge.separation.recipe import separate
+from daw_bridge.separation.separate import separate
 torch.set_num_threads(1)
 given = {"ensemble": sys.argv[1]} if "," in sys.argv[1] else {"model": sys.argv[1]}
 result = separate(Path(sys.argv[2]), Path(sys.argv[3]), SeparationOptions(device="cpu", batch_segments=1, **given))

@@ -62,7 +62,7 @@ def main() -> int:
     from daw_bridge.separation.families.community.config import parse_config
     from daw_bridge.separation.families.roformer.family import RoformerFamily
     from daw_bridge.separation.options import SeparationOptions
-    from daw_bridge.separation.recipe import separate
+    from daw_bridge.separation.separate import separate
 
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)

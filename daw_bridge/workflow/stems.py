@@ -19,8 +19,9 @@ from daw_bridge.progress import CancelToken, OnProgress
 from daw_bridge.separation.families.family import Loaded, LoadModel, Note
 from daw_bridge.separation.model_info import Licence
 from daw_bridge.separation.options import SeparationOptions
-from daw_bridge.separation.recipe import read_recipe, separate
+from daw_bridge.separation.recipe import read_recipe
 from daw_bridge.separation.run import NULL_DEPTH_DB, SeparationResult, separation_key
+from daw_bridge.separation.separate import separate
 from daw_bridge.units import SILENCE_DB
 from daw_bridge.version import __version__
 from daw_bridge.workflow.ingest import with_loudness

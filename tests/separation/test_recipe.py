@@ -23,8 +23,9 @@ from daw_bridge.separation.families.own import add_own_model
 from daw_bridge.separation.licence import require_accepted
 from daw_bridge.separation.model_info import Licence
 from daw_bridge.separation.options import SeparationOptions
-from daw_bridge.separation.recipe import read_recipe, separate, weights_of
+from daw_bridge.separation.recipe import read_recipe, weights_of
 from daw_bridge.separation.run import SeparationResult
+from daw_bridge.separation.separate import separate
 from daw_bridge.templates.bus_template import read_template
 from daw_bridge.templates.store import find_template
 from tests.separation.tiny_community import write_model

@@ -21,7 +21,7 @@ from daw_bridge.separation.families.demucs.separator import DemucsSeparator, Pla
 from daw_bridge.separation.families.family import Loaded, Note
 from daw_bridge.separation.families.loader import load
 from daw_bridge.separation.options import SeparationOptions, wanted_stems
-from daw_bridge.separation.recipe import separate
+from daw_bridge.separation.separate import separate
 from daw_bridge.workflow.batch import run_batch
 from daw_bridge.workflow.ledger import Ledger
 from tests.separation import tiny, tiny_bsrnn
