@@ -123,16 +123,6 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
-def options_table(kind: Any) -> str:
-    """The options as a table of Markdown, for the docs."""
-    rows = ["| option | command line | what it does |", "|---|---|---|"]
-    for each in options_of(kind):
-        named = ", ".join(f"`{flag} {each.metavar}`" for flag in each.flags)
-        named = ", ".join(filter(None, [named, *(f"`{flag}`" for flag in each.switches)]))
-        rows.append(f"| `{each.name}={each.default!r}` | {named or '-'} | {each.help} |")
-    return "\n".join(rows)
-
-
 def one_of(name: str, value: object, known: Iterable[str]) -> None:
     """UsageError, with the nearest name, when `value` is none of `known`."""
     known = list(known)

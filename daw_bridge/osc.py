@@ -222,8 +222,3 @@ def _read_string(data: bytes, at: int, text_errors: str) -> tuple[str, int]:
 def time_tag_to_unix_s(time_tag: int) -> float:
     """Seconds since 1970 of a time tag (NTP: 32.32 bits since 1900)."""
     return time_tag / 2**32 - _NTP_TO_UNIX_S
-
-
-def unix_s_to_time_tag(time_s: float) -> int:
-    """Inverse of `time_tag_to_unix_s`."""
-    return int((time_s + _NTP_TO_UNIX_S) * 2**32)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from daw_bridge.templates.table import BANDS, RETURN_EFFECTS, TEMPLATE
-from daw_bridge.templates.yaml_table import Field, ListOf, Record, records_of
+from daw_bridge.templates.yaml_table import Field, ListOf, Record
+from tests.record_tree import records_of
 
 
 def template_reference() -> str:

@@ -20,10 +20,11 @@ from daw_bridge.build_options import BuildOptions
 from daw_bridge.cli.main import build_parser, main
 from daw_bridge.cli.options import options_from
 from daw_bridge.errors import UsageError
-from daw_bridge.option import Influence, options_of, options_table
+from daw_bridge.option import Influence, options_of
 from daw_bridge.separation.options import Fold, SeparationOptions, loading_settings, request_settings, sample_settings
 from daw_bridge.separation.run import separation_key
 from tests.generated_docs import check_section
+from tests.option_reference import options_table
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -218,7 +219,7 @@ def test_a_new_separation_option_is_one_place(tmp_path: Path) -> None:
         "from daw_bridge.build_options import BuildOptions\n"
         "from daw_bridge.cli.main import build_parser\n"
         "from daw_bridge.cli.options import options_from\n"
-        "from daw_bridge.option import options_table\n"
+        "from tests.option_reference import options_table\n"
         "from daw_bridge.separation.options import *\n"
         "from daw_bridge.separation.run import separation_key\n"
         "options = options_from(build_parser().parse_args(['build', 'mix.wav', '--zeal', '5']))\n"
@@ -230,7 +231,7 @@ def test_a_new_separation_option_is_one_place(tmp_path: Path) -> None:
         "    assert 'zeal' not in settings(BuildOptions()), settings\n"
         "print(separation_key('a', options, 'b'), separation_key('a', BuildOptions(), 'b'))\n"
     )
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
     run = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )

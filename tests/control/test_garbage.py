@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 from daw_bridge.control.commands import COMMANDS, parse
 from daw_bridge.errors import UsageError
-from daw_bridge.osc import Message, encode, encode_bundle, unix_s_to_time_tag
+from daw_bridge.osc import Message, encode, encode_bundle
 from daw_bridge.osc_stream import frame
 from tests.control.conftest import rss_bytes, stats_of
+from tests.osc.time_tags import unix_s_to_time_tag
 
 Make = Callable[..., Any]
 

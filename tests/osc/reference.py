@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from daw_bridge.templates.yaml_table import records_of
 from daw_bridge_osc.operations import OPERATIONS
 from daw_bridge_osc.profile_file import PROFILE
+from tests.record_tree import records_of
 
 
 def profile_reference() -> str:

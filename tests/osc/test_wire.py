@@ -20,9 +20,9 @@ from daw_bridge.osc import (
     encode,
     encode_bundle,
     time_tag_to_unix_s,
-    unix_s_to_time_tag,
 )
 from daw_bridge.osc_stream import Framing, LengthDeframer, SlipDeframer, deframer_for, frame
+from tests.osc.time_tags import unix_s_to_time_tag
 
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=40)
 VALUES = st.one_of(

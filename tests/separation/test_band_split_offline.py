@@ -17,7 +17,7 @@ from daw_bridge.separation.engine.memory import Rung
 from daw_bridge.separation.engine.separator import ArraySource, FloatArray
 from daw_bridge.separation.families.band_split.bidirectional import BidirectionalSeparator, SegmentNet
 from daw_bridge.separation.families.band_split.bundled import load_streaming_model
-from daw_bridge.separation.families.band_split.causal import load_preview_separator
+from daw_bridge.separation.families.band_split.causal import load_causal
 from daw_bridge.separation.families.band_split.network import BandSplitNet
 from daw_bridge.separation.families.band_split.streaming import StreamingModel
 from daw_bridge.separation.families.band_split.torch_engine import TorchEngine
@@ -96,6 +96,6 @@ def test_ones_own_bidirectional_weights_separate_a_file(tmp_path: Path) -> None:
 
 def test_a_bidirectional_network_is_refused_where_sound_is_live(tmp_path: Path) -> None:
     weights = save(make_net(causal=False), tmp_path / "mine.safetensors")
-    for load in (load_preview_separator, load_streaming_model):
+    for load in (load_causal, load_streaming_model):
         with pytest.raises(ModelError, match=r"mine\.safetensors: a bidirectional network cannot run live"):
             load(weights)

@@ -19,7 +19,7 @@ from daw_bridge.progress import CancelToken, Progress, ignore_progress
 from daw_bridge.separation.engine.separator import ArraySource, Separator
 from daw_bridge.separation.families.band_split import bundled
 from daw_bridge.separation.families.band_split.bundled import WEIGHTS_FOLDER, load_streaming_model
-from daw_bridge.separation.families.band_split.causal import PreviewSeparator, load_net, load_preview_separator
+from daw_bridge.separation.families.band_split.causal import PreviewSeparator, load_net
 from tests.separation.small_net import make_net
 
 FloatArray = NDArray[np.float32]
@@ -77,7 +77,7 @@ def test_the_thread_count_is_given_back_afterwards() -> None:
 
 def test_the_bundled_model_is_small_and_says_what_it_is() -> None:
     total = sum(file.stat().st_size for file in WEIGHTS_FOLDER.iterdir())
-    separator = load_preview_separator()
+    separator = PreviewSeparator(load_net())
     assert total < 12e6
     assert separator.name == "preview"
     assert separator.sources == ("vocals", "drums", "bass", "other")
@@ -87,14 +87,14 @@ def test_the_bundled_model_is_small_and_says_what_it_is() -> None:
 def test_the_bundled_model_takes_a_click_through_on_its_sample() -> None:
     click = np.zeros((2, 30_000), np.float32)
     click[:, 12_345] = 0.5
-    stems = run(load_preview_separator(), click)
+    stems = run(PreviewSeparator(load_net()), click)
     assert int(np.abs(stems.sum(0)).sum(0).argmax()) == 12_345
     loudest = np.abs(stems).sum((1, 2)).argmax()
     assert abs(int(np.abs(stems[loudest]).sum(0).argmax()) - 12_345) <= 1
 
 
 def test_silence_in_gives_exact_silence_out() -> None:
-    assert not np.any(run(load_preview_separator(), np.zeros((2, 100_000), np.float32)))
+    assert not np.any(run(PreviewSeparator(load_net()), np.zeros((2, 100_000), np.float32)))
 
 
 def test_both_engines_give_the_same_stems() -> None:
@@ -143,7 +143,7 @@ def test_bundled_weights_that_changed_are_refused(
 def test_a_real_song_is_separated_faster_than_five_times_real_time(shared_dir: Path) -> None:
     info = soundfile.info(shared_dir / "audio" / "sodium" / "drums.ogg")
     audio, _ = soundfile.read(shared_dir / "audio" / "sodium" / "drums.ogg", 20 * info.samplerate, dtype="float32")
-    separator = load_preview_separator()
+    separator = PreviewSeparator(load_net())
     run(separator, noise(44_100))
     began = time.process_time()  # one thread's computing, whatever else the machine does
     run(separator, np.ascontiguousarray(audio.T))
@@ -153,7 +153,7 @@ def test_a_real_song_is_separated_faster_than_five_times_real_time(shared_dir: P
 @pytest.mark.shared
 def test_it_separates_better_than_dividing_the_mix(shared_dir: Path) -> None:
     """Half a minute of two songs, one of them held out of training: mean SDR over the stems that sound."""
-    separator, gains = load_preview_separator(), []
+    separator, gains = PreviewSeparator(load_net()), []
     for song in ("francium", "sodium"):
         stems = np.zeros((4, 2, 30 * 44_100), np.float32)
         for index, name in enumerate(separator.sources):

@@ -86,15 +86,6 @@ class PreviewSeparator:
             on_progress(Progress(stage="separate", done=done, total=length))
 
 
-def load_preview_separator(weights_path: Path | None = None, threads: int | None = None) -> PreviewSeparator:
-    """The bundled model, or the same kind of network from the user's own `weights_path` (safetensors).
-
-    `threads` is how many cores may share one run; one is the default and mostly the best. Raises WeightsMissing,
-    WeightsCorrupt, ModelError for a bidirectional network.
-    """
-    return PreviewSeparator(load_causal(weights_path), threads=threads)
-
-
 def load_net(weights_path: Path | None = None) -> BandSplitNet:
     """The network with its weights, ready to listen. Raises WeightsMissing, WeightsCorrupt."""
     path = weights_path or bundled_file("preview.safetensors")
