@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
+from daw_bridge.audio.provenance import one_line
 from daw_bridge.catalog.ledger import ledger_parts, read_part
 from daw_bridge.catalog.plan import commit_prefix, require_plan
 from daw_bridge.catalog.store import Store
@@ -112,9 +113,10 @@ class StatusReader:
         for row in table.to_pylist():
             if row["state"] == "failed":
                 self._failed[row["shard"]].add(row["key"])
-            if not row["host"]:
+            host = one_line(row["host"] or "")  # from a ledger that others write, to a terminal
+            if not host:
                 continue
-            sums = self._sums[row["host"]]
+            sums = self._sums[host]
             sums["worker_s"] += row.get("worker_s") or 0.0
             sums["last"] = max(sums["last"], row["at_unix_s"])
             if row["state"] in ("done", "failed"):

@@ -47,6 +47,16 @@ def half_done(tmp_path: Path) -> Path:
     return tmp_path / "out"
 
 
+def test_the_name_of_a_node_moves_no_cursor(half_done: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = Store(half_done)
+    plan = require_plan(out)
+    song = next(iter(songs_in(out, plan, 0)))
+    RunLedger(out, part_rows=1).add(Outcome(song=song, state="failed", host="no\x1b[2Jde\nx", error="x", worker_s=1.0))
+    assert "no [2Jde x" in {node.host for node in status(out).nodes}
+    assert main(["catalog", "status", str(half_done)]) == 0
+    assert "\x1b" not in capsys.readouterr().out
+
+
 def test_songs_are_counted_by_commits_and_costs_by_the_ledger(half_done: Path) -> None:
     found = status(Store(half_done))
     assert (found.songs, found.done, found.failed, found.left) == (10, 6, 1, 3)
