@@ -57,7 +57,12 @@ def test_templates_and_adapters_are_found_from_the_wheel(unpacked: Path) -> None
 
 
 def test_the_bundled_model_loads_from_the_wheel(unpacked: Path) -> None:
-    code = (
-        "from daw_bridge.separation.families.band_split.causal import load_preview_separator as f; print(*f().sources)"
-    )
+    code = "from daw_bridge.separation.families.band_split.causal import load_net as f; print(*f().config.sources)"
     assert "vocals" in run(unpacked, "-c", code)
+
+
+def test_the_wheel_names_those_whose_sounds_the_bundled_model_has_learnt_from(unpacked: Path) -> None:
+    (text,) = [path.read_text("utf-8") for path in unpacked.glob("*.dist-info/licenses/THIRD_PARTY.md")]
+    assert "Lars Muldjord" in text
+    assert "CC-BY-4.0" in text
+    assert "Redistribution and use in source and binary forms" in text

@@ -16,6 +16,7 @@ import json
 import math
 import os
 import time
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -24,18 +25,15 @@ import torch
 import torch.distributed as dist
 from losses import WEIGHTS, separation_loss
 from mixing import Clips, Mixer, MixingOptions, dealt
-from numpy.typing import NDArray
 from safetensors.torch import save_file
 from scores import score_song
 from torch import Tensor, nn
 
 from daw_bridge.separation.families.band_split.causal import load_net
 from daw_bridge.separation.families.band_split.config import BandSplitConfig
-from daw_bridge.separation.families.band_split.network import BandSplitNet
+from daw_bridge.separation.families.band_split.network import BandSplitNet, State
 from daw_bridge.separation.families.band_split.stft import analyse
 from daw_bridge.separation.families.band_split.windows import asymmetric_windows
-
-FloatArray = NDArray[np.float32]
 
 
 def main() -> None:
@@ -59,7 +57,10 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=90.0)
     parser.add_argument("--steps", type=int, default=10**9)
     parser.add_argument("--batch", type=int, default=4, help="mixes per step and process")
-    parser.add_argument("--seconds", type=float, default=3.0)
+    parser.add_argument("--seconds", type=float, default=3.0, help="of every mix per step")
+    parser.add_argument(
+        "--pieces", type=int, default=1, help="steps per excerpt; the recurrences carry on from one to the next"
+    )
     parser.add_argument("--peak-rate", type=float, default=1.5e-3)
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
@@ -76,6 +77,7 @@ def parse() -> argparse.Namespace:
         " package's own daw_bridge/separation/families/band_split/weights_data",
     )
     parser.add_argument("--compile", action="store_true", help="compile masks and loss: a quarter less time; needs g++")
+    parser.add_argument("--bfloat16", action="store_true", help="recurrences in bfloat16 (avx512_bf16, AMX or a GPU)")
     parser.add_argument("--reuse", type=int, default=1, help="steps per drawn batch; after the first, stems are dealt")
     parser.add_argument("--validation", type=Path, help="folder of more songs to score on the way")
     parser.add_argument("--net", type=json.loads, default={}, help="JSON with fields of BandSplitConfig")
@@ -101,6 +103,7 @@ class Trainer:
         analysis, _ = asymmetric_windows(self.net.config.window_samples, self.net.config.hop_samples)
         self.window = torch.from_numpy(analysis).to(args.device)
         self.weights = torch.tensor([WEIGHTS.get(name, 1.0) for name in self.net.config.sources], device=args.device)
+        self.autocast = torch.autocast(str(args.device).split(":")[0], torch.bfloat16, enabled=args.bfloat16)
         self.tail = torch.compile(self._tail, dynamic=False) if args.compile else self._tail
 
     def load(self, path: Path, device: str) -> None:
@@ -138,15 +141,18 @@ class Trainer:
         """From the bands to the loss: nothing but products and passes over large spectra, worth compiling."""
         return separation_loss(self.net.estimate(z, mix), targets, self.weights)
 
-    def learn(self, stems: Tensor, rate: float, processes: int) -> tuple[float, float]:
-        """One step; (loss, mean error in dB under the mix)."""
+    def targets(self, stems: Tensor) -> Tensor:
+        """(batch, sources, 2, samples) -> (batch, frames, sources, 4, bins)."""
+        return self.spectra(stems.flatten(0, 1)).unflatten(0, stems.shape[:2]).transpose(1, 2)
+
+    def learn(self, targets: Tensor, rate: float, processes: int, state: State | None) -> tuple[float, float, State]:
+        """One step; (loss, mean error in dB under the mix, what the recurrences know at the end)."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        batch, sources = stems.shape[:2]
-        targets = self.spectra(stems.flatten(0, 1)).unflatten(0, (batch, sources)).transpose(1, 2)
         mix = targets.sum(2)
-        z, _ = self.net.encode(mix)
-        loss, error_db = self.tail(z, mix, targets)
+        with self.autocast:
+            z, (hidden, cells) = self.net.encode(mix, state)
+        loss, error_db = self.tail(z.float(), mix, targets)  # masks and loss stay in float32
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         if processes > 1:
@@ -159,7 +165,7 @@ class Trainer:
         with torch.no_grad():
             for slow, fast in zip(self.average.parameters(), self.net.parameters(), strict=True):
                 slow.lerp_(fast, 1 - keep)
-        return float(loss.detach()), float(error_db)
+        return float(loss.detach()), float(error_db), (hidden.detach().float(), cells.detach().float())
 
 
 def exported(folder: Path) -> tuple[BandSplitNet, dict[str, float]]:
@@ -197,23 +203,22 @@ def train(rank: int, args: argparse.Namespace) -> None:
     trainer = Trainer(args)
     if (args.run / "last.pt").exists():
         trainer.load(args.run / "last.pt", args.device)
-    options = MixingOptions(seconds=args.seconds, **args.mixing)
+    options = MixingOptions(seconds=args.seconds * args.pieces, **args.mixing)
     mixer = Mixer(Clips(args.cache), options, seed=args.seed + 1000 * rank + 1_000_003 * trainer.step)
     if rank == 0:
         config = {"net": trainer.net.config.to_json(), "mixing": asdict(options), "seed": args.seed}
         config |= {"before": trainer.trained_before}
         (args.run / "config.json").write_text(json.dumps(config | {"batch": args.batch * args.processes}, indent=1))
     recent: list[tuple[float, float]] = []
+    state: State | None = None
     validated_s = trainer.elapsed_s
-    batch: FloatArray | None = None
+    coming = lessons(args, trainer, mixer)
     while True:
         began = time.monotonic()
-        if trainer.step % args.reuse == 0 or batch is None:
-            batch = np.stack([mixer.draw() for _ in range(args.batch)])
-        else:
-            batch = dealt(batch, mixer.rng)
-        stems = torch.from_numpy(batch).to(args.device)
-        recent.append(trainer.learn(stems, learning_rate(args, trainer), args.processes))
+        part, begins = next(coming)
+        rate = learning_rate(args, trainer)
+        loss, error_db, state = trainer.learn(part, rate, args.processes, None if begins else state)
+        recent.append((loss, error_db))
         trainer.elapsed_s = agreed(trainer.elapsed_s + time.monotonic() - began, args.processes)
         trainer.audio_s += args.batch * args.seconds * args.processes
         finished = trainer.elapsed_s >= args.minutes * 60 or trainer.step >= args.steps
@@ -231,6 +236,18 @@ def train(rank: int, args: argparse.Namespace) -> None:
             break
     if args.processes > 1:
         dist.destroy_process_group()
+
+
+def lessons(args: argparse.Namespace, trainer: Trainer, mixer: Mixer) -> Iterator[tuple[Tensor, bool]]:
+    """Endless targets for `learn`, one piece of a batch of excerpts after the other, and whether it is the first."""
+    while True:
+        batch = np.stack([mixer.draw() for _ in range(args.batch)])
+        for turn in range(args.reuse):
+            batch = dealt(batch, mixer.rng) if turn else batch
+            targets = trainer.targets(torch.from_numpy(batch).to(args.device))
+            frames = targets.shape[1] // args.pieces
+            for piece in range(args.pieces):
+                yield targets[:, piece * frames : (piece + 1) * frames], piece == 0
 
 
 def agreed(elapsed_s: float, processes: int) -> float:

@@ -64,7 +64,7 @@ def test_loss_falls_in_a_short_run_and_the_next_start_carries_on(cache: Path, tm
     run = tmp_path / "run"
     net = json.dumps({"features": 8, "time_hidden": 12, "band_hidden": 6, "mask_hidden": 12, "layers": 1})
     common = (RECIPE / "train.py", "--cache", cache, "--run", run, "--net", net, "--seconds", "0.3", "--batch", "2",
-              "--peak-rate", "5e-3", "--report-steps", "10", "--device", "cpu")  # fmt: skip
+              "--peak-rate", "5e-3", "--report-steps", "10", "--pieces", "2", "--device", "cpu")  # fmt: skip
     recipe(*common, "--steps", "60")
     rows = curve(run)
     assert float(rows[-1]["error_db"]) < float(rows[0]["error_db"]) - 1.0
