@@ -92,6 +92,9 @@ def _from_chunks(
         elif chunk == b"data":
             claimed = long_bytes if long_bytes is not None and length == _UNKNOWN_32 else length
             there = size_bytes - start
+            if form is not None and form.ends_before_pad(claimed) and claimed < there:
+                handle.seek(start + claimed)
+                claimed += handle.read(1) != b"\0"  # no pad byte: it ends the last frame
             goes_on = claimed <= there and _goes_on(handle, start + claimed, claimed, size_bytes, big_endian, name)
             if not pieces or goes_on or (form is not None and claimed >= form.unit_bytes):
                 pieces.append(

@@ -29,6 +29,10 @@ class SampleFormat:
     """WAVE's format tag."""
     block_samples: int = 1
 
+    def ends_before_pad(self, data_bytes: int) -> bool:
+        """Whether one byte is missing to a whole frame, which the pad byte behind an odd size seems to bring."""
+        return self.unit_bytes % 2 == 0 and data_bytes % self.unit_bytes == self.unit_bytes - 1
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataPiece:
@@ -71,7 +75,7 @@ def lay_out(form: SampleFormat, pieces: list[DataPiece], *, accept_damaged: bool
     for piece in pieces:
         verdict, take = weigh(piece.claimed_bytes, piece.there_bytes, unit, goes_on=piece.goes_on)
         if not piece.goes_on:
-            left = piece.there_bytes - take
+            left = piece.there_bytes - take // unit * unit
         if (accept_damaged or sound_behind) and left >= unit:
             take, left = piece.there_bytes, 0
             why = "it is sound as well" if sound_behind else "the damage is accepted"
@@ -79,6 +83,8 @@ def lay_out(form: SampleFormat, pieces: list[DataPiece], *, accept_damaged: bool
                 f"the header announces {_duration(form, piece.claimed_bytes)}; what lies behind is read, too, since "
                 f"{why}: {_duration(form, take)}"
             )
+        if piece.goes_on and form.ends_before_pad(take) and take < piece.there_bytes:
+            notes.append("the sound ends one byte before the end of a frame, with a pad byte; that frame is left out")
         spans.append((piece.start, take // unit * unit))
     claimed = sum(piece.claimed_bytes for piece in pieces)
     there = sum(length for _start, length in spans)

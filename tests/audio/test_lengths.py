@@ -234,6 +234,17 @@ def test_sizes_that_mean_not_known_are_placeholders(size: int) -> None:
     assert is_placeholder(size)
 
 
+@pytest.mark.parametrize("behind", [b"", chunk(b"LIST", b"INFO")])
+@pytest.mark.parametrize(("last", "samples"), [(b"\x12", LENGTH), (b"\0", LENGTH - 1)])
+def test_a_size_one_byte_short_takes_the_last_frame_or_says_that_it_is_padding(
+    tmp_path: Path, behind: bytes, last: bytes, samples: int
+) -> None:
+    data = wav(data_size=LENGTH * 4 - 1, data=pcm()[:-1] + last, behind=behind)
+    _kind, there, said = outcome(data, tmp_path)
+    assert there == samples
+    assert bool(said) == (last == b"\0"), said
+
+
 @settings(max_examples=120)
 @given(
     data_size=st.one_of(
