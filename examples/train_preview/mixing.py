@@ -37,7 +37,6 @@ class MixingOptions:
     equalize: float = 0.5
     equalizer_db: float = 6.0
     reverb: float = 0.2
-    thin_bass: float = 0.15
     drop_stem: float = 0.07
     bleed: float = 0.1
     level_spread_db: float = 5.0
@@ -201,8 +200,6 @@ class Mixer:
             return stem
         if self._chance(self.options.equalize):
             stem = self._filter(stem, equalize=True)
-        if group == "bass" and self._chance(self.options.thin_bass):
-            stem = self._thin(stem)
         if group != "bass" and self._chance(self.options.reverb):
             stem = self._reverb(stem)
         if self._chance(0.5):
@@ -232,14 +229,6 @@ class Mixer:
             gain_db -= 24 * np.maximum(0, np.log2(highpass_hz) - octaves)
         gain = np.power(np.float32(10), gain_db.astype(np.float32) / 20)
         return np.asarray(irfft(rfft(stem) * gain, stem.shape[1]), np.float32)
-
-    def _thin(self, stem: FloatArray) -> FloatArray:
-        """A bass as some records have it: driven, and heard by its overtones more than by its fundamental."""
-        level = max(float(np.sqrt(np.mean(np.square(stem)))), 1e-6)
-        drive = float(self.rng.uniform(0.5, 4)) / level
-        driven = np.tanh(stem * np.float32(drive)) / np.float32(drive)
-        thin = self._filter(np.asarray(driven, np.float32), highpass_hz=float(self.rng.uniform(80, 300)))
-        return thin * np.float32(level / max(float(np.sqrt(np.mean(np.square(thin)))), level / 30))
 
     def _reverb(self, stem: FloatArray) -> FloatArray:
         """A room of decaying noise, its first reflection some milliseconds late."""
