@@ -99,9 +99,12 @@ def _normed(norm: nn.Module, x: Tensor, place: Place, *, cut: bool = False, out:
     if not isinstance(norm, nn.InstanceNorm2d):
         return cast("Tensor", norm(x))
     piece = x if cut else x[place]
-    out = torch.empty_like(piece) if out is None else out
     weight, bias = norm.weight[place[1]], norm.bias[place[1]]
+    if piece.device.type != "cpu":
+        normed = functional.instance_norm(piece, weight=weight, bias=bias, eps=norm.eps)
+        return normed if out is None else out.copy_(normed)
     # instance_norm itself, bit for bit, which cannot be told where to write.
+    out = torch.empty_like(piece) if out is None else out
     mean, spread = piece.new_empty(piece.shape[1]), piece.new_empty(piece.shape[1])
     torch.native_batch_norm(piece, weight, bias, None, None, True, 0.0, norm.eps, out=(out, mean, spread))
     return out
