@@ -15,12 +15,21 @@ DOCS = Path(__file__).resolve().parent.parent / "docs"
 def check_section(file: str, name: str, expected: str) -> None:
     """Compare what stands between `<!-- generated: name -->` and `<!-- end -->` in a file of docs/."""
     path = DOCS / file
-    text = path.read_text("utf-8")
-    pattern = re.compile(rf"(<!-- generated: {name} -->\n)(.*?)(<!-- end -->)", re.DOTALL)
-    found = pattern.search(text)
-    assert found, f"{file} has no section {name!r}"
+    found = section(file, name)
     wanted = f"\n{expected.strip()}\n\n"
     if os.environ.get("UPDATE_DOCS"):
-        path.write_text(pattern.sub(lambda match: match[1] + wanted + match[3], text), "utf-8")
+        text = path.read_text("utf-8")
+        path.write_text(_pattern(name).sub(lambda match: match[1] + wanted + match[3], text), "utf-8")
         return
-    assert found[2] == wanted, f"docs/{file} is stale; run: UPDATE_DOCS=1 python -m pytest tests -k generated"
+    assert found == wanted, f"docs/{file} is stale; run: UPDATE_DOCS=1 python -m pytest tests -k generated"
+
+
+def section(file: str, name: str) -> str:
+    """What stands there now."""
+    found = _pattern(name).search((DOCS / file).read_text("utf-8"))
+    assert found, f"{file} has no section {name!r}"
+    return found[2]
+
+
+def _pattern(name: str) -> re.Pattern[str]:
+    return re.compile(rf"(<!-- generated: {name} -->\n)(.*?)(<!-- end -->)", re.DOTALL)

@@ -16,7 +16,8 @@ from daw_bridge.audio.lengths import is_placeholder
 
 W64_RIFF = bytes.fromhex("726966662e91cf11a5d628db04c10000")
 _W64_TAIL = bytes.fromhex("f3acd3118cd100c04f8edb8a")
-_RESYNC_BYTES = 1 << 20
+_RESYNC_BYTES = (1 << 12, 1 << 20)
+"""Near by first: a damaged file may ask some hundreds of times."""
 _MOST_FILES = 200
 """Each one is a file that is open: systems allow some hundreds."""
 _UNKNOWN_32 = 0xFFFFFFFF
@@ -138,10 +139,13 @@ def _chunk_at(handle: BinaryIO, position: int, big: bool) -> tuple[bytes, int]:
 
 def _resync(handle: BinaryIO, position: int, size_bytes: int) -> int:
     """Where the next `fmt ` or `data` chunk begins after a chunk whose size cannot be right; else the file's end."""
-    handle.seek(position)
-    window = handle.read(_RESYNC_BYTES)
-    found = [at for at in (window.find(b"fmt "), window.find(b"data")) if at >= 0]
-    return position + min(found) if found else size_bytes
+    for count in _RESYNC_BYTES:
+        handle.seek(position)
+        window = handle.read(count)
+        found = [at for at in (window.find(b"fmt "), window.find(b"data")) if at >= 0]
+        if found:
+            return position + min(found)
+    return size_bytes
 
 
 def _goes_on(handle: BinaryIO, end: int, length: int, size_bytes: int, big: bool, name: str) -> bool:

@@ -8,6 +8,7 @@ from torch import Tensor
 _FLOOR = 1e-3  # -30 dB: keeps the slope finite where a stem is silent and found silent
 _SHARE = 0.03  # of the mix's energy, added to a stem's own: a soft stem counts, a nearly silent one does not explode
 _AUDIBLE = 1e-4  # of the mix's energy: a stem below is silent, and its error is measured against the mix alone
+_ABSOLUTE = 0.3  # an absolute error is least at the likeliest stem, a squared one at the mean: unsure masks stay small
 WEIGHTS = {"vocals": 1.3, "drums": 0.8, "bass": 1.2, "other": 1.0}  # people mute vocals and want bass
 
 
@@ -29,7 +30,7 @@ def separation_loss(estimates: Tensor, targets: Tensor, weights: Tensor) -> tupl
     mix_energy = mix.square().mean((1, 3, 4)) + 1e-6
     reference = reference_energy(targets.square().mean((1, 3, 4)), mix_energy)
     absolute = error.abs().mean((1, 3, 4)) / (mix.abs().mean((1, 3, 4)) + 1e-3)
-    loss = ((torch.sqrt(error_energy / reference + _FLOOR) + absolute) * weights).mean()
+    loss = ((torch.sqrt(error_energy / reference + _FLOOR) + _ABSOLUTE * absolute) * weights).mean()
     return loss, 10 * torch.log10(error_energy / mix_energy + _FLOOR).mean().detach()
 
 

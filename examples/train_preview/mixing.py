@@ -39,6 +39,10 @@ class MixingOptions:
     reverb: float = 0.2
     drop_stem: float = 0.07
     bleed: float = 0.1
+    drive: float = 0.12
+    thin_bass: float = 0.15
+    second_other: float = 0.25
+    duck: float = 0.12
     level_spread_db: float = 5.0
 
 
@@ -109,6 +113,8 @@ class Mixer:
         else:
             stems = self._from_anywhere()
         stems = np.stack([self._change(group, stem) for group, stem in zip(GROUPS, stems, strict=True)])
+        if self._chance(self.options.duck):
+            stems = self._duck(stems)
         for index in range(len(GROUPS)):
             if self._chance(self.options.drop_stem):
                 stems[index] = 0.0
@@ -174,7 +180,10 @@ class Mixer:
 
     def _from_anywhere(self) -> list[FloatArray]:
         """Each stem from its own song, at its own speed, at a level drawn around -24 dBFS."""
-        return [self._anyone(group, level_db=-24.0) for group in GROUPS]
+        stems = [self._anyone(group, level_db=-24.0) for group in GROUPS]
+        if self._chance(self.options.second_other):
+            stems[3] = stems[3] + self._anyone("other", level_db=-26.0)
+        return stems
 
     def _anyone(self, group: str, *, level_db: float) -> FloatArray:
         """A stem of this group from any song, at a level drawn around one in dBFS."""
@@ -198,6 +207,10 @@ class Mixer:
         rng = self.rng
         if not stem.any():
             return stem
+        if self._chance(self.options.drive):
+            stem = self._driven(stem)
+        if group == "bass" and self._chance(self.options.thin_bass):
+            stem = self._thin(stem)
         if self._chance(self.options.equalize):
             stem = self._filter(stem, equalize=True)
         if group != "bass" and self._chance(self.options.reverb):
@@ -215,8 +228,10 @@ class Mixer:
             stem = stem * np.array([[min(1, 1 - pan)], [min(1, 1 + pan)]], np.float32)
         return stem * np.float32(10 ** (rng.normal(0, 1.5) / 20))
 
-    def _filter(self, stem: FloatArray, *, equalize: bool = False, highpass_hz: float = 0.0) -> FloatArray:
-        """A smooth curve of a few bells, or a gentle high-pass, with zero phase."""
+    def _filter(
+        self, stem: FloatArray, *, equalize: bool = False, highpass_hz: float = 0.0, lowpass_hz: float = 0.0
+    ) -> FloatArray:
+        """A smooth curve of a few bells, or a gentle high-pass or low-pass, with zero phase."""
         hz = np.fft.rfftfreq(stem.shape[1], 1 / RATE_HZ)
         octaves = np.log2(np.maximum(hz, 10.0)).astype(np.float32)
         gain_db = np.zeros(hz.size, np.float32)
@@ -227,6 +242,8 @@ class Mixer:
                 gain_db += height_db * np.exp(-0.5 * ((octaves - centre) / width) ** 2)
         if highpass_hz:
             gain_db -= 24 * np.maximum(0, np.log2(highpass_hz) - octaves)
+        if lowpass_hz:
+            gain_db -= 24 * np.maximum(0, octaves - np.log2(lowpass_hz))
         gain = np.power(np.float32(10), gain_db.astype(np.float32) / 20)
         return np.asarray(irfft(rfft(stem) * gain, stem.shape[1]), np.float32)
 
@@ -241,6 +258,37 @@ class Mixer:
         size = next_fast_len(stem.shape[1] + count, real=True)
         wet = irfft(rfft(stem, size) * rfft(room.astype(np.float32), size), size)[:, : stem.shape[1]]
         return stem + np.asarray(wet, np.float32)
+
+    def _driven(self, stem: FloatArray) -> FloatArray:
+        """Through an overdriven stage, as loud as before."""
+        level = np.float32(max(10 ** (_rms_db(stem) / 20), 1e-4))
+        drive = np.float32(10 ** (self.rng.uniform(-6, 15) / 20) / level)
+        shaped = np.tanh(stem * drive)
+        return np.asarray(shaped * (level / max(10 ** (_rms_db(shaped) / 20), 1e-4)), np.float32)
+
+    def _thin(self, stem: FloatArray) -> FloatArray:
+        """A bass line without low end, as played on a synthesiser's middle octaves or heard through an amplifier."""
+        level_db = _rms_db(stem)
+        thin = self._filter(self._driven(stem), highpass_hz=float(self.rng.uniform(80, 350)))
+        return np.asarray(thin * np.float32(min(20.0, 10 ** ((level_db - 2 - _rms_db(thin)) / 20))), np.float32)
+
+    def _duck(self, stems: FloatArray) -> FloatArray:
+        """Bass and the other parts make room for the drums, as a compressor keyed by the kick does."""
+        block = RATE_HZ // 200
+        count = self.samples // block
+        low = self._filter(stems[1], lowpass_hz=150.0).mean(0)[: count * block].reshape(count, block)
+        loud = np.sqrt(np.square(low).mean(1))
+        if loud.max() < 1e-4:
+            return stems
+        release = float(np.exp(-1 / (200 * self.rng.uniform(0.05, 0.3))))
+        held = np.zeros(count)
+        for index, level in enumerate(np.minimum(1.0, loud / (0.5 * loud.max()))):
+            held[index] = max(level, release * held[index - 1] if index else 0.0)
+        depth = float(self.rng.uniform(0.3, 0.95))
+        gain = 1 - depth * np.interp(np.arange(self.samples) / block, np.arange(count), held)
+        ducked = stems.copy()
+        ducked[2:] *= gain.astype(np.float32)
+        return ducked
 
     def _bleed(self, stems: FloatArray) -> FloatArray:
         """Microphones hear the neighbours: a little of every stem in every other."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 from functools import cache
 from pathlib import Path
@@ -23,7 +24,7 @@ from daw_bridge.audio.reader import probe
 from daw_bridge.errors import DamagedInput, InputError
 from tests.audio import odd_files
 from tests.audio.odd_files import LENGTH, RATE_HZ, chunk, fmt, mp3, ogg, pcm, riff, song, wav
-from tests.generated_docs import check_section
+from tests.generated_docs import check_section, section
 
 WAY_ON = "accept_damaged"
 _NO_SOUND = ("index (moov)", "no decoder here knows", "is DSD", "not an audio file", "is no sound")
@@ -90,8 +91,8 @@ def test_no_odd_file_is_short_without_a_word(tmp_path: Path) -> None:
 
 
 EXACT = [
-    name
-    for name in odd_files.odd_files()
+    name  # from the table, which the test above keeps: the files are made where they are used, not by every worker
+    for name in re.findall(r"^\| (.+?) \|", section("audio.md", "odd files"), re.MULTILINE)
     if name.split(",")[0] in ("wav", "rf64", "w64", "aiff", "aifc", "au", "caf", "flac")
     and not any(
         word in name for word in ("missing", "ADPCM", "MP3", "AC-3", "ALAC", "cut", "changed", "unknown coding")

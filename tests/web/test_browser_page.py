@@ -172,7 +172,7 @@ def test_a_song_that_vanishes_while_it_plays_is_said_in_words(
     page.wait_for_function("() => globalThis.dawBridge.view.transport.playing")
     shutil.rmtree(song)
     page.evaluate("() => globalThis.dawBridge.view.transport.seek(700000)")
-    expect(page.get_by_role("status").filter(has_text=re.compile("not found|No such file"))).to_be_visible()
+    expect(page.get_by_role("status").filter(has_text=re.compile("not found|No such file|is gone"))).to_be_visible()
 
 
 def test_without_its_key_the_page_asks_for_it(steady_web: Web, make_tab: Callable[..., Tab]) -> None:
