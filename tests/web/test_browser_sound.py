@@ -158,6 +158,7 @@ def test_a_loop_of_odd_length_has_no_joint(steady_web: Web, listening: Page) -> 
 def test_a_muted_vocal_is_gone_and_the_rest_is_untouched(steady_web: Web, listening: Page) -> None:
     page = listening
     page.get_by_role("button", name="Mute VOCALS").click()
+    played(page, 0.3)  # a mute is a short fade
     wanted = file_of(steady_web, "reference") - file_of(steady_web, "vocals")
 
     def without() -> np.ndarray:
