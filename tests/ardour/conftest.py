@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from daw_bridge_ardour.program import Ardour, find_ardour
+from daw_bridge_ardour.program import Ardour
+from tests.ardour.installed import need_installed_ardour
 
 
 @pytest.fixture(scope="session")
@@ -18,9 +19,7 @@ def ardour_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def ardour(ardour_home: Path, monkeypatch: pytest.MonkeyPatch) -> Ardour:
     """The installed Ardour; skips visibly where there is none."""
-    found = find_ardour()
-    if found is None:
-        pytest.skip("Ardour is not installed (Debian: apt install ardour ardour-lv2-plugins)")
+    found = need_installed_ardour()
     monkeypatch.setenv("HOME", str(ardour_home))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(ardour_home / ".config"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(ardour_home / ".cache"))

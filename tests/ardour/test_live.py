@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.ardour_osc import ardour_with_osc
 from daw_bridge.errors import DawError, DawUnreachable
-from daw_bridge_ardour.program import find_ardour
+from tests.ardour.installed import need_installed_ardour
 from tests.ardour.live_ardour import LiveArdour, fader_to_db
 from tests.ardour.osc_link import OscLink
 from tests.ardour.plans import full_plan
@@ -20,9 +20,7 @@ from tests.ardour.read_back import read_session
 @pytest.fixture(scope="module")
 def session_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The session file of a running Ardour."""
-    ardour = find_ardour()
-    if ardour is None:
-        pytest.skip("Ardour is not installed (Debian: apt install ardour ardour-lv2-plugins)")
+    ardour = need_installed_ardour()
     folder = tmp_path_factory.mktemp("live")
     with ardour_with_osc(ardour, full_plan(folder), folder) as file:
         yield file

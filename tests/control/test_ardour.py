@@ -13,9 +13,9 @@ import pytest
 from benchmarks.ardour_osc import ardour_with_osc
 from daw_bridge.cli.main import main
 from daw_bridge.plan_json import plan_from_json, plan_to_json
-from daw_bridge_ardour.program import find_ardour
 from daw_bridge_osc.client import OscDaw
 from daw_bridge_osc.profile_file import load_profile
+from tests.ardour.installed import need_installed_ardour
 from tests.ardour.live_ardour import LiveArdour
 from tests.ardour.plans import song_plan
 
@@ -26,9 +26,7 @@ Make = Callable[..., Any]
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """The plan of the session that is open in a running Ardour, as JSON."""
-    ardour = find_ardour()
-    if ardour is None:
-        pytest.skip("Ardour is not installed (Debian: apt install ardour ardour-lv2-plugins)")
+    ardour = need_installed_ardour()
     folder = tmp_path_factory.mktemp("control")
     plan, _ = song_plan(folder, rate=48_000, channels=2, seconds=1.0)
     with ardour_with_osc(ardour, plan, folder):

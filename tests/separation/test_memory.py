@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import resource
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,12 @@ def greedy_separator(rungs: Sequence[Rung], notes: list[str], **limits: Any) -> 
 
 
 MIX = noise(40_000)
-WHOLE = run(tiny_separator(tiny_bag([tiny_module("htdemucs")])), MIX)
+
+
+@cache
+def whole() -> np.ndarray:
+    """The stems of a run in which nothing happens."""
+    return run(tiny_separator(tiny_bag([tiny_module("htdemucs")])), MIX)
 
 
 @pytest.mark.parametrize("error", [MemoryError, torch.OutOfMemoryError])
@@ -85,7 +91,7 @@ def test_a_batch_that_does_not_fit_is_halved_until_it_does(most: int, error: typ
     notes: list[str] = []
     rungs = ladder(Rung(device=BESIDE, batch_segments=8), cpu_workers=1)
     separator, greedy, _ = greedy_separator(rungs, notes, most=most, error=error)
-    assert np.abs(run(separator, MIX) - WHOLE).max() <= 1e-5
+    assert np.abs(run(separator, MIX) - whole()).max() <= 1e-5
     assert max(greedy.batches) == most
     assert len(notes) == {4: 1, 2: 2, 1: 3}[most]
     assert (
@@ -103,7 +109,7 @@ def test_memory_that_runs_out_midway_repeats_only_what_was_under_way(call: int) 
         fail_at=(call,),
         error=torch.OutOfMemoryError,
     )
-    assert np.abs(run(separator, MIX) - WHOLE).max() <= 1e-5
+    assert np.abs(run(separator, MIX) - whole()).max() <= 1e-5
     assert len(notes) == 1
     segments = -(-MIX.shape[1] // 3000)
     assert sum(greedy.batches) <= segments + 2, "at most the batch under way is done twice"
@@ -118,7 +124,7 @@ def test_the_last_step_is_the_cpu() -> None:
         fail_at=(1, 2),
         error=torch.OutOfMemoryError,
     )
-    assert np.abs(run(separator, MIX) - WHOLE).max() <= 1e-5
+    assert np.abs(run(separator, MIX) - whole()).max() <= 1e-5
     assert notes[-1].endswith("going on with CPU, 1 worker(s)")
     assert len(notes) == 2
 
@@ -126,7 +132,7 @@ def test_the_last_step_is_the_cpu() -> None:
 def test_fewer_workers_before_giving_up_on_the_cpu() -> None:
     notes: list[str] = []
     separator, _, _ = greedy_separator(ladder(Rung(device="cpu", workers=2), cpu_workers=1), notes, fail_at=(2,))
-    assert np.abs(run(separator, MIX) - WHOLE).max() <= 1e-5
+    assert np.abs(run(separator, MIX) - whole()).max() <= 1e-5
     assert notes == ["out of memory with CPU, 2 worker(s); going on with CPU, 1 worker(s)"]
 
 
@@ -153,7 +159,7 @@ def test_samples_before_the_failure_are_kept_through_the_ladder() -> None:
 
     separator.run(ArraySource(MIX), emit, on_progress=ignore_progress, cancel=CancelToken())
     assert counts[0] < 6 < counts[-1]
-    assert np.abs(np.concatenate(blocks, -1) - WHOLE).max() <= 1e-5
+    assert np.abs(np.concatenate(blocks, -1) - whole()).max() <= 1e-5
 
 
 def test_other_errors_are_not_taken_for_memory() -> None:

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from benchmarks.ardour_osc import ardour_with_osc
 from daw_bridge.manifest import read_manifest
 from daw_bridge.plan_json import plan_from_json
-from daw_bridge_ardour.program import find_ardour
+from tests.ardour.installed import need_installed_ardour
 from tests.ardour.live_ardour import LiveArdour
 from tests.web.conftest import Tab, Web, make_song
 
@@ -21,9 +21,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.daw]
 @pytest.fixture
 def ardour(music: Path, tmp_path: Path) -> Iterator[None]:
     """Ardour with the session of the page's song."""
-    program = find_ardour()
-    if program is None:
-        pytest.skip("Ardour is not installed (Debian: apt install ardour ardour-lv2-plugins)")
+    program = need_installed_ardour()
     song = make_song(music / "Demo.session", template="neutral", seconds=2.0)
     manifest = read_manifest(song)
     assert manifest is not None
