@@ -74,8 +74,10 @@ SLOW = {TESTS / folder for folder in _FOLDERS} | {
 """Folders and files that start processes, servers, DAWs or models: `make test-fast` leaves them out."""
 
 
-LONGEST = ("kill", "catalog", "web", "ardour", "e2e", "analysis", "test_docs_examples.py", "separation", "reaper")
-"""In this order at the beginning (`--no-loadscope-reorder` keeps it); the many quick files fill up the end."""
+WAITING = ("kill", "web", "live", "reaper", "osc", "control")
+"""Folders that wait for processes, sockets and sound cards more than they compute, the longest first."""
+COMPUTING = ("catalog", "e2e", "separation", "ardour", "analysis", "test_docs_examples.py", "audio", "metrics")
+"""And what computes, the longest first; all other files follow."""
 
 
 def _is_slow(path: Path) -> bool:
@@ -88,12 +90,29 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is slow, and put the longest first: the file that ends last would keep one worker busy alone."""
+    """Mark what is slow; deal files that wait among files that compute, the longest of both first.
+
+    Workers that all wait leave the cores idle, and a long file that comes last keeps one worker busy alone.
+    `--no-loadscope-reorder` keeps this order.
+    """
     for item in items:
         if _is_slow(item.path):
             item.add_marker(pytest.mark.slow)
-    turns = {TESTS / name: place for place, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: turns.get(item.path, turns.get(item.path.parent, len(turns))))
+    files = list(dict.fromkeys(item.path for item in items))
+    waiting = _in_turn([path for path in files if _turn(path, WAITING) < len(WAITING)], WAITING)
+    computing = _in_turn([path for path in files if path not in set(waiting)], COMPUTING)
+    place = {path: (nth / len(group), path) for group in (waiting, computing) for nth, path in enumerate(group)}
+    items.sort(key=lambda item: place[item.path])
+
+
+def _in_turn(files: list[Path], names: tuple[str, ...]) -> list[Path]:
+    return sorted(files, key=lambda path: _turn(path, names))
+
+
+def _turn(path: Path, names: tuple[str, ...]) -> int:
+    """The place in `names` of a file or of the folder that it is in."""
+    name = path.relative_to(TESTS).parts[0]
+    return names.index(name) if name in names else len(names)
 
 
 def pytest_collection_finish() -> None:
