@@ -156,3 +156,13 @@ def test_the_published_architectures_equal_apply_model(name: str) -> None:
     module = klass(SOURCES, **kwargs).eval()
     mix = noise(length)
     close(run(tiny_separator(tiny_bag([module]), rungs=[Rung(device="cpu")]), mix), by_demucs([module], mix))
+
+
+@pytest.mark.parametrize("kind", sorted(TINY))
+def test_a_run_writes_into_no_weights(kind: str) -> None:
+    """Both sides of every comparison here have the same tensors."""
+    before = {name: tensor.clone() for name, tensor in MODULES[kind].state_dict().items()}
+    run(tiny_separator(tiny_bag([MODULES[kind]])), noise(9_000))
+    fresh = tiny_module(kind, list(TINY).index(kind)).state_dict()
+    for name, tensor in MODULES[kind].state_dict().items():
+        assert torch.equal(tensor, before[name]) and torch.equal(tensor, fresh[name]), name

@@ -62,6 +62,19 @@ def tiny_module(kind: str, seed: int = 0, *, sources: Sequence[str] = SOURCES, *
     return module.eval()
 
 
+def twin(module: torch.nn.Module) -> torch.nn.Module:
+    """The same network once more, over the same tensors: what is built into one is not in the other.
+
+    Nobody writes into weights; if somebody did, the outputs that are compared would part.
+    """
+    made = copy.copy(module)
+    for name in ("_parameters", "_buffers"):
+        made.__dict__[name] = dict(module.__dict__[name])
+    children = module.__dict__["_modules"].items()
+    made.__dict__["_modules"] = {name: None if child is None else twin(child) for name, child in children}
+    return made
+
+
 def tiny_bag(
     modules: Sequence[torch.nn.Module],
     bag_weights: Sequence[Sequence[float]] | None = None,
@@ -70,7 +83,7 @@ def tiny_bag(
     """Our bag over copies of the modules."""
     shares = bag_weights or [[1.0] * len(SOURCES) for _ in modules]
     return Bag(
-        networks=tuple(Network.of(copy.deepcopy(module)) for module in modules),
+        networks=tuple(Network.of(twin(module)) for module in modules),
         sources=tuple(SOURCES),
         bag_weights=tuple(tuple(row) for row in shares),
         segment_s=segment_s,
@@ -113,10 +126,10 @@ def by_demucs(
     wave = torch.from_numpy(mix)
     mono = wave.mean(0)
     mean, deviation = mono.mean(), mono.std() + 1e-8
-    model: Any = copy.deepcopy(modules[0])
+    model: Any = twin(modules[0])
     if len(modules) > 1 or bag_weights is not None or bag_segment_s is not None:
         shares = None if bag_weights is None else [list(row) for row in bag_weights]
-        members: list[Any] = [copy.deepcopy(module) for module in modules]
+        members: list[Any] = [twin(module) for module in modules]
         model = BagOfModels(members, shares, bag_segment_s)
     with torch.no_grad():
         stems = apply_model(model, ((wave - mean) / deviation)[None], **{"shifts": 0, "overlap": 0.25, **settings})[0]
