@@ -37,7 +37,7 @@ demo: setup
 	$(BIN)/python examples/demo.py
 
 # More workers than cores: many tests wait for a DAW, a sound server or a daemon. A file stays in one worker.
-WORKERS ?= 3
+WORKERS ?= 4
 test: setup
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
