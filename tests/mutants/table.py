@@ -423,7 +423,7 @@ CHECKSUMS = (
         LEGACY + "::test_lists_of_lists_of_lists_do_not_grow_when_they_are_read",
     ),
 )
-FETCH = "tests/separation/test_fetch.py::"
+FETCH, DOWNLOAD = "tests/separation/test_fetch.py::", "tests/separation/test_download.py::"
 DOWNLOAD = SEP + "families/download.py"
 WEIGHTS_SERVER = (
     _m(
@@ -431,21 +431,21 @@ WEIGHTS_SERVER = (
         DOWNLOAD,
         "        if not found.startswith(file.sha256):\n            part.unlink()\n            raise",
         "        if False:\n            part.unlink()\n            raise",
-        FETCH + "test_other_bytes_than_the_catalog_lists_are_refused",
+        DOWNLOAD + "test_other_bytes_than_the_catalog_lists_are_refused",
     ),
     _m(
         "fetch: what came too much is kept",
         DOWNLOAD,
         "                    part.unlink(missing_ok=True)\n                    raise WeightsCorrupt",
         "                    raise WeightsCorrupt",
-        FETCH + "test_a_body_without_end_is_cut_at_the_size_of_the_file",
+        DOWNLOAD + "test_a_body_without_end_is_cut_at_the_size_of_the_file",
     ),
     _m(
         "fetch: https leads to http",
         SEP + "families/transfer.py",
         'if request.url.scheme != "https" and origin not in plain_hosts:',
         "if False:",
-        FETCH + "test_a_redirect_to_plain_http_is_refused",
+        DOWNLOAD + "test_a_redirect_to_plain_http_is_refused",
     ),
     _m(
         "fetch: a hub that states no sha256",

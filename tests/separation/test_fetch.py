@@ -1,115 +1,33 @@
-"""Downloads against a server on this machine: verified, safe, whole or not at all."""
+"""Weights from a server on this machine: verified, safe, whole or not at all."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
 import json
 import threading
 import zipfile
-from collections.abc import Callable, Iterator
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from demucs.states import save_with_checksum
 
-from daw_bridge.errors import Cancelled, ModelError, WeightsCorrupt, WeightsMissing
-from daw_bridge.progress import CancelToken, Progress
+from daw_bridge.errors import ModelError, WeightsCorrupt, WeightsMissing
+from daw_bridge.progress import Progress
 from daw_bridge.separation import catalog
 from daw_bridge.separation.families.bsrnn.checkpoint import load_network
 from daw_bridge.separation.families.bsrnn.fetch import ZENODO
 from daw_bridge.separation.families.demucs.bag import find_weights, load_bag
 from daw_bridge.separation.families.demucs.fetch import HUB
 from daw_bridge.separation.families.demucs.models import LEGACY
-from daw_bridge.separation.families.download import Download, fetch_files
 from daw_bridge.separation.families.loader import fetch, weights_present
 from daw_bridge.separation.families.store import checked_sha256
 from daw_bridge.separation.model_info import ModelInfo, WeightFile
+from tests.separation.fetch_server import Server, endless, mirrors
 from tests.separation.test_weights import package
 from tests.separation.tiny_bsrnn import PLAIN, lightning, make_network
-
-
-class Server(ThreadingHTTPServer):
-    """Serves `files` with ranges; `cut_bytes` breaks each answer off after so many; `behave` replaces an answer."""
-
-    daemon_threads = True
-    files: dict[str, bytes]
-    headers: dict[str, str]
-    asked: list[str]
-    cut_bytes: int | None
-    behave: Callable[[Handler], None] | None
-    over: threading.Event
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Server
-    protocol_version = "HTTP/1.1"
-
-    def do_HEAD(self) -> None:
-        self._answer(send=False)
-
-    def do_GET(self) -> None:
-        if self.server.behave is not None:
-            with contextlib.suppress(OSError):
-                self.server.behave(self)
-            return
-        self._answer(send=True)
-
-    def _answer(self, *, send: bool) -> None:
-        asked_range = self.headers.get("Range", "")
-        self.server.asked.append(f"{self.command} {self.path} {asked_range}".strip())
-        body = self.server.files.get(self.path)
-        begin = int(asked_range.removeprefix("bytes=").removesuffix("-") or 0) if asked_range else 0
-        if body is not None and begin >= len(body) > 0:
-            self.send_response(416)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-            return
-        self.send_response(404 if body is None else 206 if asked_range else 200)
-        rest = (body or b"")[begin:]
-        self.send_header("Content-Length", str(len(rest)))
-        if body is not None:
-            if asked_range:
-                self.send_header("Content-Range", f"bytes {begin}-{len(body) - 1}/{len(body)}")
-            self.send_header("ETag", f'"{hashlib.sha256(body).hexdigest()}"')
-            self.send_header("X-Repo-Commit", "1" * 40)
-        for name, value in self.server.headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-        if send and body:
-            self.wfile.write(rest[: self.server.cut_bytes])
-            if self.server.cut_bytes is not None:
-                self.close_connection = True
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Server]:
-    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
-    opened = Server(("127.0.0.1", 0), Handler)
-    opened.files, opened.headers, opened.asked = {}, {}, []
-    opened.cut_bytes, opened.behave, opened.over = None, None, threading.Event()
-    thread = threading.Thread(target=opened.serve_forever, daemon=True)
-    thread.start()
-    yield opened
-    opened.over.set()
-    opened.shutdown()
-    thread.join()
-    opened.server_close()
-
-
-def mirrors(server: Server, *, hub: bool = True) -> dict[str, str]:
-    base = f"http://127.0.0.1:{server.server_address[1]}"
-    return {HUB: base if hub else "http://127.0.0.1:9", LEGACY: f"{base}/legacy", ZENODO: f"{base}/record"}
 
 
 def legacy_file(folder: Path) -> tuple[str, bytes]:
@@ -241,140 +159,6 @@ def test_a_wrong_archive_is_refused(
     with pytest.raises(error, match=match):
         fetch(catalog.model_info("bsrnn-opt"), home=tmp_path, mirrors=mirrors(server))
     assert not (tmp_path / "bsrnn-opt").exists()
-
-
-DATA = bytes(range(256)) * 4000
-FILE = "https://example.org/weights.bin"
-
-
-def one_file(server: Server, tmp_path: Path, *, sha256: str = "", size: int = len(DATA), **bounds: Any) -> Download:
-    """A download of a model of one file from this machine's server."""
-    server.files["/weights.bin"] = DATA
-    file = WeightFile(
-        name="weights.bin", urls=(FILE,), size_bytes=size, sha256=sha256 or hashlib.sha256(DATA).hexdigest()
-    )
-    info = replace(catalog.model_info("bsrnn-opt"), name="toy", files=(file,))
-    folder = tmp_path / "toy"
-    folder.mkdir(exist_ok=True)
-    base = f"http://127.0.0.1:{server.server_address[1]}"
-    return Download(info=info, folder=folder, mirrors={"https://example.org": base}, **bounds)
-
-
-def test_a_download_that_broke_off_goes_on_where_it_was(server: Server, tmp_path: Path) -> None:
-    download = one_file(server, tmp_path)
-    server.cut_bytes = 700_000
-    with pytest.raises(OSError, match=r"127\.0\.0\.1: "):
-        fetch_files(download.info, download)
-    got = (download.folder / "weights.bin.part").stat().st_size
-    assert got == 700_000
-    server.cut_bytes = None
-    fetch_files(download.info, download)
-    assert server.asked == ["GET /weights.bin", f"GET /weights.bin bytes={got}-"]
-    assert (download.folder / "weights.bin").read_bytes() == DATA
-    assert sorted(path.name for path in download.folder.iterdir()) == ["sha256.json", "weights.bin"]
-
-
-def test_a_whole_beginning_is_not_asked_for_again(server: Server, tmp_path: Path) -> None:
-    download = one_file(server, tmp_path)
-    (download.folder / "weights.bin.part").write_bytes(DATA)
-    fetch_files(download.info, download)
-    assert (download.folder / "weights.bin").read_bytes() == DATA
-
-
-def test_the_beginning_of_something_else_is_thrown_away(server: Server, tmp_path: Path) -> None:
-    download = one_file(server, tmp_path)
-    (download.folder / "weights.bin.part").write_bytes(b"?" * 5000)
-    fetch_files(download.info, download)
-    assert (download.folder / "weights.bin").read_bytes() == DATA
-    assert server.asked == ["GET /weights.bin bytes=5000-", "GET /weights.bin"]
-
-
-def test_other_bytes_than_the_catalog_lists_are_refused(server: Server, tmp_path: Path) -> None:
-    download = one_file(server, tmp_path, sha256="0" * 64)
-    with pytest.raises(WeightsCorrupt, match="it should be 00000000"):
-        fetch_files(download.info, download)
-    assert not list(download.folder.iterdir())
-
-
-def test_the_second_address_serves_when_the_first_has_something_else(server: Server, tmp_path: Path) -> None:
-    download = one_file(server, tmp_path)
-    server.files["/old.bin"] = b"moved"
-    (file,) = download.info.files
-    info = replace(download.info, files=(replace(file, urls=("https://example.org/old.bin", FILE)),))
-    fetch_files(info, download)
-    assert (download.folder / "weights.bin").read_bytes() == DATA
-
-
-def endless(handler: Handler) -> None:
-    handler.send_response(200)
-    handler.end_headers()
-    while not handler.server.over.is_set():
-        handler.wfile.write(DATA)
-
-
-def drip(handler: Handler) -> None:
-    handler.send_response(200)
-    handler.send_header("Content-Length", str(len(DATA)))
-    handler.end_headers()
-    while not handler.server.over.wait(0.02):
-        handler.wfile.write(b"x")
-
-
-def silence(handler: Handler) -> None:
-    handler.server.over.wait()
-
-
-def test_a_body_without_end_is_cut_at_the_size_of_the_file(server: Server, tmp_path: Path) -> None:
-    download = one_file(server, tmp_path)
-    server.behave = endless
-    with pytest.raises(WeightsCorrupt, match="sends more than"):
-        fetch_files(download.info, download)
-    assert not list(download.folder.iterdir())
-
-
-@pytest.mark.parametrize("behave", [drip, silence])
-def test_a_server_that_drips_or_is_silent_hears_a_cancel(
-    server: Server, tmp_path: Path, behave: Callable[[Handler], None]
-) -> None:
-    """The server never ends its answer: only the cancel can."""
-    cancel = CancelToken()
-    download = one_file(server, tmp_path, cancel=cancel, on_progress=lambda _event: cancel.cancel())
-    server.behave = behave
-    with pytest.raises(Cancelled):
-        fetch_files(download.info, download)
-    assert not server.over.is_set()
-
-
-@pytest.mark.parametrize("behave", [drip, silence])
-def test_a_server_that_gives_too_little_in_time_is_given_up(
-    server: Server, tmp_path: Path, behave: Callable[[Handler], None]
-) -> None:
-    download = one_file(server, tmp_path, patience_s=1.0)
-    server.behave = behave
-    with pytest.raises(OSError, match=r"127\.0\.0\.1: sent .* in 1 s"):
-        fetch_files(download.info, download)
-
-
-def test_a_redirect_to_plain_http_is_refused(server: Server, tmp_path: Path) -> None:
-    """The mirror itself is plain because the user named it; what it leads to is not."""
-    other = Server(("127.0.0.1", 0), Handler)
-    asked: list[str] = []
-
-    def elsewhere(handler: Handler) -> None:
-        handler.send_response(302)
-        handler.send_header("Location", f"http://127.0.0.1:{other.server_address[1]}/weights.bin")
-        handler.send_header("Content-Length", "0")
-        handler.end_headers()
-
-    server.behave = elsewhere
-    other.behave = lambda _handler: asked.append("asked")
-    download = one_file(server, tmp_path)
-    try:
-        with pytest.raises(OSError, match=r"leads to http://127\.0\.0\.1, which is not https"):
-            fetch_files(download.info, download)
-    finally:
-        other.server_close()
-    assert not asked
 
 
 @pytest.mark.parametrize("url", ["file:///etc/hostname", "http://example.org/x", "ftp://example.org/x"])
