@@ -23,6 +23,8 @@ from daw_bridge.audio.sound_behind import is_sound
 from daw_bridge.audio.spans import Span, SpanFile
 from daw_bridge.errors import DamagedInput, InputError
 
+_HIGHEST_RATE_HZ = (1 << 31) - 1
+"""What libsndfile can be told; nothing sounds at a hundredth of it."""
 _FARTHEST_FOLLOWING_BYTES, _MOST_SEARCHED_BYTES = 1 << 24, 1 << 28
 """Behind the samples only chunks may come before another file."""
 
@@ -59,6 +61,8 @@ def _open_wave(
 
 def open_pcm(path: Path, base: int, form: SampleFormat, pieces: list[DataPiece], accept_damaged: bool) -> AudioReader:
     """Samples that lie in the file as they are, and what is joined behind them."""
+    if form.sample_rate_hz > _HIGHEST_RATE_HZ:
+        raise InputError(f"{path}: {form.sample_rate_hz} Hz stands in its header, which is damaged; export it again")
     following, pieces = _split_at_next_file(path, base, pieces)
     reader = _open_pcm(path, base, form, pieces, accept_damaged)
     if following is None:

@@ -357,3 +357,13 @@ def test_a_plain_file_gets_no_remark(tmp_path: Path) -> None:
     for data in (wav(), mp3(), odd_files.flac(), ogg(), cases()["wav, chunks behind"]):
         result, _sound = decoded(data, tmp_path)
         assert result.notes == ()
+
+
+@pytest.mark.parametrize("rate_hz", [2**31, 2**32 - 1])
+@pytest.mark.parametrize("container", ["WAV", "W64", "AU"])
+def test_a_rate_that_nothing_has_is_a_damaged_header(tmp_path: Path, container: str, rate_hz: int) -> None:
+    order = ">I" if container == "AU" else "<I"
+    data = odd_files.written(container, "PCM_16")
+    at = data.index(struct.pack(order, RATE_HZ))
+    kind, _samples, said = outcome(data[:at] + struct.pack(order, rate_hz) + data[at + 4 :], tmp_path)
+    assert (kind, said) == ("refused", f"{rate_hz} Hz stands in its header, which is damaged; export it again")
