@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -87,6 +89,46 @@ def test_mixes_are_repeatable_finite_and_never_over_full_scale(cache: Path) -> N
         "    assert np.isfinite(a).all() and np.abs(a.sum(0)).max() < 1.001\n"
     )
     recipe("-c", program)
+
+
+@pytest.fixture
+def mixer(cache: Path) -> Any:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(RECIPE))
+        mixing = importlib.import_module("mixing")
+    return mixing.Mixer(mixing.Clips(cache), mixing.MixingOptions(seconds=1.0), 3)
+
+
+def rms_db(x: np.ndarray) -> float:
+    return float(10 * np.log10(np.mean(np.square(x, dtype=np.float64)) + 1e-20))
+
+
+def test_a_driven_part_is_as_loud_and_richer(mixer: Any) -> None:
+    sine = np.tile(0.3 * np.sin(2 * np.pi * 100 * np.arange(RATE_HZ) / RATE_HZ), (2, 1)).astype(np.float32)
+    overtones_db = []
+    for _ in range(10):
+        driven = mixer._driven(sine)
+        assert abs(rms_db(driven) - rms_db(sine)) < 0.1
+        spectrum = np.abs(np.fft.rfft(driven[0]))
+        overtones_db.append(20 * np.log10(spectrum[300] / spectrum[100]))
+    assert max(overtones_db) > -20
+
+
+def test_a_thin_bass_has_lost_its_low_end(mixer: Any) -> None:
+    saw = np.tile(2 * (np.arange(RATE_HZ) * 50 / RATE_HZ % 1) - 1, (2, 1)).astype(np.float32) * np.float32(0.2)
+    low = [np.abs(np.fft.rfft(x[0]))[50] for x in (saw, *(mixer._thin(saw) for _ in range(5)))]
+    assert max(low[1:]) < low[0] / 2
+
+
+def test_ducking_follows_the_kick_and_leaves_vocals_and_drums_alone(mixer: Any) -> None:
+    t = np.arange(RATE_HZ) / RATE_HZ
+    kick = np.where(t % 0.5 < 0.1, np.sin(2 * np.pi * 60 * t), 0)
+    stems = np.stack([np.tile(x, (2, 1)) for x in (np.ones(RATE_HZ), kick, np.ones(RATE_HZ), np.ones(RATE_HZ))])
+    ducked = mixer._duck(stems.astype(np.float32))
+    assert np.array_equal(ducked[:2], stems[:2].astype(np.float32))
+    for part in ducked[2:]:
+        assert part.max() <= 1.0 and part.min() >= 0.04
+        assert part[0, 2_205] < part[0, 20_000] - 0.1, "softer under the kick than long after it"
 
 
 @pytest.mark.sweep
