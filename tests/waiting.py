@@ -18,3 +18,12 @@ def wait_until_taken(udp_port: int) -> None:
             except OSError:
                 return
         time.sleep(0.01)
+
+
+def ended(connection: socket.socket) -> bool:
+    """Whether the other side ends the connection without a word."""
+    connection.settimeout(30)
+    try:
+        return connection.recv(1000) == b""
+    except ConnectionError:
+        return True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import http.client
 import os
 import socket
@@ -16,7 +15,6 @@ from typing import Any
 
 import pytest
 
-from daw_bridge.control.midi.socket import MAX_CLIENTS, MAX_SYSEX_BYTES, SocketPort
 from daw_bridge.control.net import peer as peer_module
 from daw_bridge.control.net import secret, server
 from daw_bridge.control.net.discovery import MAX_CONNECTIONS, Discovery
@@ -27,17 +25,9 @@ from daw_bridge.errors import DawBridgeError
 from daw_bridge.osc import MAX_PACKET_BYTES, Message, OscError, encode
 from daw_bridge.osc_stream import SlipDeframer, frame
 from tests.control.conftest import connected, stats_of
+from tests.waiting import ended
 
 Make = Callable[..., Any]
-
-
-def ended(connection: socket.socket) -> bool:
-    """Whether the daemon ends the connection without a word."""
-    connection.settimeout(30)
-    try:
-        return connection.recv(1000) == b""
-    except ConnectionError:
-        return True
 
 
 def test_a_page_that_posts_osc_frames_is_cut_off_and_nothing_is_queued(
@@ -270,72 +260,6 @@ def test_a_job_without_a_path_fails_and_the_next_one_runs(
     peer.ask("/dawbridge/subscribe")
     peer.ask("/dawbridge/build", "mix.wav")
     peer.wait(lambda message: message.address == "/dawbridge/state" and message.arguments[1:4:2] == (2, "done"))
-
-
-def test_a_midi_client_that_never_ends_its_message_is_let_go() -> None:
-    pytest.importorskip("mido")
-    port = SocketPort("127.0.0.1", 0)
-    try:
-        for endless in (b"\xf0" + b"\x01" * 4_000, b"\xf0" + b"\x01\xf8" * 2_000):
-            with socket.create_connection(port._server.getsockname(), timeout=240) as client:
-                client.setblocking(False)
-                sent, gone = 0, False
-                while sent < 4_000_000 and not gone:
-                    try:
-                        sent += client.send(endless if sent == 0 else endless[1:])
-                    except BlockingIOError:
-                        pass
-                    except OSError:
-                        gone = True
-                    list(port.iter_pending())
-                    gone = gone or (sent > 0 and not port._clients)
-                assert gone and sent < 20 * MAX_SYSEX_BYTES + 1_000_000
-    finally:
-        port.close()
-
-
-def test_a_midi_socket_hears_midi_and_no_web_page() -> None:
-    pytest.importorskip("mido")
-    port = SocketPort("127.0.0.1", 0)
-    try:
-        with (
-            socket.create_connection(port._server.getsockname(), timeout=240) as page,
-            socket.create_connection(port._server.getsockname(), timeout=240) as pad,
-        ):
-            page.sendall(b"POST / HTTP/1.1\r\n\r\n\x90\x40\x40")
-            pad.sendall(b"\x90\x41\x41")
-            heard: list[Any] = []
-            while not heard or len(port._clients) > 1:
-                heard += port.iter_pending()
-            assert [message.note for message in heard] == [0x41]
-    finally:
-        port.close()
-
-
-def test_silent_midi_connections_make_room_and_players_stay() -> None:
-    pytest.importorskip("mido")
-    port = SocketPort("127.0.0.1", 0)
-    with contextlib.ExitStack() as stack:
-        stack.callback(port.close)
-
-        def connected() -> socket.socket:
-            return stack.enter_context(socket.create_connection(port._server.getsockname(), timeout=240))
-
-        def plays(client: socket.socket, note: int) -> None:
-            client.sendall(bytes((0x90, note, 0x40)))
-            for _ in range(20_000):  # loopback is there by then, or the connection was closed
-                if heard := list(port.iter_pending()):
-                    break
-            assert [message.note for message in heard] == [note]
-
-        player = connected()
-        plays(player, 0x41)
-        silent = [connected() for _ in range(MAX_CLIENTS - 1)]
-        while len(port._clients) < MAX_CLIENTS:
-            assert list(port.iter_pending()) == []
-        plays(connected(), 0x42)
-        assert ended(silent[0]) and len(port._clients) == MAX_CLIENTS
-        plays(player, 0x43)
 
 
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="only Linux tells whose a connection is")

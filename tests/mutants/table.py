@@ -8,6 +8,7 @@ CORE, SEP, NET = "daw_bridge/", "daw_bridge/separation/", "daw_bridge/control/ne
 DEMUCS, QUEUE = SEP + "families/demucs/", "daw_bridge/control/queue/"
 PROMISES, ARCHIVE, KILL = "tests/test_promises.py", "tests/test_archive.py", "tests/kill/test_every_step.py"
 STRANGERS, BUILD = "tests/control/test_strangers.py", "tests/e2e/test_build.py"
+STRANGERS_MIDI = "tests/control/test_strangers_midi.py"
 LEGACY = "tests/separation/test_legacy_file.py"
 
 
@@ -355,14 +356,14 @@ CONFINEMENT = (
         CORE + "control/midi/socket.py",
         "            self._drop(silent)\n",
         "            silent = None\n",
-        STRANGERS + " -k silent_midi",
+        STRANGERS_MIDI + " -k silent_midi",
     ),
     _m(
         "midi: endless messages",
         CORE + "control/midi/socket.py",
         "return self._held_bytes <= MAX_SYSEX_BYTES",
         "return True",
-        STRANGERS + "::test_a_midi_client_that_never_ends_its_message_is_let_go",
+        STRANGERS_MIDI + "::test_a_midi_client_that_never_ends_its_message_is_let_go",
     ),
     _m(
         "xml: a document type is read",
