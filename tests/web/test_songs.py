@@ -6,6 +6,8 @@ import io
 import json
 import shutil
 import struct
+import subprocess
+import sys
 import unicodedata
 import zipfile
 import zlib
@@ -26,6 +28,12 @@ from tests.web.conftest import RATE_HZ, STEMS, Answer, Web, make_song
 
 Form = Literal["NFC", "NFD"]
 SONG = "/api/songs/Demo.session"
+
+
+def test_the_page_and_its_helper_start_without_what_only_separation_and_rendering_need() -> None:
+    program = "import sys, daw_bridge.web.app; print(*{'torch', 'scipy', 'av', 'demucs'} & set(sys.modules))"
+    run = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert run.stdout.strip() == ""
 
 
 def pcm(answer: Answer, stems: int) -> np.ndarray:
