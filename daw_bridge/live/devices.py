@@ -97,6 +97,7 @@ class CardStream:
         self.xruns = 0
         """Callbacks before which the card had lost input or run out of output."""
         self.finished = threading.Event()
+        self._lost = False
         self._song = open_song(song, sample_rate_hz) if song is not None else None
         self._song_position = 0
         self._callbacks, self._alive_s = 0, time.monotonic()
@@ -139,13 +140,14 @@ class CardStream:
     def stop(self) -> None:
         """Give the card back; harmless when it has gone already.
 
-        PortAudio may wait for ever for a card or server that is gone, here and once more when the program ends; then
-        it is left alone.
+        PortAudio may wait for ever for a card or server that is gone, or abort the program, here and once more when the
+        program ends: what is gone is left alone.
         """
         closing = threading.Thread(target=self._close, daemon=True)
-        closing.start()
-        closing.join(timeout=_PATIENCE_S)
-        if closing.is_alive():
+        if not self._lost:
+            closing.start()
+            closing.join(timeout=_PATIENCE_S)
+        if self._lost or closing.is_alive():
             at_exit = getattr(self._library, "_exit_handler", None)
             if at_exit is not None:
                 atexit.unregister(at_exit)
@@ -166,6 +168,7 @@ class CardStream:
             self._callbacks, self._alive_s = callbacks, now_s
         gone = self.finished.is_set() or now_s - self._alive_s > _PATIENCE_S
         if gone and not self.song_is_over:
+            self._lost = True
             raise DeviceError("the sound card went away; plug it in again (or pick another: `output`) and restart")
 
     @property
