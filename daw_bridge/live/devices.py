@@ -22,7 +22,8 @@ from daw_bridge.live.host import LiveHost
 
 FloatArray = NDArray[np.float32]
 
-_PATIENCE_S = 3.0
+PATIENCE_S = 3.0
+"""A card that asks for nothing for so long is gone, and one that cannot be closed in it is left alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,25 +139,8 @@ class CardStream:
         return DeviceLatency(input_s=float(into), output_s=float(out))
 
     def stop(self) -> None:
-        """Give the card back; harmless when it has gone already.
-
-        PortAudio may wait for ever for a card or server that is gone, or abort the program, here and once more when the
-        program ends: what is gone is left alone.
-        """
-        closing = threading.Thread(target=self._close, daemon=True)
-        if not self._lost:
-            closing.start()
-            closing.join(timeout=_PATIENCE_S)
-        if self._lost or closing.is_alive():
-            at_exit = getattr(self._library, "_exit_handler", None)
-            if at_exit is not None:
-                atexit.unregister(at_exit)
-
-    def _close(self) -> None:
-        try:
-            self._stream.close(ignore_errors=True)
-        except self._library.PortAudioError:
-            pass
+        """Give the card back; harmless when it has gone already."""
+        give_back(self._library, self._stream, lost=self._lost)
 
     def check(self) -> None:
         """Raise DeviceError when the stream has ended by itself (unplugged, server gone) and no song has ended it.
@@ -166,7 +150,7 @@ class CardStream:
         callbacks, now_s = self._host.statistics.callbacks, time.monotonic()
         if callbacks != self._callbacks:
             self._callbacks, self._alive_s = callbacks, now_s
-        gone = self.finished.is_set() or now_s - self._alive_s > _PATIENCE_S
+        gone = self.finished.is_set() or now_s - self._alive_s > PATIENCE_S
         if gone and not self.song_is_over:
             self._lost = True
             raise DeviceError("the sound card went away; plug it in again (or pick another: `output`) and restart")
@@ -195,6 +179,29 @@ class CardStream:
 
     def _deliver(self, out: FloatArray, outdata: FloatArray) -> None:
         outdata[:] = out.mean(0)[:, None] if self._output_channels == 1 else out.T
+
+
+def give_back(library: Any, stream: Any, *, lost: bool) -> None:
+    """Close a stream. What is lost, or cannot be closed in some seconds, is left alone, also when the program ends.
+
+    PortAudio may wait for ever for a card or server that is gone, and may end the program there.
+    """
+    if not lost:
+        closing = threading.Thread(target=_close, args=(library, stream), daemon=True)
+        closing.start()
+        closing.join(timeout=PATIENCE_S)
+        if not closing.is_alive():
+            return
+    at_exit = getattr(library, "_exit_handler", None)
+    if at_exit is not None:
+        atexit.unregister(at_exit)
+
+
+def _close(library: Any, stream: Any) -> None:
+    try:
+        stream.close(ignore_errors=True)
+    except library.PortAudioError:
+        pass
 
 
 def open_song(path: Path, sample_rate_hz: int) -> FloatArray:

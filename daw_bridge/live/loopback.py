@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daw_bridge.errors import DeviceError
-from daw_bridge.live.devices import card_errors, choose_device, sounddevice
+from daw_bridge.live.devices import PATIENCE_S, card_errors, choose_device, give_back, sounddevice
 
 FloatArray = NDArray[np.float32]
 
@@ -59,7 +59,7 @@ def measure_round_trip_samples(
     played = np.zeros(every * (CHIRPS + 2), np.float32)
     for start in starts:
         played[start : start + sent.size] = sent
-    recorded, position, done = np.zeros_like(played), 0, threading.Event()
+    recorded, position, over = np.zeros_like(played), 0, threading.Event()
 
     def callback(indata: FloatArray, outdata: FloatArray, frames: int, _time: object, _status: Any) -> None:
         nonlocal position
@@ -69,11 +69,10 @@ def measure_round_trip_samples(
         recorded[position : position + frames] = indata[: piece.size].mean(1)
         position += frames
         if position >= played.size:
-            done.set()
+            over.set()
 
-    with (
-        card_errors(library),
-        library.Stream(
+    with card_errors(library):
+        stream = library.Stream(
             device=(source["index"], output["index"]),
             channels=(min(2, source["max_input_channels"]), min(2, output["max_output_channels"])),
             samplerate=sample_rate_hz,
@@ -81,10 +80,19 @@ def measure_round_trip_samples(
             dtype="float32",
             latency="low",
             callback=callback,
-        ),
-    ):
-        ended = done.wait(played.size / sample_rate_hz + 10.0)
-    if not ended:
+            finished_callback=over.set,
+        )
+    lost = False
+    try:
+        with card_errors(library):
+            stream.start()
+        before = -1
+        while not over.wait(PATIENCE_S) and position > before:  # not every card says that it is gone: it falls silent
+            before = position
+        lost = position < played.size
+    finally:
+        give_back(library, stream, lost=lost)
+    if lost:
         raise DeviceError("the sound card went away; plug it in again (or pick another: `output`) and restart")
     return agreed_samples(delays_samples(recorded, sent, starts))
 

@@ -82,8 +82,9 @@ def start_live(*arguments: str) -> subprocess.Popen[str]:
 
 
 @pytest.fixture
-def live(jack_server: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[str]]:
-    program = start_live()
+def live(jack_server: subprocess.Popen[bytes], request: pytest.FixtureRequest) -> Iterator[subprocess.Popen[str]]:
+    """The program, with what options the test's parameter says."""
+    program = start_live(*getattr(request, "param", ()))
     try:
         yield program
     finally:
@@ -158,6 +159,7 @@ def test_an_impulse_through_jack_comes_back_within_50_ms(live: subprocess.Popen[
     assert answer["host_ms"] <= delay_ms < 50.0
 
 
+@pytest.mark.parametrize("live", [(), ("--measure",)], ids=["playing", "measuring"], indirect=True)
 def test_a_server_that_dies_ends_the_command_with_one_line(
     jack_server: subprocess.Popen[bytes], live: subprocess.Popen[str]
 ) -> None:
