@@ -12,7 +12,7 @@ from daw_bridge.song import open_song
 from daw_bridge.web.library import Song
 from daw_bridge.web.mix import Mix, plan_of
 from daw_bridge_render.adapter import ADAPTER
-from tests.web.conftest import RATE_HZ, make_song
+from tests.web.song_folder import RATE_HZ, make_song
 
 
 def song_of(folder: Path) -> Song:

@@ -13,7 +13,8 @@ from daw_bridge.manifest import read_manifest
 from daw_bridge.plan_json import plan_from_json
 from tests.ardour.installed import need_installed_ardour
 from tests.ardour.live_ardour import LiveArdour
-from tests.web.conftest import Tab, Web, make_song
+from tests.web.conftest import Tab, Web
+from tests.web.song_folder import make_song
 
 pytestmark = [pytest.mark.browser, pytest.mark.daw]
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.web.conftest import ROOT, Tab, Web, make_song, picture
+from tests.web.conftest import ROOT, Tab, Web, picture
+from tests.web.song_folder import make_song
 
 pytestmark = pytest.mark.browser
 

@@ -17,7 +17,8 @@ from daw_bridge.control.net.security import AccessPolicy
 from daw_bridge.files import sha256_of_file
 from daw_bridge.manifest import Manifest, read_manifest, write_manifest
 from daw_bridge.web.tablet import lan_address
-from tests.web.conftest import Tab, Web, make_song, picture
+from tests.web.conftest import Tab, Web, picture
+from tests.web.song_folder import make_song
 from tests.web.test_browser_page import drawn
 
 pytestmark = pytest.mark.browser

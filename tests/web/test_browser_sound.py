@@ -11,7 +11,8 @@ import pytest
 import soundfile as sf
 from playwright.sync_api import Page
 
-from tests.web.conftest import STEMS, Tab, Web
+from tests.web.conftest import Tab, Web
+from tests.web.song_folder import STEMS
 
 pytestmark = pytest.mark.browser
 

@@ -24,7 +24,8 @@ import soundfile as sf
 from daw_bridge.manifest import read_manifest, write_manifest
 from daw_bridge.music import SongMusic
 from daw_bridge.tempo_map import TempoEvent
-from tests.web.conftest import RATE_HZ, STEMS, Answer, Web, make_song
+from tests.web.conftest import Answer, Web
+from tests.web.song_folder import RATE_HZ, STEMS, make_song
 
 Form = Literal["NFC", "NFD"]
 SONG = "/api/songs/Demo.session"
