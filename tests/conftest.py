@@ -111,7 +111,7 @@ def _in_turn(files: list[Path], names: tuple[str, ...]) -> list[Path]:
 
 def _turn(path: Path, names: tuple[str, ...]) -> int:
     """The place in `names` of a file or of the folder that it is in."""
-    name = path.relative_to(TESTS).parts[0]
+    name = path.relative_to(TESTS).parts[0] if path.is_relative_to(TESTS) else ""
     return names.index(name) if name in names else len(names)
 
 

@@ -97,7 +97,7 @@ def _spectrum(source: Path, begin: int, end: int, columns: int, bands: int) -> N
     with open_audio(source) as reader:
         rate = reader.sample_rate_hz
         window = 4096 if rate <= 48_000 else 8192
-        shape = np.hanning(window + 1)[:-1].astype(np.float32)  # numpy's: scipy would be half of the daemon's start
+        shape = np.hanning(window + 1)[:-1].astype(np.float32)  # numpy's: scipy was most of what the daemon imports
         scale = 2.0 / float(shape.sum())
         edges = np.geomspace(_LOWEST_HZ, rate / 2.0, bands + 1) * window / rate
         starts = np.clip(np.floor(edges[:-1]).astype(int), 0, window // 2)

@@ -65,7 +65,7 @@ def tiny_module(kind: str, seed: int = 0, *, sources: Sequence[str] = SOURCES, *
 def twin(module: torch.nn.Module) -> torch.nn.Module:
     """The same network once more, over the same tensors: what is built into one is not in the other.
 
-    Nobody writes into weights; if somebody did, the outputs that are compared would part.
+    What is compared has the same weights then; `test_a_run_writes_into_no_weights` holds that nobody changes them.
     """
     made = copy.copy(module)
     for name in ("_parameters", "_buffers"):
