@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import numpy as np
 import scipy.fft
-import scipy.signal
 from numpy.typing import NDArray
 
 from daw_bridge.metrics.signals import FloatArray
@@ -25,7 +24,7 @@ _FRAME_SAMPLES = 2048
 _HOP_SAMPLES = 1024
 _OWNER_ABOVE_OTHERS = 10.0
 _AUDIBLE = 1e-4
-_WINDOW = scipy.signal.get_window("hann", _FRAME_SAMPLES)
+_WINDOW = np.hanning(_FRAME_SAMPLES + 1)[:-1]  # periodic; scipy.signal has it too, but takes a second to import
 
 
 class BleedMeter:
