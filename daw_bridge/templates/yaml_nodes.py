@@ -13,7 +13,7 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -198,6 +198,11 @@ def parse_yaml(text: str, file: str, *, list_tags: tuple[str, ...] = ()) -> Yaml
     """The root node of a text; `file` is its name in messages. Lists may carry a tag of `list_tags`, to no effect."""
     if len(text) > MAX_BYTES:
         raise _too_large(file)
+    return _parsed(text, file, list_tags)
+
+
+@lru_cache(maxsize=8)  # a batch reads one template for every song, a mixer one profile for every DAW that it opens
+def _parsed(text: str, file: str, list_tags: tuple[str, ...]) -> YamlNode:
     try:
         loader = _NodeLoader(text, file, list_tags)
         try:
