@@ -16,7 +16,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import mir_eval
 import numpy as np
 import soundfile
 
@@ -77,8 +76,8 @@ def score_song(name: str, stems: Mapping[str, Audio], mix: Audio, rate: int, mod
         return False, False
     bpm = TEMPOS[name]
     truth = np.arange(0.0, len(mix) / rate, 60.0 / bpm)
-    beat_f = mir_eval.beat.f_measure(truth, grid.beats_s)
-    bar_f = mir_eval.beat.f_measure(truth[::4], grid.downbeats_s)
+    beat_f = grid_loops.f_measure(truth, grid.beats_s)
+    bar_f = grid_loops.f_measure(truth[::4], grid.downbeats_s)
     offset_ms = 1e3 * float(np.median([time_s - truth[np.abs(truth - time_s).argmin()] for time_s in grid.beats_s]))
     right = abs(grid.bpm - bpm) <= 0.01 and beat_f >= 0.99 and bar_f >= 0.95 and abs(offset_ms) <= 10.0
     print(

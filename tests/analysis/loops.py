@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,6 +85,7 @@ def _hat(rate_hz: int, rng: np.random.Generator) -> NDArray[np.float64]:
     return 0.08 * np.diff(rng.standard_normal(len(t)), prepend=0.0) * np.exp(-t / 0.02)
 
 
+@lru_cache(maxsize=64)  # at a steady tempo a song has few different notes
 def _tone(key: float, length_s: float, rate_hz: int, level: float) -> NDArray[np.float64]:
     t = np.arange(int(length_s * rate_hz)) / rate_hz
     hertz = 440 * 2 ** ((key - 69) / 12)

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.signal import resample_poly
 
 from daw_bridge.audio.resample import Resampler, resample_length
 from daw_bridge.audio.resample_torchaudio import PiecewiseResampler, TorchaudioResampler, choose
@@ -94,6 +93,8 @@ def test_a_block_of_another_shape_is_a_programming_error() -> None:
 @pytest.mark.parametrize(("rate_in_hz", "rate_out_hz"), [(48_000, 44_100), (44_100, 48_000), (96_000, 44_100)])
 @pytest.mark.parametrize("block", [777, 100_003])
 def test_pieces_through_a_whole_signal_resampler_equal_the_whole(rate_in_hz: int, rate_out_hz: int, block: int) -> None:
+    from scipy.signal import resample_poly  # not above: collecting this file would take a second longer
+
     common = math.gcd(rate_in_hz, rate_out_hz)
     up, down = rate_out_hz // common, rate_in_hz // common
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.signal import butter, sosfilt
 
 from daw_bridge.errors import DeviceError
 from daw_bridge.live.loopback import CHIRPS, agreed_samples, chirp, delays_samples
@@ -32,6 +31,8 @@ def test_any_delay_is_found_to_the_sample_whatever_level_and_polarity(delay: int
 
 
 def test_a_card_that_filters_moves_the_measurement_by_its_own_delay_only() -> None:
+    from scipy.signal import butter, sosfilt  # not above: collecting this file would take a second longer
+
     band = butter(2, (20, 18_000), "bandpass", fs=RATE_HZ, output="sos")
     recorded = sosfilt(band, heard(300)).astype(np.float32)
     assert abs(agreed_samples(delays_samples(recorded, chirp(RATE_HZ), STARTS)) - 300) <= 2

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import scipy.signal
 import soundfile
 from numpy.typing import NDArray
 
@@ -16,6 +15,8 @@ RATE_HZ = 8_000
 
 def make_sources(sources: int, *, channels: int = 2, seconds: float = 5.0, seed: int = 1) -> NDArray[np.float64]:
     """Independent coloured noise, shape (sources, channels, samples)."""
+    import scipy.signal  # not above: every worker of a test run collects this file, and the import takes a second
+
     noise = np.random.default_rng(seed).standard_normal((sources, channels, round(seconds * RATE_HZ)))
     coloured = [scipy.signal.lfilter([1.0], [1.0, 0.5 - 0.3 * index], part) for index, part in enumerate(noise)]
     return 0.1 * np.stack(coloured)
@@ -23,6 +24,8 @@ def make_sources(sources: int, *, channels: int = 2, seconds: float = 5.0, seed:
 
 def make_estimates(references: NDArray[np.float64], *, leak: float = 0.1, seed: int = 2) -> NDArray[np.float64]:
     """References with a short filter, a leak of all the others, and noise: every kind of error at once."""
+    import scipy.signal
+
     rng = np.random.default_rng(seed)
     taps = np.r_[1.0, 0.2, -0.1, 0.05]
     filtered = scipy.signal.lfilter(taps, [1.0], references)

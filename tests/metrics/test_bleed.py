@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import scipy.signal
 
 from daw_bridge.metrics.bleed import FLOOR_DB, BleedMeter
 from tests.metrics.songs import RATE_HZ
@@ -12,6 +11,8 @@ from tests.metrics.songs import RATE_HZ
 
 def low_and_high() -> np.ndarray:
     """Two stems in different registers, shape (2, 1, samples)."""
+    import scipy.signal  # not above: collecting this file would take a second longer
+
     noise = np.random.default_rng(5).standard_normal((2, 1, 8 * RATE_HZ))
     low = scipy.signal.sosfiltfilt(scipy.signal.butter(12, 0.2, output="sos"), noise[0])
     high = scipy.signal.sosfiltfilt(scipy.signal.butter(12, 0.7, "highpass", output="sos"), noise[1])

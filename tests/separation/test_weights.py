@@ -114,9 +114,10 @@ def test_a_legacy_file_becomes_safetensors_that_demucs_reads_too(tmp_path: Path,
     ours: Any = load_bag(find_weights(model_info("htdemucs"), tmp_path / "abc.safetensors"), "x").networks[0].module
     theirs: Any = load_safetensors_model(tmp_path / "abc.safetensors")
     original: Any = load_model(package(kind, half=half))
+    found, demucs_found = ours.state_dict(), theirs.state_dict()
     for key, value in original.state_dict().items():
-        assert torch.equal(ours.state_dict()[key], value.float()), key
-        assert torch.equal(theirs.state_dict()[key], value), key
+        assert torch.equal(found[key], value.float()), key
+        assert torch.equal(demucs_found[key], value), key
 
 
 class Evil:
@@ -297,8 +298,9 @@ def test_networks_without_a_share_in_the_asked_stem_are_verified_but_not_built(t
     whole, vocals = load_bag(found, "x"), load_bag(found, "x", ("vocals",))
     assert (len(whole.networks), len(vocals.networks)) == (4, 1)
     assert vocals.sha256 == whole.sha256
+    alone = vocals.networks[0].module.state_dict()
     for key, value in whole.networks[3].module.state_dict().items():
-        assert torch.equal(vocals.networks[0].module.state_dict()[key], value), key
+        assert torch.equal(alone[key], value), key
     damaged = next(tmp_path.glob(f"{names[1]}-*.th"))
     damaged.write_bytes(damaged.read_bytes()[:-1])
     with pytest.raises(WeightsCorrupt, match=names[1]):
