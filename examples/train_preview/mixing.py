@@ -13,12 +13,16 @@ from typing import Any
 
 import numpy as np
 import soxr
+from changes import narrow, resonant, roomy, wide
 from numpy.typing import NDArray
 from scipy.fft import irfft, next_fast_len, rfft
 
 RATE_HZ = 44_100
 GROUPS = ("vocals", "drums", "bass", "other")
 BASS_INSIDE_OTHER = ("potassium", "caesium", "rubidium")  # songs whose low synths were filed under "other"
+PERCUSSION = "synthetic-percussion-"  # songs that are drums alone; percussion.py makes them
+SEQUENCED = "synthetic-sequenced-"  # songs with other sounds than their author's; sequenced.py makes them
+_WITHOUT_SINGER = ("pack-", "sequenced-", SEQUENCED)
 FloatArray = NDArray[np.float32]
 
 
@@ -43,6 +47,11 @@ class MixingOptions:
     thin_bass: float = 0.15
     second_other: float = 0.25
     duck: float = 0.12
+    percussion: float = 0.15
+    resonant_drums: float = 0.2
+    roomy_drums: float = 0.15
+    wide: float = 0.15
+    narrow_vocals: float = 0.08
     level_spread_db: float = 5.0
 
 
@@ -58,6 +67,7 @@ class Clips:
         self.synthetic: dict[str, list[int]] = {group: [] for group in GROUPS}
         self.real_songs: list[str] = []
         self.arrangements: list[str] = []
+        self.percussion: list[int] = []
         self._read: set[Path] = set()
         self.refresh()
 
@@ -77,7 +87,9 @@ class Clips:
         self.entries.append(entry)
         self.audio.append(np.load(self.cache / entry["file"], mmap_mode="r"))
         self.by_song.setdefault(entry["song"], []).append(index)
-        if entry["active"]:
+        if entry["song"].startswith(PERCUSSION):
+            self.percussion.append(index)
+        elif entry["active"]:
             pool = self.synthetic if entry["song"].startswith("synthetic") else self.real
             pool[entry["group"]].append(index)
 
@@ -112,6 +124,8 @@ class Mixer:
             stems = self._one_song()
         else:
             stems = self._from_anywhere()
+        if self.clips.percussion and self._chance(self.options.percussion):
+            stems[1] = self._percussion(stems[1])
         stems = np.stack([self._change(group, stem) for group, stem in zip(GROUPS, stems, strict=True)])
         if self._chance(self.options.duck):
             stems = self._duck(stems)
@@ -153,7 +167,7 @@ class Mixer:
     def _one_song(self) -> list[FloatArray]:
         """Parts of one song at one time and one speed; now and then some parts are left out or moved in level.
 
-        A song of the pack has no singer of its own: it is lent one from anywhere.
+        A song of the pack or of a sequencer has no singer of its own: it is lent one from anywhere.
         """
         song = self._song()
         indices = self.clips.by_song[song]
@@ -167,16 +181,19 @@ class Mixer:
                 stems[GROUPS.index(self.clips.entries[index]["group"])] += part * np.float32(10 ** (gain_db / 20))
         shift_db = self.rng.normal(0, 3, len(GROUPS)) if self._chance(0.6) else np.zeros(len(GROUPS))
         stems = [self._at_speed(stem, speed) for stem in stems]
-        if song.startswith("pack-") and self._chance(self.options.lend_vocals):
+        if song.startswith(_WITHOUT_SINGER) and self._chance(self.options.lend_vocals):
             stems[0] = self._anyone("vocals", level_db=_rms_db(sum(stems[1:])) - 2)
         return [stem * np.float32(10 ** (db / 20)) for stem, db in zip(stems, shift_db, strict=True)]
 
     def _song(self) -> str:
-        """An arrangement or a real song; a recorded one three times as often as one that a sampler played."""
+        """An arrangement or a real song; a recorded one three times as often as one from the pack or a sequencer."""
         if self.clips.arrangements and self._chance(self.options.arranged):
-            return str(self.rng.choice(self.clips.arrangements))
-        weights = np.array([1.0 if song.startswith("pack-") else 3.0 for song in self.clips.real_songs])
-        return str(self.rng.choice(self.clips.real_songs, p=weights / weights.sum()))
+            songs = self.clips.arrangements
+            weights = np.array([3.0 if song.startswith(SEQUENCED) else 1.0 for song in songs])
+        else:
+            songs = self.clips.real_songs
+            weights = np.array([1.0 if song.startswith(_WITHOUT_SINGER) else 3.0 for song in songs])
+        return str(self.rng.choice(songs, p=weights / weights.sum()))
 
     def _from_anywhere(self) -> list[FloatArray]:
         """Each stem from its own song, at its own speed, at a level drawn around -24 dBFS."""
@@ -202,19 +219,26 @@ class Mixer:
         wanted = 10 ** (self.rng.normal(level_db, self.options.level_spread_db) / 20)
         return stem * np.float32(min(20.0, wanted / max(10 ** (_rms_db(stem) / 20), 1e-4)))
 
+    def _percussion(self, drums: FloatArray) -> FloatArray:
+        """Synthesised strokes at the level of the drums, instead of them or with them."""
+        index = int(self.rng.choice(self.clips.percussion))
+        level_db = max(-40.0, _rms_db(drums)) if drums.any() else -24.0
+        strokes = self._at_speed(self._read(index, self._start(index), speed := self._speed()), speed)
+        strokes = strokes * np.float32(min(20.0, 10 ** ((level_db - _rms_db(strokes)) / 20)))
+        return strokes + drums if self._chance(0.4) else strokes
+
     def _change(self, group: str, stem: FloatArray) -> FloatArray:
         """Equalizer, room, polarity, width, pan, gain."""
         rng = self.rng
         if not stem.any():
             return stem
-        if self._chance(self.options.drive):
-            stem = self._driven(stem)
-        if group == "bass" and self._chance(self.options.thin_bass):
-            stem = self._thin(stem)
+        stem = self._recoloured(group, stem)
         if self._chance(self.options.equalize):
             stem = self._filter(stem, equalize=True)
         if group != "bass" and self._chance(self.options.reverb):
             stem = self._reverb(stem)
+        if self._chance(self.options.wide):
+            stem = wide(stem, rng)
         if self._chance(0.5):
             stem = stem[::-1]
         if self._chance(0.5):
@@ -227,6 +251,20 @@ class Mixer:
             pan = float(rng.uniform(-0.6, 0.6))
             stem = stem * np.array([[min(1, 1 - pan)], [min(1, 1 + pan)]], np.float32)
         return stem * np.float32(10 ** (rng.normal(0, 1.5) / 20))
+
+    def _recoloured(self, group: str, stem: FloatArray) -> FloatArray:
+        """Drums that sing or stand in a hall, voices through a telephone, anything overdriven, basses without lows."""
+        if group == "drums" and self._chance(self.options.resonant_drums):
+            stem = resonant(stem, self.rng)
+        if group == "drums" and self._chance(self.options.roomy_drums):
+            stem = roomy(stem, self.rng)
+        if group == "vocals" and self._chance(self.options.narrow_vocals):
+            stem = narrow(stem, self.rng)
+        if self._chance(self.options.drive):
+            stem = self._driven(stem)
+        if group == "bass" and self._chance(self.options.thin_bass):
+            stem = self._thin(stem)
+        return stem
 
     def _filter(
         self, stem: FloatArray, *, equalize: bool = False, highpass_hz: float = 0.0, lowpass_hz: float = 0.0
