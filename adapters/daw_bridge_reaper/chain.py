@@ -71,8 +71,9 @@ def chain_parts(chain: Chunk) -> list[FxPart]:
 
 def strays(chain: Chunk) -> list[str]:
     """What stands in a chain and belongs to no plug-in that is known, as it would be named to a person."""
-    known = {id(part) for fx in chain_parts(chain) for part in fx.parts}
-    named = {word for fx in chain_parts(chain) for word in fx.unknown}
+    plugins = chain_parts(chain)
+    known = {id(part) for fx in plugins for part in fx.parts}
+    named = {word for fx in plugins for word in fx.unknown}
     found = []
     for part in chain.body:
         word = _word(part)

@@ -178,7 +178,9 @@ class Chunk:
 
     def lines(self, keyword: str) -> Iterator[Line]:
         """The direct lines with this keyword."""
-        return (part for part in self.body if isinstance(part, Line) and part.keyword == keyword)
+        return (  # most lines have another keyword: a look for the word spares them the split
+            part for part in self.body if type(part) is Line and keyword in part.text and part.keyword == keyword
+        )
 
     def chunks(self, name: str | None = None) -> Iterator[Chunk]:
         """The direct chunks, all or those of this name."""
@@ -265,11 +267,11 @@ def parse(text: str, where: str = "project") -> Document:
 
 def _lines(text: str) -> Iterator[str]:
     r"""Split at `\n` only: other characters that Python takes for line ends are text in a project."""
-    start = 0
-    while start < len(text):
-        end = text.find("\n", start) + 1 or len(text)
-        yield text[start:end]
-        start = end
+    *whole, rest = text.split("\n")
+    for line in whole:
+        yield line + "\n"
+    if rest:
+        yield rest
 
 
 def serialise(document: Document) -> str:

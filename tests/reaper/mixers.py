@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from daw_bridge.model import Stem, StemSet
@@ -20,6 +21,11 @@ Edit = Callable[[Chunk], None]
 
 def base() -> rpp.Document:
     """Five stems on the buses of `band`, with returns, mix bus and muted reference."""
+    return rpp.parse(_base_text())
+
+
+@cache
+def _base_text() -> str:
 
     def stem(name: str, role: str = "stem") -> Stem:
         return Stem(
@@ -35,7 +41,7 @@ def base() -> rpp.Document:
     song = StemSet(stems=(*stems, stem("residual", "residual")), reference=stem("reference", "reference"))
     plan = make_plan(song, load_template("band"), name="base")
     layout, _limits = lay_out(plan, lambda path: path.as_posix())
-    return rpp.parse(rpp.serialise(project_document(layout, "seed")))
+    return rpp.serialise(project_document(layout, "seed"))
 
 
 def edited(*edits: Edit) -> rpp.Document:

@@ -350,8 +350,8 @@ def _next_journal(resource: Path, journal: Journal | None, changes: Changes) -> 
         if ours is not None and ours != theirs:
             replaced[key] = (ours, replaced[key][1] if key in replaced else theirs)
     created = [str(path) for path in changes.differing if changes.before[path] is None]
-    above = [folder for path in changes.wanted for folder in path.parents if _is_inside(folder, resource)]
-    missing = [str(folder) for folder in dict.fromkeys(above) if not folder.exists()]
+    above = dict.fromkeys(folder for path in changes.wanted for folder in path.parents)
+    missing = [str(folder) for folder in above if _is_inside(folder, resource) and not folder.exists()]
     return Journal(
         resource=str(resource),
         surface=added[0] if added else journal.surface if journal else "",
