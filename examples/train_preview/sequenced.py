@@ -124,7 +124,11 @@ def main() -> None:
         title = f"{SEQUENCED}{number:04d}"
         if not (args.cache / f"{title}.clips.json").exists():
             rng = np.random.default_rng((29, number))
-            stems = stems_of(reorchestrated(songs, sounds, rng))
+            try:
+                stems = stems_of(reorchestrated(songs, sounds, rng))
+            except subprocess.CalledProcessError as exc:  # now and then LMMS crashes on what was drawn
+                print(f"{title}: left out, LMMS ended with {exc.returncode}", flush=True)
+                continue
             keep(args.cache, title, {group: at_level(x, rng.normal(-20.5, 3)) for group, x in stems.items()})
 
 

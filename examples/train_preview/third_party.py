@@ -21,6 +21,12 @@ endorses daw-bridge.
 
 - "Everything is Free" by Software-Entwicklungskit (ichbinsoftware/everythingisremixed at 6a6fbe3), CC0 1.0
 - Fluid (R3) General MIDI SoundFont by Frank Wen, MIT
+- songs that come with the sequencer LMMS (Debian's lmms-common 1.2.2+dfsg1), rendered by it with its own single sounds
+  (both GPL-2+) and changed: "Reggae Try", "Reggaeton Try" and "Zero Sum Game" (original by Zakarra) by Der Daniel
+  (CapDan), "CPU" by E.SoX, "Zen" by Impulslogik, "esp" by mauro (momo64), "Dr8v2" and "PpTrip" by Ümit (oglsdl), "Inner
+  Recreation" by Achim Settelmeier, "Progress" by Sam (socceroos), "Make Me" by Tame Anderson, "Axe From The 80s" by
+  Thomasso, "Crunk", "Cool Snip" by Greshz and "Main" by Peter Asplund (Surrender): Artistic License 2.0; "Final Step" by
+  Saber Rastikerdar: BSD-2-Clause
 """
 
 
