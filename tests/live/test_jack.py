@@ -95,64 +95,43 @@ def live(jack_server: subprocess.Popen[bytes], request: pytest.FixtureRequest) -
         program.wait(240)
 
 
-class Probe:
-    """A JACK client that sends a click every half second and keeps all that comes back."""
+class Peer:
+    """The client at the other end, in a process of its own (`jack_peer.py` says why)."""
 
-    def __init__(self, server: str) -> None:
-        import jack
+    def __init__(self, *arguments: str | int) -> None:
+        command = [sys.executable, str(Path(__file__).with_name("jack_peer.py")), SERVER, *map(str, arguments)]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
-        self.client = jack.Client("probe", servername=server, no_start_server=True)
-        self.out = self.client.outports.register("out")
-        self.back = self.client.inports.register("in")
-        self.sent: list[int] = []
-        self.heard: list[np.ndarray] = []
-        self.frames = 0
-        self.client.set_process_callback(self._process)
+    def __enter__(self) -> Peer:
+        return self
 
-    def _process(self, frames: int) -> None:
-        block = np.zeros(frames, np.float32)
-        if self.frames // (RATE_HZ // 2) != (self.frames + frames) // (RATE_HZ // 2):
-            block[7] = 0.5
-            self.sent.append(self.frames + 7)
-        self.out.get_array()[:] = block
-        self.heard.append(self.back.get_array().copy())
-        self.frames += frames
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.communicate(timeout=240)
+
+    def ask(self, question: str) -> Any:
+        """What a method of the client returns."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(question + "\n")
+        self._process.stdin.flush()
+        return json.loads(self._process.stdout.readline())
 
     def wire(self, program: subprocess.Popen[str]) -> None:
-        """Wait for the program's ports and put the probe in the place of the sound card."""
+        """Wait for the program's ports and put the client in the place of the sound card."""
         while program.poll() is None:
-            ins = self.client.get_ports("PortAudio.*", is_input=True, is_audio=True)
-            outs = self.client.get_ports("PortAudio.*", is_output=True, is_audio=True)
-            if len(ins) == 2 and len(outs) == 2:
-                for port in (*ins, *outs):
-                    for other in self.client.get_all_connections(port):
-                        pair = (other, port) if port in ins else (port, other)
-                        self.client.disconnect(*pair)
-                for port in ins:
-                    self.client.connect(self.out, port)
-                self.client.connect(outs[0], self.back)
+            if self.ask("wire"):
                 return
             time.sleep(0.1)
         raise AssertionError("daw-bridge live never opened its JACK ports")
 
-    def delays(self) -> list[int]:
-        """Samples from each click that was sent to its return, as far as it has come back."""
-        audio, found = np.abs(np.concatenate([*self.heard, np.zeros(0)])), []
-        for position in list(self.sent):
-            window = audio[position : position + RATE_HZ // 4]
-            if window.size == RATE_HZ // 4 and window.max() > 0.1:
-                found.append(int(window.argmax()))
-        return found
-
 
 def test_an_impulse_through_jack_comes_back_within_50_ms(live: subprocess.Popen[str]) -> None:
     """In samples of the server, which waits for its clients: a busy machine is slower, not later."""
-    probe = Probe(SERVER)
-    with probe.client:
+    with Peer("probe") as probe:
         probe.wire(live)
-        while len(probe.delays()) < 5 and live.poll() is None:
+        while len(delays := probe.ask("delays")) < 5 and live.poll() is None:
             time.sleep(0.2)
-        delays = probe.delays()
     live.send_signal(signal.SIGINT)
     delay_ms = 1e3 * float(np.median(delays)) / RATE_HZ
     output, errors = live.communicate(timeout=200)
@@ -167,12 +146,11 @@ def test_a_server_that_dies_ends_the_command_with_one_line(
     jack_server: subprocess.Popen[bytes], live: subprocess.Popen[str]
 ) -> None:
     """The same as a card that is unplugged."""
-    probe = Probe(SERVER)
-    with probe.client:
+    with Peer("probe") as probe:
         probe.wire(live)
-        while live.poll() is None and not any(block.any() for block in list(probe.heard)):
+        while live.poll() is None and not probe.ask("hears"):
             time.sleep(0.01)  # until it plays: in the middle of its start a server takes PortAudio down with it
-    jack_server.kill()
+        jack_server.kill()
     _, errors = live.communicate(timeout=200)
     ours = [line for line in errors.splitlines() if line.startswith("daw-bridge:")]
     assert live.returncode == 8, errors
@@ -181,25 +159,11 @@ def test_a_server_that_dies_ends_the_command_with_one_line(
     assert "Traceback" not in errors
 
 
-class Cable(Probe):
-    """A JACK client as the cable from the program's output to its input: what comes in goes out, some samples late."""
-
-    def __init__(self, server: str, delay_samples: int) -> None:
-        self.line = np.zeros(delay_samples, np.float32)
-        super().__init__(server)
-
-    def _process(self, frames: int) -> None:
-        self.line = np.concatenate((self.line, self.back.get_array()))
-        self.out.get_array()[:] = self.line[:frames]
-        self.line = self.line[frames:]
-
-
 def measured_samples(delay_samples: int) -> int:
     """On a busy machine JACK loses periods; the program then says so and asks for another try."""
     for _ in range(12):
         program = start_live("--measure")
-        cable = Cable(SERVER, delay_samples)
-        with cable.client:
+        with Peer("cable", delay_samples) as cable:
             cable.wire(program)
             output, errors = program.communicate(timeout=200)
         if "the card loses sound" not in errors:
