@@ -6,11 +6,8 @@ Each takes a part (2, samples) and a generator and gives back a part of the same
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+from pack import RATE_HZ, FloatArray
 from scipy.fft import irfft, next_fast_len, rfft
-
-RATE_HZ = 44_100
-FloatArray = NDArray[np.float32]
 
 
 def level_of(x: FloatArray) -> float:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import soxr
-from changes import narrow, resonant, roomy, wide
+from changes import as_loud, level_of, narrow, resonant, roomy, wide
 from numpy.typing import NDArray
 from scipy.fft import irfft, next_fast_len, rfft
 
@@ -299,10 +299,8 @@ class Mixer:
 
     def _driven(self, stem: FloatArray) -> FloatArray:
         """Through an overdriven stage, as loud as before."""
-        level = np.float32(max(10 ** (_rms_db(stem) / 20), 1e-4))
-        drive = np.float32(10 ** (self.rng.uniform(-6, 15) / 20) / level)
-        shaped = np.tanh(stem * drive)
-        return np.asarray(shaped * (level / max(10 ** (_rms_db(shaped) / 20), 1e-4)), np.float32)
+        drive = np.float32(10 ** (self.rng.uniform(-6, 15) / 20) / max(level_of(stem), 1e-4))
+        return as_loud(np.tanh(stem * drive), stem)
 
     def _thin(self, stem: FloatArray) -> FloatArray:
         """A bass line without low end, as played on a synthesiser's middle octaves or heard through an amplifier."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import sys
+from abc import ABC, abstractmethod
 from typing import Any
 
 import jack
@@ -19,7 +20,7 @@ import numpy as np
 RATE_HZ = 44_100
 
 
-class Peer:
+class Peer(ABC):
     """One port each way, and who it is wired to."""
 
     def __init__(self, server: str) -> None:
@@ -28,8 +29,9 @@ class Peer:
         self.back = self.client.inports.register("in")
         self.client.set_process_callback(self.process)
 
+    @abstractmethod
     def process(self, frames: int) -> None:
-        raise NotImplementedError
+        """What goes out in this period."""
 
     def wire(self) -> bool:
         """Take the place of the sound card; False while the program has not opened its ports."""

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 import io
 import json
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 
 import mido
 import numpy as np
@@ -18,15 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-RECIPE = Path(__file__).resolve().parents[2] / "examples" / "train_preview"
+from tests.separation.recipe_modules import RECIPE, module
+
 RATE_HZ = 44_100
 FloatArray = NDArray[np.float32]
-
-
-def module(name: str) -> ModuleType:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(RECIPE))
-        return importlib.import_module(name)
 
 
 def tone(hz: float, seconds: float, *, level: float = 0.5) -> FloatArray:

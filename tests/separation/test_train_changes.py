@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
-from pathlib import Path
-from types import ModuleType
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-RECIPE = Path(__file__).resolve().parents[2] / "examples" / "train_preview"
+from tests.separation.recipe_modules import module
+
 RATE_HZ = 44_100
 FloatArray = NDArray[np.float32]
-
-
-def module(name: str) -> ModuleType:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(RECIPE))
-        return importlib.import_module(name)
 
 
 def rms_db(x: FloatArray) -> float:

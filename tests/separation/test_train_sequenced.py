@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import copy
-import importlib
 import struct
 import xml.etree.ElementTree as ET
 import zlib
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 
-RECIPE = Path(__file__).resolve().parents[2] / "examples" / "train_preview"
+from tests.separation.recipe_modules import module
+
 BAR = 192
-
-
-def module(name: str) -> ModuleType:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(RECIPE))
-        return importlib.import_module(name)
 
 
 def player(name: str, plugin: str, *, sample: str = "", keys: tuple[int, ...] = (57,), at: int = 0) -> str:
