@@ -65,7 +65,7 @@ def export(net: BandSplitNet, target: Path, training: dict[str, object]) -> None
     (target / "preview.safetensors").chmod(0o644)
     names = ["preview.safetensors"]
     if net.config.causal:
-        (target / "preview.onnx").write_bytes(onnx_graph(net, config))
+        (target / "preview.onnx").write_bytes(leaning_on(target / "preview.safetensors", onnx_graph(net, config)))
         names.append("preview.onnx")
     parameters = sum(p.numel() for p in net.parameters())
     card = {
@@ -99,6 +99,22 @@ def onnx_graph(net: BandSplitNet, config: str) -> bytes:
     entry.key, entry.value = "config", config
     onnx.checker.check_model(graph)
     return bytes(graph.SerializeToString())
+
+
+def leaning_on(weights: Path, graph: bytes) -> bytes:
+    """The graph with every tensor that also stands in `weights` (safetensors) read from there, not held twice."""
+    data = weights.read_bytes()
+    size = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + size])
+    ranges = [entry["data_offsets"] for name, entry in header.items() if name != "__metadata__"]
+    places = {data[8 + size + start : 8 + size + end]: (8 + size + start, end - start) for start, end in ranges}
+    model = onnx.load_from_string(graph)
+    for tensor in model.graph.initializer:
+        if tensor.raw_data in places:
+            offset, length = places[tensor.raw_data]
+            onnx.external_data_helper.set_external_data(tensor, weights.name, offset=offset, length=length)
+            tensor.ClearField("raw_data")
+    return bytes(model.SerializeToString())
 
 
 def trained(about: dict[str, dict[str, float]], curves: Path) -> dict[str, object]:

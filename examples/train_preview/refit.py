@@ -116,7 +116,7 @@ def gather(net: BandSplitNet, normal: Normal, stems: Tensor) -> None:
     targets = analyse(padded, window, config.hop_samples).transpose(0, 1)  # (frames, sources, 4, bins)
     mix = targets.sum(1)
     z, _ = net.encode(mix.unsqueeze(0))
-    hidden = net.before_masks(z)
+    hidden = net.before_masks(z, mix.unsqueeze(0))
     ones = torch.ones(*hidden.shape[:2], 1)
     weights = 1 / reference_energy(targets.square().mean((0, 2, 3)), mix.square().mean() + 1e-8)
     heard = slice(_WARM_UP_FRAMES, None)

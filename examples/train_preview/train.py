@@ -17,7 +17,7 @@ import math
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,7 @@ import torch
 import torch.distributed as dist
 from losses import WEIGHTS, separation_loss
 from mixing import Clips, Mixer, MixingOptions, dealt
+from muon import optimizers
 from safetensors.torch import save_file
 from scores import score_song
 from torch import Tensor, nn
@@ -74,7 +75,7 @@ def parse() -> argparse.Namespace:
         type=Path,
         metavar="FOLDER",
         help="begin a new run at exported weights, not at random ones: a folder that export.py wrote, such as the"
-        " package's own daw_bridge/separation/families/band_split/weights_data",
+        " package's own daw_bridge/separation/families/band_split/weights_data; --net may add layers and mask_detail",
     )
     parser.add_argument("--compile", action="store_true", help="compile masks and loss: a quarter less time; needs g++")
     parser.add_argument("--bfloat16", action="store_true", help="recurrences in bfloat16 (avx512_bf16, AMX or a GPU)")
@@ -95,10 +96,10 @@ class Trainer:
             self.net = BandSplitNet(BandSplitConfig.from_json(args.net)).to(args.device)
         else:
             self.net, self.trained_before = exported(args.start_from)
-            self.net.to(args.device)
+            self.net = grown(self.net, replace(self.net.config, **args.net)).to(args.device)
         self.average = BandSplitNet(self.net.config).to(args.device)
         self.average.load_state_dict(self.net.state_dict())
-        self.optimizer = torch.optim.AdamW(self.net.parameters(), lr=args.peak_rate, weight_decay=1e-2, fused=True)
+        self.optimizers = optimizers(self.net, rate=args.peak_rate, weight_decay=1e-2)
         self.step, self.elapsed_s, self.audio_s, self.best = 0, 0.0, 0.0, -math.inf
         analysis, _ = asymmetric_windows(self.net.config.window_samples, self.net.config.hop_samples)
         self.window = torch.from_numpy(analysis).to(args.device)
@@ -110,7 +111,8 @@ class Trainer:
         saved = torch.load(path, map_location=device, weights_only=True)  # noqa: TID251
         self.net.load_state_dict(saved["net"])
         self.average.load_state_dict(saved["average"])
-        self.optimizer.load_state_dict(saved["optimizer"])
+        for optimizer, state in zip(self.optimizers, saved["optimizers"], strict=True):
+            optimizer.load_state_dict(state)
         self.step, self.elapsed_s, self.audio_s, self.best = (
             saved[k] for k in ("step", "elapsed_s", "audio_s", "best")
         )
@@ -121,7 +123,7 @@ class Trainer:
             {
                 "net": self.net.state_dict(),
                 "average": self.average.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
+                "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
                 "step": self.step,
                 "elapsed_s": self.elapsed_s,
                 "audio_s": self.audio_s,
@@ -147,19 +149,20 @@ class Trainer:
 
     def learn(self, targets: Tensor, rate: float, processes: int, state: State | None) -> tuple[float, float, State]:
         """One step; (loss, mean error in dB under the mix, what the recurrences know at the end)."""
-        for group in self.optimizer.param_groups:
+        for group in (group for optimizer in self.optimizers for group in optimizer.param_groups):
             group["lr"] = rate
         mix = targets.sum(2)
         with self.autocast:
             z, (hidden, cells) = self.net.encode(mix, state)
         loss, error_db = self.tail(z.float(), mix, targets)  # masks and loss stay in float32
-        self.optimizer.zero_grad(set_to_none=True)
+        self.net.zero_grad(set_to_none=True)
         loss.backward()
         if processes > 1:
             average_gradients(self.net, processes)
         norm = nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
         if torch.isfinite(norm):
-            self.optimizer.step()
+            for optimizer in self.optimizers:
+                optimizer.step()
         self.step += 1
         keep = min(0.997, self.step / (self.step + 20))
         with torch.no_grad():
@@ -175,6 +178,21 @@ def exported(folder: Path) -> tuple[BandSplitNet, dict[str, float]]:
     for parameter in net.masks.parameters():
         parameter.data /= training["strength"]
     return net, {key: training[key] for key in ("steps", "audio_h", "elapsed_s")}
+
+
+def grown(net: BandSplitNet, config: BandSplitConfig) -> BandSplitNet:
+    """The same function with more layers or with `mask_detail`: what is new adds nothing until it has learnt to.
+
+    Raises RuntimeError where other sizes differ.
+    """
+    large = BandSplitNet(config)
+    large.load_state_dict(large.state_dict() | net.state_dict())
+    with torch.no_grad():
+        for block in list(large.blocks)[net.config.layers :]:
+            for way_out in (block.time_out, block.band_out):
+                way_out.weight.zero_()
+                way_out.bias.zero_()
+    return large
 
 
 def average_gradients(net: nn.Module, processes: int) -> None:

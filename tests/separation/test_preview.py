@@ -121,16 +121,22 @@ def test_missing_and_broken_weights_say_which_file(tmp_path: Path) -> None:
         load_net(tmp_path / "other.safetensors")
 
 
-@pytest.mark.parametrize("load", [load_net, load_streaming_model])
+@pytest.mark.parametrize(
+    ("load", "name"),
+    [
+        (load_net, "preview.safetensors"),
+        (load_streaming_model, "preview.safetensors"),
+        (load_streaming_model, "preview.onnx"),
+    ],
+)
 def test_bundled_weights_that_changed_are_refused(
-    load: Callable[[], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    load: Callable[[], object], name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for file in WEIGHTS_FOLDER.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
-    for name in ("preview.safetensors", "preview.onnx"):
-        with (tmp_path / name).open("r+b") as handle:
-            handle.seek(-1, 2)
-            handle.write(b"\x7f")
+    with (tmp_path / name).open("r+b") as handle:
+        handle.seek(-1, 2)
+        handle.write(b"\x7f")
     monkeypatch.setattr(bundled, "WEIGHTS_FOLDER", tmp_path)
     with pytest.raises(WeightsCorrupt, match="sha256"):
         load()

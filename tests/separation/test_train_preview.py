@@ -8,15 +8,22 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
+import torch
 from safetensors.torch import load_file
 
+from daw_bridge.errors import WeightsCorrupt
 from daw_bridge.separation.families.band_split.causal import load_net
+from daw_bridge.separation.families.band_split.config import BandSplitConfig
+from daw_bridge.separation.families.band_split.network import BandSplitNet
+from daw_bridge.separation.families.band_split.onnx_engine import OnnxEngine
+from tests.separation.recipe_modules import module
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPE = ROOT / "examples" / "train_preview"
@@ -66,7 +73,7 @@ def test_loss_falls_in_a_short_run_and_the_next_start_carries_on(cache: Path, tm
     run = tmp_path / "run"
     net = json.dumps({"features": 8, "time_hidden": 12, "band_hidden": 6, "mask_hidden": 12, "layers": 1})
     common = (RECIPE / "train.py", "--cache", cache, "--run", run, "--net", net, "--seconds", "0.3", "--batch", "2",
-              "--peak-rate", "5e-3", "--report-steps", "10", "--pieces", "2", "--device", "cpu")  # fmt: skip
+              "--peak-rate", "2e-2", "--report-steps", "10", "--pieces", "2", "--device", "cpu")  # fmt: skip
     recipe(*common, "--steps", "60")
     rows = curve(run)
     assert float(rows[-1]["error_db"]) < float(rows[0]["error_db"]) - 1.0
@@ -129,6 +136,53 @@ def test_ducking_follows_the_kick_and_leaves_vocals_and_drums_alone(mixer: Any) 
     for part in ducked[2:]:
         assert part.max() <= 1.0 and part.min() >= 0.04
         assert part[0, 2_205] < part[0, 20_000] - 0.1, "softer under the kick than long after it"
+
+
+def test_a_grown_network_begins_as_the_same_function_and_can_learn() -> None:
+    torch.manual_seed(5)
+    net = BandSplitNet(BandSplitConfig(features=8, time_hidden=12, band_hidden=6, mask_hidden=12, layers=2))
+    for layer in net.masks:
+        torch.nn.init.normal_(layer.get_parameter("weight"), std=0.2)
+    deep = module("train").grown(net, replace(net.config, layers=4, mask_detail=True))
+    spectrum = torch.randn(2, 7, 4, net.config.bins)
+    stems, (hidden, _) = deep(spectrum)
+    torch.testing.assert_close(stems, net(spectrum)[0], rtol=0, atol=0)
+    assert hidden.shape[0] == deep.config.layers == 4
+    stems.square().mean().backward()
+    for block in deep.blocks[2:]:
+        assert block.time_out.weight.grad.abs().max() > 0 and block.band_out.weight.grad.abs().max() > 0
+    assert all(layer.weight.grad.abs().max() > 0 for layer in deep.detail)
+
+
+def test_the_graph_reads_its_tensors_from_the_weights_beside_it(tmp_path: Path) -> None:
+    torch.manual_seed(6)
+    config = BandSplitConfig(features=8, time_hidden=12, band_hidden=6, mask_hidden=12, layers=1, mask_detail=True)
+    net = BandSplitNet(config)
+    for layer in (*net.masks, *net.detail):
+        torch.nn.init.normal_(layer.get_parameter("weight"), std=0.2)
+    module("export").export(net, tmp_path, {})
+    graph, weights = (tmp_path / f"preview.{kind}" for kind in ("onnx", "safetensors"))
+    assert graph.stat().st_size < weights.stat().st_size / 4
+    engine = OnnxEngine(graph)
+    spectrum = torch.randn(1, 5, 4, config.bins)
+    stems, _ = engine.run(spectrum[0].numpy(), engine.initial_state())
+    np.testing.assert_allclose(stems, net(spectrum)[0][0].detach().numpy(), atol=1e-5)
+    weights.unlink()
+    with pytest.raises(WeightsCorrupt, match=r"preview\.onnx"):
+        OnnxEngine(graph)
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(6, 20), (20, 6)])
+def test_a_step_of_muon_is_as_large_in_every_direction(rows: int, columns: int) -> None:
+    torch.manual_seed(7)
+    weight = torch.nn.Parameter(torch.zeros(3, rows, columns))
+    weight.grad = torch.randn(3, rows, 1) * torch.randn(3, 1, columns) * 10 + torch.randn(3, rows, columns)
+    (optimizer, _) = module("muon").optimizers(torch.nn.ParameterDict({"w": weight, "b": torch.zeros(2)}),
+                                               rate=0.01, weight_decay=0.0)  # fmt: skip
+    optimizer.step()
+    sizes = torch.linalg.svdvals(weight.detach()) / (0.01 * 0.2 * max(rows, columns) ** 0.5)
+    assert sizes.min() > 0.6 and sizes.max() < 1.3, sizes
+    assert (weight * weight.grad).sum((1, 2)).max() < 0, "against the gradient"
 
 
 @pytest.mark.sweep

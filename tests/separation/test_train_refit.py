@@ -48,7 +48,7 @@ def test_masks_that_made_the_stems_are_found_again_unless_the_ridge_forbids(
     with torch.no_grad():
         z, _ = truth.encode(mix)
         targets = truth.estimate(z, mix)
-        hidden = truth.before_masks(z)
+        hidden = truth.before_masks(z, mix)
         ones = torch.ones(*hidden.shape[:2], 1)
         weights = torch.tensor([1.0, 2.0, 0.5, 1.0])
         normal.add(torch.cat((hidden, ones), 2), mix[0], targets[0], refit.band_of_bin(truth), weights)

@@ -21,8 +21,10 @@ def load_streaming_model(weights_path: Path | None = None, *, engine: str = "aut
     bidirectional network.
     """
     if engine == "onnx" or (engine == "auto" and weights_path is None and onnx_runtime_is_here()):
-        graph = bundled_file("preview.onnx") if weights_path is None else weights_path.with_suffix(".onnx")
-        return StreamingModel(OnnxEngine(graph))
+        if weights_path is not None:
+            return StreamingModel(OnnxEngine(weights_path.with_suffix(".onnx")))
+        bundled_file("preview.safetensors")  # the graph reads most of its numbers there
+        return StreamingModel(OnnxEngine(bundled_file("preview.onnx")))
     from daw_bridge.separation.families.band_split.causal import load_causal
     from daw_bridge.separation.families.band_split.torch_engine import TorchEngine
 

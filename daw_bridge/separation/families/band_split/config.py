@@ -19,6 +19,7 @@ class BandSplitConfig:
     band_hidden: int = 32
     mask_hidden: int = 48
     layers: int = 4
+    mask_detail: bool = False
     causal: bool = True
 
     @property

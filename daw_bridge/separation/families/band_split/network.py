@@ -86,6 +86,10 @@ class BandSplitNet(nn.Module):
         self.blocks = nn.ModuleList(_Block(config) for _ in range(config.layers))
         self.mask_norm = nn.LayerNorm(features)
         self.mask_in = _BandLinear(sum(n for n, _ in self.groups), features, config.mask_hidden)
+        detail = self.groups if config.mask_detail else ()
+        self.detail = nn.ModuleList(
+            _BandLinear(n, _FEATURES_PER_BIN * w, config.mask_hidden, zero=True) for n, w in detail
+        )
         self.masks = nn.ModuleList(
             _BandLinear(n, config.mask_hidden, sources * _PARTS * w, zero=True) for n, w in self.groups
         )
@@ -114,7 +118,7 @@ class BandSplitNet(nn.Module):
 
     def estimate(self, z: Tensor, spectrum: Tensor) -> Tensor:
         """The last step: stems' spectra from `encode`'s bands and the mix. Apart, so that training can compile it."""
-        return _apply(self._estimate_masks(z), spectrum)
+        return _apply(self._estimate_masks(z, spectrum), spectrum)
 
     def initial_state(self, batch: int = 1) -> State:
         """What the recurrences know before the first frame. Only for a causal network."""
@@ -126,25 +130,35 @@ class BandSplitNet(nn.Module):
     def _split_bands(self, features: Tensor) -> Tensor:
         """(batch, frames, 7, bins) -> (frames, batch, bands, features)."""
         batch, frames = features.shape[:2]
+        z = self._per_band(features, self.split)
+        return z.transpose(0, 1).reshape(frames, batch, z.shape[0], z.shape[2])
+
+    def _per_band(self, features: Tensor, layers: nn.ModuleList) -> Tensor:
+        """One linear map for each band's bins: (batch, frames, 7, bins) -> (bands, frames * batch, outputs)."""
+        batch, frames = features.shape[:2]
         start, parts = 0, []
-        for (count, width), project in zip(self.groups, self.split, strict=True):
+        for (count, width), project in zip(self.groups, layers, strict=True):
             piece = features[..., start : start + count * width].reshape(batch, frames, -1, count, width)
             piece = piece.permute(3, 1, 0, 2, 4).reshape(count, frames * batch, -1)
             parts.append(project(piece))
             start += count * width
-        z = torch.cat(parts)  # (bands, frames * batch, features)
-        return z.transpose(0, 1).reshape(frames, batch, z.shape[0], z.shape[2])
+        return torch.cat(parts)
 
-    def before_masks(self, z: Tensor) -> Tensor:
-        """What the masks are linear in: (frames, batch, bands, features) -> (bands, frames * batch, mask_hidden)."""
+    def before_masks(self, z: Tensor, spectrum: Tensor) -> Tensor:
+        """What the masks are linear in, (bands, frames * batch, mask_hidden).
+
+        From (frames, batch, bands, features) and the mix, (batch, frames, 4, bins).
+        """
         frames, batch, bands, features = z.shape
-        y = self.mask_norm(z).reshape(frames * batch, bands, features).transpose(0, 1)
-        return torch.tanh(self.mask_in(y))
+        y = self.mask_in(self.mask_norm(z).reshape(frames * batch, bands, features).transpose(0, 1))
+        if self.config.mask_detail:
+            y = y + self._per_band(_features(spectrum), self.detail)
+        return torch.tanh(y)
 
-    def _estimate_masks(self, z: Tensor) -> Tensor:
-        """(frames, batch, bands, features) -> (batch, frames, sources, 4, bins), summing to one over the sources."""
+    def _estimate_masks(self, z: Tensor, spectrum: Tensor) -> Tensor:
+        """Masks (batch, frames, sources, 4, bins) that sum to one over the sources; arguments as `before_masks`."""
         frames, batch = z.shape[:2]
-        y = self.before_masks(z)
+        y = self.before_masks(z, spectrum)
         sources = len(self.config.sources)
         first, parts = 0, []
         for (count, width), project in zip(self.groups, self.masks, strict=True):
