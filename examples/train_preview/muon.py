@@ -38,7 +38,7 @@ class Muon(torch.optim.Optimizer):
         super().__init__(groups, {"lr": rate})
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:  # type: ignore[override]
+    def step(self) -> None:  # type: ignore[override]
         for group in self.param_groups:
             (weight,) = group["params"]
             if weight.grad is None:
