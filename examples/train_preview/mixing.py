@@ -23,6 +23,7 @@ BASS_INSIDE_OTHER = ("potassium", "caesium", "rubidium")  # songs whose low synt
 PERCUSSION = "synthetic-percussion-"  # songs that are drums alone; percussion.py makes them
 SEQUENCED = "synthetic-sequenced-"  # songs with other sounds than their author's; sequenced.py makes them
 _WITHOUT_SINGER = ("pack-", "sequenced-", SEQUENCED)
+_SHARES = {"pack": 1.0, "sequenced": 0.33}  # how often such a song is drawn; recorded songs have 3
 FloatArray = NDArray[np.float32]
 
 
@@ -47,9 +48,9 @@ class MixingOptions:
     thin_bass: float = 0.15
     second_other: float = 0.25
     duck: float = 0.12
-    percussion: float = 0.15
-    resonant_drums: float = 0.2
-    roomy_drums: float = 0.15
+    percussion: float = 0.05
+    resonant_drums: float = 0.08
+    roomy_drums: float = 0.1
     wide: float = 0.15
     narrow_vocals: float = 0.08
     level_spread_db: float = 5.0
@@ -186,13 +187,11 @@ class Mixer:
         return [stem * np.float32(10 ** (db / 20)) for stem, db in zip(stems, shift_db, strict=True)]
 
     def _song(self) -> str:
-        """An arrangement or a real song; a recorded one three times as often as one from the pack or a sequencer."""
+        """An arrangement or a song: recorded ones thrice as often as the pack's, sequenced ones a third as often."""
         if self.clips.arrangements and self._chance(self.options.arranged):
-            songs = self.clips.arrangements
-            weights = np.array([3.0 if song.startswith(SEQUENCED) else 1.0 for song in songs])
-        else:
-            songs = self.clips.real_songs
-            weights = np.array([1.0 if song.startswith(_WITHOUT_SINGER) else 3.0 for song in songs])
+            return str(self.rng.choice(self.clips.arrangements))
+        songs = self.clips.real_songs
+        weights = np.array([_SHARES.get(song.split("-")[0], 3.0) for song in songs])
         return str(self.rng.choice(songs, p=weights / weights.sum()))
 
     def _from_anywhere(self) -> list[FloatArray]:
