@@ -65,7 +65,7 @@ def export(net: BandSplitNet, target: Path, training: dict[str, object]) -> None
     (target / "preview.safetensors").chmod(0o644)
     names = ["preview.safetensors"]
     if net.config.causal:
-        (target / "preview.onnx").write_bytes(leaning_on(target / "preview.safetensors", onnx_graph(net, config)))
+        (target / "preview.onnx").write_bytes(sharing_tensors_with(target / "preview.safetensors", onnx_graph(net, config)))
         names.append("preview.onnx")
     parameters = sum(p.numel() for p in net.parameters())
     card = {
@@ -101,7 +101,7 @@ def onnx_graph(net: BandSplitNet, config: str) -> bytes:
     return bytes(graph.SerializeToString())
 
 
-def leaning_on(weights: Path, graph: bytes) -> bytes:
+def sharing_tensors_with(weights: Path, graph: bytes) -> bytes:
     """The graph with every tensor that also stands in `weights` (safetensors) read from there, not held twice."""
     data = weights.read_bytes()
     size = int.from_bytes(data[:8], "little")
