@@ -65,7 +65,9 @@ def export(net: BandSplitNet, target: Path, training: dict[str, object]) -> None
     (target / "preview.safetensors").chmod(0o644)
     names = ["preview.safetensors"]
     if net.config.causal:
-        (target / "preview.onnx").write_bytes(sharing_tensors_with(target / "preview.safetensors", onnx_graph(net, config)))
+        (target / "preview.onnx").write_bytes(
+            sharing_tensors_with(target / "preview.safetensors", onnx_graph(net, config))
+        )
         names.append("preview.onnx")
     parameters = sum(p.numel() for p in net.parameters())
     card = {

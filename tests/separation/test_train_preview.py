@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import importlib
 import json
 import os
 import subprocess
@@ -23,10 +22,9 @@ from daw_bridge.separation.families.band_split.causal import load_net
 from daw_bridge.separation.families.band_split.config import BandSplitConfig
 from daw_bridge.separation.families.band_split.network import BandSplitNet
 from daw_bridge.separation.families.band_split.onnx_engine import OnnxEngine
-from tests.separation.recipe_modules import module
+from tests.separation.recipe_modules import RECIPE, module
 
 ROOT = Path(__file__).resolve().parents[2]
-RECIPE = ROOT / "examples" / "train_preview"
 RATE_HZ = 44_100
 
 
@@ -100,9 +98,7 @@ def test_mixes_are_repeatable_finite_and_never_over_full_scale(cache: Path) -> N
 
 @pytest.fixture
 def mixer(cache: Path) -> Any:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(RECIPE))
-        mixing = importlib.import_module("mixing")
+    mixing = module("mixing")
     return mixing.Mixer(mixing.Clips(cache), mixing.MixingOptions(seconds=1.0), 3)
 
 

@@ -15,8 +15,8 @@ from safetensors.torch import load_file
 
 from daw_bridge.separation.families.band_split.config import BandSplitConfig
 from daw_bridge.separation.families.band_split.network import BandSplitNet
+from tests.separation.recipe_modules import module
 
-RECIPE = Path(__file__).resolve().parents[2] / "examples" / "train_preview"
 CONFIG = BandSplitConfig(features=6, time_hidden=8, band_hidden=4, mask_hidden=5, layers=1)
 
 
@@ -31,9 +31,8 @@ def truth() -> BandSplitNet:
 
 
 @pytest.fixture
-def refit(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(RECIPE))
-    return importlib.import_module("refit")
+def refit() -> ModuleType:
+    return module("refit")
 
 
 @pytest.mark.parametrize("ridge", [1e-6, 1e6])
