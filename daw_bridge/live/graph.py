@@ -21,6 +21,7 @@ import numpy as np
 
 from daw_bridge.errors import UsageError, WeightsCorrupt, WeightsMissing
 from daw_bridge.separation.engine.separator import FloatArray
+from daw_bridge.separation.families.band_split.onnx_engine import one_core_session
 from daw_bridge.templates.yaml_nodes import YamlNode, parse_yaml, read_yaml
 
 _KEYS = ("sample_rate_hz", "block_samples", "latency_samples", "stems")
@@ -110,17 +111,9 @@ class OnnxGraph:
 
 def _session(path: Path) -> Any:
     try:
-        import onnxruntime
+        return one_core_session(path)
     except ImportError as exc:
         raise UsageError("`onnx` needs ONNX Runtime; install it with: pip install 'daw-bridge[live]'") from exc
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    try:
-        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except Exception as exc:  # the runtime raises a class of its own for every kind of failure
-        reason = str(exc).splitlines()[0][:120] if str(exc) else type(exc).__name__
-        raise WeightsCorrupt(f"{path}: ONNX Runtime cannot load it ({reason})") from exc
 
 
 def _described(path: Path, session: Any) -> GraphConfig:

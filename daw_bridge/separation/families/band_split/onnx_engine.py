@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,18 +20,12 @@ class OnnxEngine:
     name = "onnx"
 
     def __init__(self, graph: Path) -> None:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
+        self._session = one_core_session(graph)
+        metadata = self._session.get_modelmeta().custom_metadata_map
         try:
-            self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-            metadata = self._session.get_modelmeta().custom_metadata_map
             self._config = BandSplitConfig.from_json(json.loads(metadata["config"]))
-        except Exception as exc:  # the runtime raises a class of its own for every kind of failure
-            reason = str(exc).splitlines()[0] if str(exc) else type(exc).__name__
-            raise WeightsCorrupt(f"{graph}: ONNX Runtime cannot load it ({reason})") from exc
+        except (KeyError, ValueError, TypeError) as exc:
+            raise WeightsCorrupt(f"{graph}: its metadata do not describe a band-split network ({exc!r})") from exc
         self._state_shape = tuple(self._session.get_inputs()[1].shape)
 
     @property
@@ -44,6 +39,21 @@ class OnnxEngine:
         feeds = {"spectrum": spectrum[None], "h": state[0], "c": state[1]}
         estimates, h, c = self._session.run(None, feeds)
         return estimates[0], (h, c)
+
+
+def one_core_session(graph: Path) -> Any:
+    """ONNX Runtime on a graph. Raises WeightsCorrupt, ImportError without the runtime."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    except Exception as exc:  # the runtime raises a class of its own for every kind of failure
+        reason = str(exc).splitlines()[0][:120] if str(exc) else type(exc).__name__
+        advice = "; keep the file that holds its numbers beside it, under its name" if "External data" in reason else ""
+        raise WeightsCorrupt(f"{graph}: ONNX Runtime cannot load it ({reason}){advice}") from exc
 
 
 def onnx_runtime_is_here() -> bool:
