@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import sys
 from pathlib import Path
@@ -73,7 +72,7 @@ def test_strengths_hold_single_stems_nearer_to_the_even_share(refit: ModuleType,
 def test_a_second_run_with_another_seed_adds_to_the_first_and_can_be_shipped(
     refit: ModuleType, truth: BandSplitNet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    export = importlib.import_module("export")
+    export = module("export")
     cache, run, shipped = tmp_path / "cache", tmp_path / "run", tmp_path / "shipped"
     cache.mkdir()
     clips = []
