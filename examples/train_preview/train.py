@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.distributed as dist
+from growth import grown
 from losses import WEIGHTS, separation_loss
 from mixing import Clips, Mixer, MixingOptions, dealt
 from muon import optimizers
@@ -75,7 +76,7 @@ def parse() -> argparse.Namespace:
         type=Path,
         metavar="FOLDER",
         help="begin a new run at exported weights, not at random ones: a folder that export.py wrote, such as the"
-        " package's own daw_bridge/separation/families/band_split/weights_data; --net may add layers and mask_detail",
+        " package's own daw_bridge/separation/families/band_split/weights_data; --net may make it larger (growth.py)",
     )
     parser.add_argument("--compile", action="store_true", help="compile masks and loss: a quarter less time; needs g++")
     parser.add_argument("--bfloat16", action="store_true", help="recurrences in bfloat16 (avx512_bf16, AMX or a GPU)")
@@ -178,21 +179,6 @@ def exported(folder: Path) -> tuple[BandSplitNet, dict[str, float]]:
     for parameter in net.masks.parameters():
         parameter.data /= training["strength"]
     return net, {key: training[key] for key in ("steps", "audio_h", "elapsed_s")}
-
-
-def grown(net: BandSplitNet, config: BandSplitConfig) -> BandSplitNet:
-    """The same function with more layers or with `mask_detail`: what is new adds nothing until it has learnt to.
-
-    Raises RuntimeError where other sizes differ.
-    """
-    large = BandSplitNet(config)
-    large.load_state_dict(large.state_dict() | net.state_dict())
-    with torch.no_grad():
-        for block in list(large.blocks)[net.config.layers :]:
-            for way_out in (block.time_out, block.band_out):
-                way_out.weight.zero_()
-                way_out.bias.zero_()
-    return large
 
 
 def average_gradients(net: nn.Module, processes: int) -> None:

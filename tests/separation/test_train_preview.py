@@ -134,20 +134,36 @@ def test_ducking_follows_the_kick_and_leaves_vocals_and_drums_alone(mixer: Any) 
         assert part[0, 2_205] < part[0, 20_000] - 0.1, "softer under the kick than long after it"
 
 
-def test_a_grown_network_begins_as_the_same_function_and_can_learn() -> None:
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        {"layers": 4, "mask_detail": True},
+        {"time_hidden": 20, "band_hidden": 9, "mask_hidden": 17},
+        {"features": 16, "mask_detail": True},
+        {"features": 16, "time_hidden": 16, "mask_hidden": 15, "layers": 3},
+    ],
+)
+def test_a_grown_network_begins_as_the_same_function_and_can_learn(sizes: dict[str, int]) -> None:
     torch.manual_seed(5)
     net = BandSplitNet(BandSplitConfig(features=8, time_hidden=12, band_hidden=6, mask_hidden=12, layers=2))
-    for layer in net.masks:
-        torch.nn.init.normal_(layer.get_parameter("weight"), std=0.2)
-    deep = module("train").grown(net, replace(net.config, layers=4, mask_detail=True))
+    for weight in net.parameters():
+        torch.nn.init.normal_(weight, std=0.2)
+    large = module("growth").grown(net, replace(net.config, **sizes))
     spectrum = torch.randn(2, 7, 4, net.config.bins)
-    stems, (hidden, _) = deep(spectrum)
-    torch.testing.assert_close(stems, net(spectrum)[0], rtol=0, atol=0)
-    assert hidden.shape[0] == deep.config.layers == 4
-    stems.square().mean().backward()
-    for block in deep.blocks[2:]:
-        assert block.time_out.weight.grad.abs().max() > 0 and block.band_out.weight.grad.abs().max() > 0
-    assert all(layer.weight.grad.abs().max() > 0 for layer in deep.detail)
+    stems, (hidden, _) = large(spectrum)
+    torch.testing.assert_close(stems, net(spectrum)[0], rtol=1e-4, atol=1e-5)
+    assert hidden.shape[0] == large.config.layers
+    (stems - torch.randn_like(stems)).square().mean().backward()
+    for block in large.blocks:
+        assert (block.time_out.weight.grad != 0).all() and (block.band_out.weight.grad != 0).all()
+    assert all((layer.weight.grad != 0).any((0, 2)).all() for layer in (*large.masks, *large.detail))
+
+
+@pytest.mark.parametrize("sizes", [{"features": 12}, {"layers": 1}, {"mask_hidden": 11}, {"hop_samples": 256}])
+def test_what_is_not_larger_is_refused(sizes: dict[str, int]) -> None:
+    net = BandSplitNet(BandSplitConfig(features=8, time_hidden=12, band_hidden=6, mask_hidden=12, layers=2))
+    with pytest.raises(ValueError, match="is not a larger"):
+        module("growth").grown(net, replace(net.config, **sizes))
 
 
 def test_the_graph_reads_its_tensors_from_the_weights_beside_it(tmp_path: Path) -> None:
