@@ -1,6 +1,8 @@
 """Score the shipped model on the shared songs and write the model card: one command for every figure in it.
 
-    python examples/train_preview/evaluate.py --audio ../shared/audio [--keep-baseline]
+    python examples/train_preview/evaluate.py --audio ../shared/audio --validation SONGS [--keep-baseline]
+
+SONGS is what validation.py made; without it the card lacks those songs.
 
 Each stem's whole-song SDR, beside "mix / number of stems" and a signal-processing baseline (baseline.py). The figures
 also go to docs/preview-scores.json; --keep-baseline takes the baseline's from there, because it never changes and its
@@ -22,7 +24,7 @@ from daw_bridge.separation.families.band_split.bundled import WEIGHTS_FOLDER
 from daw_bridge.separation.families.band_split.causal import load_net
 from daw_bridge.separation.families.band_split.network import BandSplitNet
 
-SONGS = ("sodium", "francium", "caesium", "potassium", "rubidium")
+SONGS = ("sodium", "caesium", "potassium", "rubidium")
 Row = dict[str, float]
 Table = dict[str, dict[str, Row]]
 
@@ -30,6 +32,7 @@ Table = dict[str, dict[str, Row]]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--audio", type=Path, required=True)
+    parser.add_argument("--validation", type=Path, help="folder of more songs that were never trained on")
     parser.add_argument("--weights", type=Path)
     parser.add_argument("--held-out", default="francium")
     parser.add_argument("--docs", type=Path, default=Path("docs"))
@@ -40,9 +43,14 @@ def main() -> None:
     net = load_net(args.weights)
     scores_file = args.docs / "preview-scores.json"
     before = json.loads(scores_file.read_text()) if args.keep_baseline else {}
-    table = {song: score(net, args.audio / song, before.get(song)) for song in SONGS}
+    folders = {args.held_out: args.audio / args.held_out}
+    if args.validation is not None:
+        folders |= {folder.name: folder for folder in sorted(args.validation.iterdir()) if folder.is_dir()}
+    held_out = tuple(folders)
+    folders |= {song: args.audio / song for song in SONGS}
+    table = {song: score(net, folder, before.get(song)) for song, folder in folders.items()}
     about = json.loads((WEIGHTS_FOLDER / "preview.json").read_text())
-    text = scores_table(table, args.held_out)
+    text = scores_table(table, held_out)
     print(text, flush=True)
     parts = Path(__file__).with_name("card.md").read_text()
     values = {"scores": text, **about["training"], "parameters": f"{about['parameters']:,}", "held_out": args.held_out}
@@ -62,6 +70,8 @@ def main() -> None:
             if row["model"] <= row[yardstick]
         ]
         print(f"not above the {yardstick} estimator:", ", ".join(lost) or "none")
+    means = [np.mean([row["model"] for row in table[song].values()]) for song in held_out]
+    print("means of the held-out songs:", ", ".join(f"{s} {m:.2f}" for s, m in zip(held_out, means, strict=True)))
 
 
 def score(net: BandSplitNet, folder: Path, known: dict[str, Row] | None) -> dict[str, Row]:
@@ -81,12 +91,12 @@ def score(net: BandSplitNet, folder: Path, known: dict[str, Row] | None) -> dict
     return rows
 
 
-def scores_table(table: Table, held_out: str) -> str:
-    """Markdown, the held-out song first."""
+def scores_table(table: Table, held_out: tuple[str, ...]) -> str:
+    """Markdown, a row for every stem."""
     lines = ["| song | stem | preview | centre/side + HPSS | mix / 4 |", "|---|---|---|---|---|"]
-    for song in sorted(table, key=lambda name: name != held_out):
-        label = f"**{song}** (held out)" if song == held_out else f"{song} (trained on)"
-        for stem, row in table[song].items():
+    for song, rows in table.items():
+        label = f"**{song}** (held out)" if song in held_out else f"{song} (trained on)"
+        for stem, row in rows.items():
             lines.append(f"| {label} | {stem} | {row['model']:.2f} | {row['baseline']:.2f} | {row['trivial']:.2f} |")
     return "\n".join(lines)
 
