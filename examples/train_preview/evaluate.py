@@ -21,7 +21,8 @@ import torch
 from scores import read_stems, sdr_db, separate
 
 from daw_bridge.separation.families.band_split.bundled import WEIGHTS_FOLDER
-from daw_bridge.separation.families.band_split.causal import load_net
+from daw_bridge.separation.families.band_split.causal import load_look_ahead, load_net
+from daw_bridge.separation.families.band_split.look_ahead import LookAhead
 from daw_bridge.separation.families.band_split.network import BandSplitNet
 
 SONGS = ("sodium", "caesium", "potassium", "rubidium")
@@ -40,7 +41,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    net = load_net(args.weights)
+    net, look_ahead = load_net(args.weights), load_look_ahead(args.weights)
     scores_file = args.docs / "preview-scores.json"
     before = json.loads(scores_file.read_text()) if args.keep_baseline else {}
     folders = {args.held_out: args.audio / args.held_out}
@@ -48,7 +49,7 @@ def main() -> None:
         folders |= {folder.name: folder for folder in sorted(args.validation.iterdir()) if folder.is_dir()}
     held_out = tuple(folders)
     folders |= {song: args.audio / song for song in SONGS}
-    table = {song: score(net, folder, before.get(song)) for song, folder in folders.items()}
+    table = {song: score(net, look_ahead, folder, before.get(song)) for song, folder in folders.items()}
     about = json.loads((WEIGHTS_FOLDER / "preview.json").read_text())
     text = scores_table(table, held_out)
     print(text, flush=True)
@@ -74,11 +75,13 @@ def main() -> None:
     print("means of the held-out songs:", ", ".join(f"{s} {m:.2f}" for s, m in zip(held_out, means, strict=True)))
 
 
-def score(net: BandSplitNet, folder: Path, known: dict[str, Row] | None) -> dict[str, Row]:
+def score(
+    net: BandSplitNet, look_ahead: LookAhead | None, folder: Path, known: dict[str, Row] | None
+) -> dict[str, Row]:
     """SDR in dB of each stem that sounds: model, baseline (that of `known` if given), trivial."""
     truth = read_stems(folder, net.config.sources)
     mix = truth.sum(0)
-    stems = separate(net, mix)
+    stems = separate(net, mix, look_ahead)
     plain = baseline.separate(mix) if known is None else {}
     rows = {}
     for index, name in enumerate(net.config.sources):

@@ -10,6 +10,7 @@ import csv
 import io
 import json
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 
 import onnx
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 
 from daw_bridge.files import sha256_of_file
 from daw_bridge.separation.families.band_split.bundled import WEIGHTS_FOLDER
+from daw_bridge.separation.families.band_split.causal import LOOK_AHEAD
 from daw_bridge.separation.families.band_split.config import BandSplitConfig
 from daw_bridge.separation.families.band_split.network import BandSplitNet
 
@@ -55,12 +57,18 @@ def main() -> None:
     export(net, args.target, training=about | trained(about, args.run / "curves.csv") | {"strength": args.strength})
 
 
-def export(net: BandSplitNet, target: Path, training: dict[str, object]) -> None:
-    """Write preview.safetensors, preview.json and, for a causal network, preview.onnx into `target`."""
+def export(
+    net: BandSplitNet, target: Path, training: dict[str, object], look_ahead: Mapping[str, Tensor] | None = None
+) -> None:
+    """Write preview.safetensors, preview.json and, for a causal network, preview.onnx into `target`.
+
+    `look_ahead`: what fit_look_ahead.py found for these very weights; it goes into the same file.
+    """
     net.eval()
     config = json.dumps(net.config.to_json())
     target.mkdir(parents=True, exist_ok=True)
     tensors = {key: value.contiguous() for key, value in net.state_dict().items()}
+    tensors |= {f"{LOOK_AHEAD}{key}": value.contiguous() for key, value in (look_ahead or {}).items()}
     save_file(tensors, target / "preview.safetensors", metadata={"config": config})
     (target / "preview.safetensors").chmod(0o644)
     names = ["preview.safetensors"]
@@ -69,7 +77,7 @@ def export(net: BandSplitNet, target: Path, training: dict[str, object]) -> None
             sharing_tensors_with(target / "preview.safetensors", onnx_graph(net, config))
         )
         names.append("preview.onnx")
-    parameters = sum(p.numel() for p in net.parameters())
+    parameters = sum(tensor.numel() for tensor in tensors.values())
     card = {
         "sha256": {name: sha256_of_file(target / name) for name in names},
         "parameters": parameters,

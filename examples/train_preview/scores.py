@@ -14,6 +14,7 @@ from daw_bridge.separation.engine.memory import Rung
 from daw_bridge.separation.engine.separator import ArraySource
 from daw_bridge.separation.families.band_split.bidirectional import BidirectionalSeparator
 from daw_bridge.separation.families.band_split.causal import PreviewSeparator
+from daw_bridge.separation.families.band_split.look_ahead import LookAhead
 from daw_bridge.separation.families.band_split.network import BandSplitNet
 
 FloatArray = NDArray[np.float32]
@@ -39,9 +40,13 @@ def read_stems(folder: Path, sources: tuple[str, ...]) -> FloatArray:
     return stems
 
 
-def separate(net: BandSplitNet, mix: FloatArray) -> FloatArray:
+def separate(net: BandSplitNet, mix: FloatArray, look_ahead: LookAhead | None = None) -> FloatArray:
     """(2, samples) -> (sources, 2, samples), as the program itself separates a song with such a network."""
-    separator = PreviewSeparator(net) if net.config.causal else BidirectionalSeparator(net, [Rung(device="cpu")])
+    separator = (
+        PreviewSeparator(net, look_ahead=look_ahead)
+        if net.config.causal
+        else BidirectionalSeparator(net, [Rung(device="cpu")])
+    )
     out: list[FloatArray] = []
     separator.run(ArraySource(mix), out.append, on_progress=ignore_progress, cancel=CancelToken())
     return np.concatenate(out, 2)

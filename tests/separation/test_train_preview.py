@@ -143,7 +143,7 @@ def test_ducking_follows_the_kick_and_leaves_vocals_and_drums_alone(mixer: Any) 
         {"features": 16, "time_hidden": 16, "mask_hidden": 15, "layers": 3},
     ],
 )
-def test_a_grown_network_begins_as_the_same_function_and_can_learn(sizes: dict[str, int]) -> None:
+def test_a_grown_network_begins_as_the_same_function_and_can_learn(sizes: dict[str, Any]) -> None:
     torch.manual_seed(5)
     net = BandSplitNet(BandSplitConfig(features=8, time_hidden=12, band_hidden=6, mask_hidden=12, layers=2))
     for weight in net.parameters():
@@ -160,7 +160,7 @@ def test_a_grown_network_begins_as_the_same_function_and_can_learn(sizes: dict[s
 
 
 @pytest.mark.parametrize("sizes", [{"features": 12}, {"layers": 1}, {"mask_hidden": 11}, {"hop_samples": 256}])
-def test_what_is_not_larger_is_refused(sizes: dict[str, int]) -> None:
+def test_what_is_not_larger_is_refused(sizes: dict[str, Any]) -> None:
     net = BandSplitNet(BandSplitConfig(features=8, time_hidden=12, band_hidden=6, mask_hidden=12, layers=2))
     with pytest.raises(ValueError, match="is not a larger"):
         module("growth").grown(net, replace(net.config, **sizes))

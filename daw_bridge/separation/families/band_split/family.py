@@ -40,7 +40,7 @@ class BandSplitFamily:
         return checked_sha256(path)
 
     def load(self, info: ModelInfo, options: SeparationOptions, note: Note) -> Loaded:
-        from daw_bridge.separation.families.band_split.causal import PreviewSeparator, load_net
+        from daw_bridge.separation.families.band_split.causal import PreviewSeparator, load_look_ahead, load_net
 
         net = load_net(options.weights)
         check_stems(wanted_stems(options) or (), info.name, net.config.sources)
@@ -51,7 +51,8 @@ class BandSplitFamily:
             raise DeviceError(f"`device` {options.device}: {info.name} computes on the CPU only; leave `device` out")
         idle = ("overlap", "segment_s", "shifts", "batch_segments", "allow_tf32")
         say_what_does_nothing(info, options, note, idle)
-        return Loaded(separator=PreviewSeparator(net), weights_sha256=sha256)
+        separator = PreviewSeparator(net, look_ahead=load_look_ahead(options.weights))
+        return Loaded(separator=separator, weights_sha256=sha256)
 
 
 def _bidirectional(net: BandSplitNet, sha256: str, info: ModelInfo, options: SeparationOptions, note: Note) -> Loaded:
