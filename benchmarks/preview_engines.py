@@ -18,7 +18,7 @@ import torch
 
 from daw_bridge.progress import CancelToken, ignore_progress
 from daw_bridge.separation.families.band_split.bundled import WEIGHTS_FOLDER
-from daw_bridge.separation.families.band_split.causal import PreviewSeparator, load_net
+from daw_bridge.separation.families.band_split.causal import PreviewSeparator, load_look_ahead, load_net
 from daw_bridge.separation.families.band_split.onnx_engine import OnnxEngine
 from daw_bridge.separation.families.band_split.streaming import Engine, FloatArray, NetworkState, StreamingModel
 from daw_bridge.separation.families.band_split.torch_engine import TorchEngine
@@ -97,7 +97,7 @@ class Noise:
 
 def time_song(song_s: float, threads: int) -> tuple[float, float]:
     """(wall, CPU) seconds to separate a song offline."""
-    separator = PreviewSeparator(load_net(), threads=threads)
+    separator = PreviewSeparator(load_net(), look_ahead=load_look_ahead(), threads=threads)
     wall, cpu = time.perf_counter(), time.process_time()
     source = Noise(int(song_s * RATE_HZ))
     separator.run(source, lambda _: None, on_progress=ignore_progress, cancel=CancelToken())

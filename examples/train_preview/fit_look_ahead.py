@@ -142,10 +142,8 @@ def fit(
             sounding = energy > _FLOOR * energy.sum(1, keepdim=True)
             gains.append(float(10 * torch.log10((above + _low_energy(error)) / after)[sounding].mean()))
         if step % REPORT_STEPS == 0:
-            print(
-                f"step {step}: loss {float(loss.detach()):.4f}, stems better by {np.mean(gains[-REPORT_STEPS:]):.2f} dB",
-                flush=True,
-            )
+            better_db = np.mean(gains[-REPORT_STEPS:])
+            print(f"step {step}: loss {float(loss.detach()):.4f}, stems better by {better_db:.2f} dB", flush=True)
 
 
 def _low_energy(spectra: Tensor) -> Tensor:

@@ -165,7 +165,7 @@ class Trainer:
             for optimizer in self.optimizers:
                 optimizer.step()
         self.step += 1
-        keep = min(0.997, self.step / (self.step + 20))
+        keep = min(0.9985, self.step / (self.step + 20))
         with torch.no_grad():
             for slow, fast in zip(self.average.parameters(), self.net.parameters(), strict=True):
                 slow.lerp_(fast, 1 - keep)

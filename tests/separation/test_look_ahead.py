@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
 
+from daw_bridge.errors import WeightsCorrupt
 from daw_bridge.progress import CancelToken, ignore_progress
 from daw_bridge.separation.engine.separator import ArraySource
+from daw_bridge.separation.families.band_split.bundled import WEIGHTS_FOLDER
 from daw_bridge.separation.families.band_split.causal import PreviewSeparator, load_look_ahead
 from daw_bridge.separation.families.band_split.look_ahead import BINS, FIGURES, FRAME, LookAhead, LookingAhead
 from tests.separation.recipe_modules import module
@@ -19,6 +22,7 @@ from tests.separation.small_net import make_net
 FloatArray = NDArray[np.float32]
 
 RATE_HZ = 44_100
+DRUMS, BASS = 1, 2
 
 
 def some_layers(hidden: int = 6) -> LookAhead:
@@ -89,6 +93,25 @@ def test_a_separator_with_it_resumes_on_the_sample_and_loses_nothing() -> None:
     assert np.array_equal(run(900_001), whole[:, :, 900_001:])
 
 
+def test_kick_and_bass_that_were_left_half_in_each_other_part() -> None:
+    """The bundled layers, physically: a held note belongs to the bass, strokes that die away to the drums."""
+    look_ahead = load_look_ahead()
+    assert look_ahead is not None
+    t = np.arange(20 * RATE_HZ) / RATE_HZ
+    beat = t % 0.5
+    kick = 0.5 * np.exp(-beat / 0.05) * np.sin(2 * np.pi * (50 * beat + 4 * (1 - np.exp(-beat / 0.03))))
+    bass = 0.25 * np.sin(2 * np.pi * 55 * t)
+    truth = np.zeros((4, 2, t.size), np.float32)
+    truth[DRUMS], truth[BASS] = kick, bass
+    stems = truth.copy()
+    stems[DRUMS] = 0.7 * truth[DRUMS] + 0.3 * truth[BASS]
+    stems[BASS] = 0.3 * truth[DRUMS] + 0.7 * truth[BASS]
+    after = looked_ahead(look_ahead, stems, 176_400)
+    for stem in (DRUMS, BASS):
+        before_db, after_db = (10 * np.log10(np.square(x[stem] - truth[stem]).sum()) for x in (stems, after))
+        assert after_db < before_db - 1
+
+
 def test_what_the_recipe_fits_is_what_the_program_runs(tmp_path: Path) -> None:
     """That all is bass is learnt, and the layers come out of the weights file as they went in."""
     recipe, net = module("fit_look_ahead"), make_net()
@@ -114,3 +137,15 @@ def test_what_the_recipe_fits_is_what_the_program_runs(tmp_path: Path) -> None:
     heard = recipe.figures(spectra)
     expected = layers(torch.from_numpy(heard)).detach().permute(2, 0, 1).numpy()
     np.testing.assert_allclose(found.shares(spectra), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("damage", ["lost", "narrow"])
+def test_layers_that_do_not_fit_are_refused_by_name(damage: str, tmp_path: Path) -> None:
+    tensors = load_file(WEIGHTS_FOLDER / "preview.safetensors")
+    if damage == "lost":
+        del tensors["look_ahead.b.bias"]
+    else:
+        tensors["look_ahead.a.weight"] = tensors["look_ahead.a.weight"][:, 1:].contiguous()
+    save_file(tensors, tmp_path / "own.safetensors", metadata={"config": "{}"})
+    with pytest.raises(WeightsCorrupt, match=r"own\.safetensors.*look_ahead"):
+        load_look_ahead(tmp_path / "own.safetensors")

@@ -19,7 +19,7 @@ from daw_bridge.progress import CancelToken, Progress, ignore_progress
 from daw_bridge.separation.engine.separator import ArraySource, Separator
 from daw_bridge.separation.families.band_split import bundled
 from daw_bridge.separation.families.band_split.bundled import WEIGHTS_FOLDER, load_streaming_model
-from daw_bridge.separation.families.band_split.causal import PreviewSeparator, load_net
+from daw_bridge.separation.families.band_split.causal import PreviewSeparator, load_look_ahead, load_net
 from tests.separation.small_net import make_net
 
 FloatArray = NDArray[np.float32]
@@ -149,7 +149,7 @@ def test_bundled_weights_that_changed_are_refused(
 def test_a_real_song_is_separated_faster_than_five_times_real_time(shared_dir: Path) -> None:
     info = soundfile.info(shared_dir / "audio" / "sodium" / "drums.ogg")
     audio, _ = soundfile.read(shared_dir / "audio" / "sodium" / "drums.ogg", 20 * info.samplerate, dtype="float32")
-    separator = PreviewSeparator(load_net())
+    separator = PreviewSeparator(load_net(), look_ahead=load_look_ahead())
     run(separator, noise(44_100))
     began = time.process_time()  # one thread's computing, whatever else the machine does
     run(separator, np.ascontiguousarray(audio.T))
@@ -159,7 +159,7 @@ def test_a_real_song_is_separated_faster_than_five_times_real_time(shared_dir: P
 @pytest.mark.shared
 def test_it_separates_better_than_dividing_the_mix(shared_dir: Path) -> None:
     """Half a minute of two songs, one of them held out of training: mean SDR over the stems that sound."""
-    separator, gains = PreviewSeparator(load_net()), []
+    separator, gains = PreviewSeparator(load_net(), look_ahead=load_look_ahead()), []
     for song in ("francium", "sodium"):
         stems = np.zeros((4, 2, 30 * 44_100), np.float32)
         for index, name in enumerate(separator.sources):

@@ -21,6 +21,9 @@ MODELS = (
         memory_gb_per_segment=0.1,
         gflop_per_s=2.0,
         latency_ms=23.2,
-        notes=("trained on little free data: hear the arrangement with it, make records with htdemucs_ft",),
+        notes=(
+            "trained on little free data: hear the arrangement with it, make records with htdemucs_ft",
+            "a whole song's low end is shared out once more by what comes next; live, that is not known yet",
+        ),
     ),
 )
