@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+import scipy.fft
 from numpy.typing import NDArray
 
 from daw_bridge.separation.engine.separator import Emit
@@ -92,23 +93,30 @@ class LookingAhead:
     def _shared_out(self, stems: FloatArray) -> FloatArray:
         """The stems of a block without its margins."""
         spectra = low_spectra(stems)
-        given = self._look_ahead.shares(spectra)
-        changes = given[:, np.newaxis] * spectra[..., :BINS].sum(0)
-        near = slice(_REACH_FRAMES, changes.shape[2] - _REACH_FRAMES)  # frames that reach into the block
-        frames = np.asarray(np.fft.irfft(changes[:, :, near], n=FRAME), np.float32) * (_WINDOW / np.float32(1.5))
-        quarters = frames.reshape(*frames.shape[:3], 4, HOP)
-        count = frames.shape[2] - 3
-        moved = np.zeros((*frames.shape[:2], count, HOP), np.float32)
-        for part in range(4):
-            moved += quarters[:, :, part : part + count, 3 - part]
-        return np.asarray(stems[:, :, _MARGIN:-_MARGIN] + moved.reshape(*frames.shape[:2], -1), np.float32)
+        near = slice(_REACH_FRAMES, spectra.shape[2] - _REACH_FRAMES)  # frames that reach into the block
+        mix = spectra[:, :, near, :BINS].sum(0)
+        out = stems[:, :, _MARGIN:-_MARGIN].copy()
+        for index, given in enumerate(self._look_ahead.shares(spectra)[:, near]):  # one at a time, for memory's sake
+            out[index] += _samples(given * mix)
+        return out
+
+
+def _samples(spectra: ComplexArray) -> FloatArray:
+    """Frames (channels, frames, BINS) laid over each other, without the three hops at each end that some lack."""
+    frames = np.asarray(scipy.fft.irfft(spectra, n=FRAME), np.float32) * (_WINDOW / np.float32(1.5))
+    quarters = frames.reshape(*frames.shape[:2], 4, HOP)
+    count = frames.shape[1] - 3
+    laid = np.zeros((frames.shape[0], count, HOP), np.float32)
+    for part in range(4):
+        laid += quarters[:, part : part + count, 3 - part]
+    return laid.reshape(frames.shape[0], -1)
 
 
 def low_spectra(stems: FloatArray) -> ComplexArray:
     """Stems (sources, channels, samples) as (sources, channels, frames, bins), with the bins that medians look at."""
     views = np.lib.stride_tricks.sliding_window_view(stems, FRAME, axis=2)[:, :, ::HOP]
     bins = BINS + max(bins for _, bins in _MEDIANS) // 2
-    return np.stack([np.fft.rfft(stem * _WINDOW)[..., :bins] for stem in views]).astype(np.complex64, copy=False)
+    return np.stack([scipy.fft.rfft(stem * _WINDOW)[..., :bins] for stem in views]).astype(np.complex64, copy=False)
 
 
 def figures(spectra: ComplexArray) -> FloatArray:
