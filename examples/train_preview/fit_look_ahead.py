@@ -2,8 +2,8 @@
 
     python examples/train_preview/fit_look_ahead.py --cache CACHE [--weights FOLDER] [--mixes 600] [--steps 3000]
 
-The causal network separates mixes of 20 s; four thousand numbers learn from its errors below 650 Hz. FOLDER is one that
-export.py wrote (the package's own if left out) and is written again, the layers in its preview.safetensors.
+The causal network separates mixes; four and a half thousand numbers learn from its errors below 650 Hz. FOLDER is one
+that export.py wrote (the package's own if left out) and is written again, the layers in its preview.safetensors.
 """
 
 from __future__ import annotations
@@ -23,13 +23,19 @@ from torch import Tensor, nn
 
 from daw_bridge.separation.families.band_split.bundled import WEIGHTS_FOLDER
 from daw_bridge.separation.families.band_split.causal import load_net
-from daw_bridge.separation.families.band_split.look_ahead import BINS, FIGURES, FRAME, HOP, figures, low_spectra
+from daw_bridge.separation.families.band_split.look_ahead import (
+    BINS,
+    FIGURES,
+    FRAME_SAMPLES,
+    HOP_SAMPLES,
+    figures,
+    low_spectra,
+)
 from daw_bridge.separation.families.band_split.network import BandSplitNet
 
-SECONDS = 20.0
-REPORT_STEPS = 100
+_REPORT_EVERY = 100
 _EDGE_FRAMES = 90  # whose figures lack what came before the mix or comes after it
-_ENERGY = 2 / (FRAME * 1.5)  # of samples, from that of spectra whose windows' squares sum to 1.5
+_ENERGY = 2 / (FRAME_SAMPLES * 1.5)  # of samples, from that of spectra whose windows' squares sum to 1.5
 _FLOOR = 1e-3
 
 
@@ -73,7 +79,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--hidden", type=int, default=48)
     parser.add_argument("--rate", type=float, default=3e-3)
-    parser.add_argument("--seconds", type=float, default=SECONDS)
+    parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--mixing", type=json.loads, default={}, help="JSON with fields of MixingOptions")
     args = parser.parse_args()
@@ -85,7 +91,7 @@ def main() -> None:
     lessons = []
     for index in range(args.mixes):
         lessons.append(lesson(net, mixer.draw()))
-        if (index + 1) % REPORT_STEPS == 0:
+        if (index + 1) % _REPORT_EVERY == 0:
             print(f"{index + 1} mixes of {args.mixes} heard", flush=True)
     layers = Layers(args.hidden, len(net.config.sources))
     weights = torch.tensor([WEIGHTS.get(name, 1.0) for name in net.config.sources])
@@ -106,7 +112,7 @@ def lesson(net: BandSplitNet, truth: np.ndarray) -> Lesson:
     stems = separate(net, truth.sum(0))
     heard, wrong = low_spectra(stems), low_spectra(stems - truth)[..., :BINS]
     inner = slice(_EDGE_FRAMES, heard.shape[2] - _EDGE_FRAMES)
-    share = (inner.stop - inner.start) * HOP / truth.shape[2]
+    share = (inner.stop - inner.start) * HOP_SAMPLES / truth.shape[2]
     error = np.square(stems - truth).sum((1, 2)) - _ENERGY * np.square(np.abs(wrong)).sum((1, 2, 3))
     return Lesson(
         figures=torch.from_numpy(figures(heard)[inner].astype(np.float16)),
@@ -141,8 +147,8 @@ def fit(
         with torch.no_grad():
             sounding = energy > _FLOOR * energy.sum(1, keepdim=True)
             gains.append(float(10 * torch.log10((above + _low_energy(error)) / after)[sounding].mean()))
-        if step % REPORT_STEPS == 0:
-            better_db = np.mean(gains[-REPORT_STEPS:])
+        if step % _REPORT_EVERY == 0:
+            better_db = np.mean(gains[-_REPORT_EVERY:])
             print(f"step {step}: loss {float(loss.detach()):.4f}, stems better by {better_db:.2f} dB", flush=True)
 
 

@@ -91,6 +91,7 @@ def main() -> None:
     args.run.mkdir(parents=True, exist_ok=True)
     normal, sums, about_file = Normal(net), args.run / "normal.safetensors", args.run / "config.json"
     about = json.loads((args.weights / "preview.json").read_text())["training"] | {"before": before, "refits": []}
+    about.pop("look_ahead", None)  # it was fitted to the old last layer
     if sums.exists():
         normal.load(sums)
         about = json.loads(about_file.read_text())

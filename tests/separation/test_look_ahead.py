@@ -15,7 +15,7 @@ from daw_bridge.progress import CancelToken, ignore_progress
 from daw_bridge.separation.engine.separator import ArraySource
 from daw_bridge.separation.families.band_split.bundled import WEIGHTS_FOLDER
 from daw_bridge.separation.families.band_split.causal import PreviewSeparator, load_look_ahead
-from daw_bridge.separation.families.band_split.look_ahead import BINS, FIGURES, FRAME, LookAhead, LookingAhead
+from daw_bridge.separation.families.band_split.look_ahead import BINS, FIGURES, FRAME_SAMPLES, LookAhead, LookingAhead
 from tests.separation.recipe_modules import module
 from tests.separation.small_net import make_net
 
@@ -35,7 +35,7 @@ def some_layers(hidden: int = 6) -> LookAhead:
 
 def looked_ahead(look_ahead: LookAhead, stems: FloatArray, size: int) -> FloatArray:
     blocks: list[FloatArray] = []
-    looking = LookingAhead(look_ahead, blocks.append, sources=4, length_samples=stems.shape[2])
+    looking = LookingAhead(look_ahead, blocks.append, length_samples=stems.shape[2])
     for start in range(0, stems.shape[2], size):
         looking.feed(stems[:, :, start : start + size])
     return np.concatenate(blocks, 2)
@@ -51,7 +51,7 @@ def test_stems_keep_their_length_and_their_sum(samples: int) -> None:
     after = looked_ahead(some_layers(), stems, 176_400)
     assert after.shape == stems.shape
     np.testing.assert_allclose(after.sum(0), stems.sum(0), atol=2e-6)
-    assert samples < FRAME or np.abs(after - stems).max() > 1e-3
+    assert samples < FRAME_SAMPLES or np.abs(after - stems).max() > 1e-3
 
 
 @pytest.mark.parametrize("size", [700_000, 1_000_000])
@@ -61,7 +61,7 @@ def test_how_the_stems_were_cut_changes_nothing(size: int) -> None:
 
 
 def test_blocks_meet_without_a_seam() -> None:
-    """What is computed for a block depends on its surroundings alone: shifted by a block, the song gives the same."""
+    """What is computed for a block depends on its surroundings alone: half a block later, the song gives the same."""
     stems = noise(1_300_000)
     late = np.pad(stems, ((0, 0), (0, 0), (430 * 1024, 0)))
     shifted = looked_ahead(some_layers(), late, 176_400)[:, :, 430 * 1024 :]
@@ -73,7 +73,7 @@ def test_only_the_low_end_changes() -> None:
     changes = looked_ahead(some_layers(), stems, 176_400) - stems
     spectrum = np.abs(np.fft.rfft(changes * np.hanning(changes.shape[2]))) ** 2
     hz = np.fft.rfftfreq(changes.shape[2], 1 / RATE_HZ)
-    edge_hz = (BINS + 4) * RATE_HZ / FRAME
+    edge_hz = (BINS + 4) * RATE_HZ / FRAME_SAMPLES
     assert spectrum[..., hz > edge_hz].sum() < 1e-5 * spectrum[..., hz <= edge_hz].sum()
 
 

@@ -87,7 +87,7 @@ class PreviewSeparator:
 
         take = hand_on
         if self._look_ahead is not None:
-            take = LookingAhead(self._look_ahead, hand_on, sources=len(self.sources), length_samples=length).feed
+            take = LookingAhead(self._look_ahead, hand_on, length_samples=length).feed
         source.seek(0)
         state, fed, done = self._model.initial_state(), 0, 0
         while done < length:
@@ -132,7 +132,9 @@ def load_look_ahead(weights_path: Path | None = None) -> LookAhead | None:
     try:
         return LookAhead(weights) if weights else None
     except (KeyError, ValueError) as exc:
-        raise WeightsCorrupt(f"{path}: its {LOOK_AHEAD}* tensors are not those of this program ({exc})") from exc
+        raise WeightsCorrupt(
+            f"{path}: its {LOOK_AHEAD}* tensors do not fit this program ({exc}); export the weights again"
+        ) from exc
 
 
 def load_causal(weights_path: Path | None) -> BandSplitNet:
